@@ -1,0 +1,259 @@
+"""Every decision that depends on the device: sdaa, cuda or cpu.
+
+Nothing else in the project names a device type or imports torch_sdaa. The sdaa parts follow the vendor's
+documentation of torch_sdaa (a PrivateUse1 backend) for PyTorch 2.0 to 2.7.1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import platform
+import re
+import sys
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from functools import cache
+from typing import Any
+
+import torch
+
+from .errors import SmoothNetError
+
+logger = logging.getLogger(__name__)
+
+DEVICE_PATTERN = re.compile(r"(auto|cpu|(cuda|sdaa)(?::(\d+))?)")
+AUTO_ORDER = (
+    "sdaa",
+    "cuda",
+    "cpu",
+)  # sdaa first: with the vendor's cuda migration torch.cuda claims to be available
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+DISTRIBUTED_BACKENDS = {"sdaa": "tccl", "cuda": "nccl", "cpu": "gloo"}
+COMPILE_BACKENDS = {"sdaa": "teco_inductor", "cuda": "inductor", "cpu": "inductor"}
+GIB = 2**30
+
+
+@cache
+def _import_torch_sdaa() -> str | None:
+    """Import torch_sdaa, which registers torch.sdaa; the reason as text if that fails.
+
+    Once per process and only when asked for: the import takes time and prints a banner, which goes to stderr
+    so that it cannot end up in the middle of a result on stdout.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            import torch_sdaa  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name == "torch_sdaa":
+            return "torch_sdaa is not installed; it comes with the vendor's Docker image"
+        return f"importing torch_sdaa failed with {type(error).__name__}: {error}"
+    except Exception as error:  # a broken installation raises OSError (missing libraries) and other things
+        return f"importing torch_sdaa failed with {type(error).__name__}: {error}"
+    return None
+
+
+def _module(device: torch.device) -> Any:
+    """The namespace of a device: torch.cpu, torch.cuda or torch.sdaa."""
+    return getattr(torch, device.type)
+
+
+def _count(kind: str) -> tuple[int, str]:
+    """Number of devices of one kind, and why there is none."""
+    if kind == "cpu":
+        return 1, ""
+    if kind == "sdaa":
+        reason = _import_torch_sdaa()
+        if reason is not None:
+            return 0, reason
+    try:
+        module = getattr(torch, kind)
+        count = module.device_count() if module.is_available() else 0
+    except Exception as error:  # drivers report their absence in many ways
+        return 0, f"looking for cards failed with {type(error).__name__}: {error}"
+    if count:
+        return count, ""
+    if kind == "cuda" and torch.version.cuda is None and torch.version.hip is None:
+        return 0, f"this PyTorch ({torch.__version__}) was built without cuda"
+    return 0, "no card was found; check the driver and that the card is passed into the container"
+
+
+def split_device_name(name: str) -> tuple[str, int | None]:
+    """The kind and the index of a device name: "sdaa:1" -> ("sdaa", 1), "auto" -> ("auto", None).
+
+    Raises:
+        SmoothNetError: `name` is none of auto, cpu, cuda[:N], sdaa[:N].
+    """
+    match = DEVICE_PATTERN.fullmatch(str(name).strip().lower())
+    if match is None:
+        raise SmoothNetError(f"device {name!r} is not one of sdaa, sdaa:N, cuda, cuda:N, cpu, auto")
+    return match[2] or match[1], None if match[3] is None else int(match[3])
+
+
+def select_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device called `name`, checked to be there and made the current one.
+
+    Args:
+        name: "sdaa", "sdaa:1", "cuda", "cuda:0", "cpu", or "auto": the first of sdaa, cuda, cpu there is.
+        local_rank: number of this process on its machine; the device's index if `name` has none.
+
+    Raises:
+        SmoothNetError: a device named explicitly is not there. There is no fallback to another kind.
+    """
+    kind, index = split_device_name(name)
+    if index is not None and local_rank > 0:
+        raise SmoothNetError(
+            f"--device {name} names one device but several processes run; write --device {kind}"
+        )
+    if kind == "auto":
+        kind = next(kind for kind in AUTO_ORDER if _count(kind)[0])
+        if kind != "sdaa" and importlib.util.find_spec("torch_sdaa") is not None:
+            logger.warning("sdaa is left out: %s", _count("sdaa")[1])
+    if kind == "cpu":
+        return torch.device("cpu")
+    count, reason = _count(kind)
+    if not count:
+        raise SmoothNetError(f"--device {name}: {reason}")
+    index = local_rank if index is None else index
+    if index >= count:
+        raise SmoothNetError(
+            f"--device {name}: there is no {kind}:{index}, only {kind}:0 to {kind}:{count - 1}"
+        )
+    device = torch.device(kind, index)
+    _module(device).set_device(device)
+    return device
+
+
+def describe_device(device: torch.device) -> str:
+    """Name and memory, for people: "cuda:0 (NVIDIA H200, 139.8 GiB)"."""
+    if device.type == "cpu":
+        name = platform.processor() or platform.machine()
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+        threads = f", {torch.get_num_threads()} threads"
+    else:
+        module = _module(device)
+        name = module.get_device_name(device.index) if hasattr(module, "get_device_name") else device.type
+        total = getattr(module.get_device_properties(device.index), "total_memory", None)
+        threads = ""
+    memory = "" if total is None else f", {total / GIB:.1f} GiB"
+    return f"{device} ({name}{threads}{memory})"
+
+
+def autocast_dtype(device: torch.device, requested: str = "auto") -> torch.dtype:
+    """The type that matrix products use under autocast.
+
+    "auto" is float16 on sdaa (bfloat16 is emulated there and clipped to +-65407), bfloat16 on cpu and on cuda
+    devices that have it (compute capability 8), float16 on older ones. "float16" and "bfloat16" are obeyed.
+    """
+    if requested != "auto":
+        if requested not in DTYPES:
+            raise SmoothNetError(f"TRAIN.AUTOCAST_DTYPE must be auto, float16 or bfloat16, not {requested!r}")
+        return DTYPES[requested]
+    if device.type == "sdaa":
+        return torch.float16
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        return torch.float16
+    return torch.bfloat16
+
+
+def autocast(device: torch.device, enabled: bool, dtype: torch.dtype) -> AbstractContextManager:
+    """Mixed precision for what runs inside, named after the device: autocast("cuda") does nothing on sdaa."""
+    return torch.autocast(device_type=device.type, dtype=dtype) if enabled else nullcontext()
+
+
+def make_grad_scaler(device: torch.device, enabled: bool, init_scale: float = 65536.0) -> Any:
+    """A gradient scaler, which float16 needs; with `enabled` false it passes everything through.
+
+    It has scale, unscale_, step, update, get_scale, state_dict and load_state_dict.
+    """
+    amp = getattr(_module(device), "amp", None) if device.type == "sdaa" else None
+    if hasattr(amp, "GradScaler"):
+        return amp.GradScaler(init_scale=init_scale, enabled=enabled)
+    return torch.amp.GradScaler(device.type, init_scale=init_scale, enabled=enabled)
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a cpu tensor to the device, from page-locked memory so that the host does not wait for it."""
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until everything queued on the device is done. Call it before reading a clock."""
+    if device.type != "cpu":
+        _module(device).synchronize()
+
+
+def manual_seed(device: torch.device, seed: int) -> None:
+    """Seed the cpu's and this device's global generators: dropout draws from the device's."""
+    torch.manual_seed(seed)
+    if device.type != "cpu":
+        _module(device).manual_seed(seed)
+
+
+def rng_state(device: torch.device) -> torch.Tensor:
+    """State of the generator that dropout on this device draws from, a uint8 tensor on the cpu."""
+    if device.type == "cpu":
+        return torch.get_rng_state()
+    return _module(device).get_rng_state(device.index).cpu()
+
+
+def set_rng_state(device: torch.device, state: torch.Tensor) -> None:
+    """Put back what rng_state returned on a device of the same type."""
+    state = state.cpu()
+    if device.type == "cpu":
+        torch.set_rng_state(state)
+    else:
+        _module(device).set_rng_state(state, device.index)
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes that tensors held on the device since reset_peak_memory; None for the cpu, uncounted."""
+    counter = getattr(_module(device), "max_memory_allocated", None) if device.type != "cpu" else None
+    return None if counter is None else int(counter(device.index))
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start counting peak_memory anew."""
+    if device.type != "cpu":
+        module = _module(device)
+        for name in ("reset_peak_memory_stats", "reset_max_memory_allocated"):  # sdaa may lack the first
+            if hasattr(module, name):
+                getattr(module, name)(device.index)
+                return
+
+
+def memory_free(device: torch.device) -> int | None:
+    """Bytes that are free on the device; None for the cpu and where it cannot be asked."""
+    query = getattr(_module(device), "mem_get_info", None) if device.type != "cpu" else None
+    return None if query is None else int(query(device.index)[0])
+
+
+def distributed_backend(device: torch.device) -> str:
+    """The torch.distributed backend of a device; always named, since a default would not know sdaa's."""
+    return DISTRIBUTED_BACKENDS[device.type]
+
+
+def compile_backend(device: torch.device) -> str:
+    """The torch.compile backend of a device."""
+    return COMPILE_BACKENDS[device.type]
+
+
+def profiler_activities(device: torch.device) -> list[torch.profiler.ProfilerActivity]:
+    """What torch.profiler records: the host, and the device's own activity."""
+    activity = torch.profiler.ProfilerActivity
+    if device.type == "cpu":
+        return [activity.CPU]
+    if device.type == "cuda":
+        return [activity.CPU, activity.CUDA]
+    return [activity.CPU, getattr(activity, "SDAA", None) or activity.PrivateUse1]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that the device's or the host's memory ran out."""
+    kinds = (MemoryError, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError))
+    text = str(error).lower()
+    return isinstance(error, kinds) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    )
