@@ -1,0 +1,63 @@
+"""PCK, the percentage of correct keypoints, of 2D poses (JHMDB)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+THRESHOLDS: Mapping[str, float] = {"pck_005": 0.05, "pck_01": 0.1, "pck_02": 0.2}  # metric name -> fraction
+
+# The columns of the usual per-part table. JHMDB marks the face, not the head; neck and belly belong to no
+# column, but count in the mean over all joints.
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "head": ("face",),
+    "shoulder": ("r_shoulder", "l_shoulder"),
+    "elbow": ("r_elbow", "l_elbow"),
+    "wrist": ("r_wrist", "l_wrist"),
+    "hip": ("r_hip", "l_hip"),
+    "knee": ("r_knee", "l_knee"),
+    "ankle": ("r_ankle", "l_ankle"),
+}
+
+JHMDB_JOINTS = (
+    *("neck", "belly", "face", "r_shoulder", "l_shoulder", "r_hip", "l_hip", "r_elbow", "l_elbow"),
+    *("r_knee", "l_knee", "r_wrist", "l_wrist", "r_ankle", "l_ankle"),
+)
+
+
+def pck(predicted: np.ndarray, truth: np.ndarray, bbox: np.ndarray, threshold: float) -> np.ndarray:
+    """Fraction of frames in which each joint is within `threshold` x the person's size of the truth.
+
+    The published figure is the unweighted mean of these fractions over joints and sequences.
+
+    Args:
+        predicted, truth: (L, K, 2) in pixels.
+        bbox: (L, 4) box x1, y1, x2, y2 of the person in pixels, cut to whole pixels; its longer side is
+            the size.
+        threshold: fraction of the size; a distance of just that much is correct.
+
+    Returns:
+        (K,) fractions from 0 to 1, float64. Frames with a distance that is not finite are left out; a joint
+        without any other frame is NaN.
+    """
+    corners = np.asarray(bbox).astype(np.int32)
+    size = np.maximum(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    distance = np.linalg.norm(np.asarray(predicted) - np.asarray(truth), axis=-1)
+    valid = np.isfinite(distance)
+    correct = (distance <= threshold * size[:, None]) & valid
+    counted = valid.sum(axis=0)
+    return np.where(counted > 0, correct.sum(axis=0) / np.maximum(counted, 1), np.nan)
+
+
+def pck_parts(fractions: np.ndarray, joints: Sequence[str] = JHMDB_JOINTS) -> dict[str, float]:
+    """The per-part table of `fractions` (..., K): part -> mean over its joints and all leading axes.
+
+    Parts of which the skeleton `joints` has no joint are left out.
+    """
+    columns = {}
+    for part, names in PARTS.items():
+        indices = [joints.index(name) for name in names if name in joints]
+        if indices:
+            columns[part] = float(np.mean(np.asarray(fractions)[..., indices]))
+    return columns

@@ -1,0 +1,64 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.core.pck import JHMDB_JOINTS, PARTS, pck, pck_parts
+
+GOLDEN = Path(__file__).parent / "golden" / "jhmdb_pck.npz"
+
+
+def test_a_distance_of_just_the_threshold_is_correct():
+    truth = np.zeros((2, 1, 2))
+    predicted = np.array([[[5.0, 0.0]], [[0.0, 5.01]]])
+    bbox = np.array([[0, 0, 40, 100], [0, 0, 100, 40]])  # the longer side counts, be it height or width
+    np.testing.assert_array_equal(pck(predicted, truth, bbox, 0.05), [0.5])
+
+
+def test_the_box_is_cut_to_whole_pixels():
+    predicted, truth = np.full((1, 1, 2), [10.05, 0.0]), np.zeros((1, 1, 2))
+    assert pck(predicted, truth, np.array([[0.9, 0.0, 100.9, 10.0]]), 0.1) == 0  # size 100, not 101 or 100.9
+    assert pck(predicted, truth, np.array([[0.0, 0.0, 101.0, 10.0]]), 0.1) == 1
+
+
+def test_every_joint_has_its_own_fraction():
+    truth = np.zeros((4, 3, 2))
+    predicted = truth.copy()
+    predicted[:3, 1] = 50.0
+    predicted[:, 2] = 50.0
+    bbox = np.tile([0, 0, 100, 100], (4, 1))
+    np.testing.assert_array_equal(pck(predicted, truth, bbox, 0.1), [1, 0.25, 0])
+
+
+def test_missing_frames_do_not_count():
+    truth = np.zeros((4, 2, 2))
+    predicted = truth.copy()
+    predicted[0, 0] = np.nan
+    predicted[1, 0] = 50.0
+    predicted[:, 1] = np.nan
+    result = pck(predicted, truth, np.tile([0, 0, 100, 100], (4, 1)), 0.1)
+    assert result[0] == pytest.approx(2 / 3)
+    assert np.isnan(result[1])
+
+
+def test_parts_go_by_joint_name():
+    fractions = np.array([[0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.9, 0, 1, 0.5, 0.5, 0.2, 0.4, 1, 1]])
+    table = pck_parts(fractions)
+    assert list(table) == list(PARTS)
+    assert table == pytest.approx(
+        {"head": 0.3, "shoulder": 0.5, "elbow": 0.5, "wrist": 0.3, "hip": 0.8, "knee": 0.5, "ankle": 1.0}
+    )
+    assert pck_parts(np.array([0.25, 1.0]), ("l_knee", "neck")) == {"knee": 0.25}
+    assert len(JHMDB_JOINTS) == 15 and all(name in JHMDB_JOINTS for names in PARTS.values() for name in names)
+
+
+@pytest.mark.parametrize(("threshold", "metric"), [(0.05, "pck_005"), (0.1, "pck_01"), (0.2, "pck_02")])
+def test_golden_numbers_of_the_official_code(threshold, metric):
+    with np.load(GOLDEN) as file:
+        offsets, truth, detected, bbox = (file[key] for key in ("offsets", "truth", "detected", "bbox"))
+        expected = json.loads(str(file["expected"]))
+    sequences = [slice(a, b) for a, b in pairwise(offsets)]
+    fractions = [pck(detected[s], truth[s], bbox[s], threshold) for s in sequences]
+    assert np.mean(fractions) == pytest.approx(expected[f"input_{metric}"], abs=1e-7)
