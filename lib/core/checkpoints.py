@@ -1,0 +1,108 @@
+"""Checkpoints: ours, the published ones and mmpose's, read without running anything they contain."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..models.smoothnet import SmoothNet, architecture
+from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+
+
+def _numpy_scalars() -> Any:
+    """Let torch's restricted unpickler read numpy scalars, which published checkpoints hold as `performance`."""
+    core = np._core if hasattr(np, "_core") else np.core
+    names = [
+        core.multiarray.scalar,
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+    ]
+    return torch.serialization.safe_globals(names) if hasattr(torch.serialization, "safe_globals") else nullcontext()
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU as a dict with at least "state_dict".
+
+    Accepts {"state_dict": ...} (ours, the published ones, mmpose's), a bare state_dict, and keys that begin with
+    "module." as DataParallel writes them. Only tensors, numbers, text and plain containers are read.
+
+    Raises:
+        SmoothNetError: missing, damaged, or holding anything else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SmoothNetError(f"the checkpoint {path} does not exist")
+    try:
+        with _numpy_scalars():
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = " ".join(str(error).split("\n\n")[0].split())
+        named = str(error).partition("GLOBAL ")[2].split()
+        what = f"it asks for {named[0]}" if named else reason[:200]
+        raise SmoothNetError(f"the checkpoint {path} was refused: {what}; only weights are read from it") from error
+    except Exception as error:  # a damaged file fails in any way at all
+        raise SmoothNetError(
+            f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]}); copy or download it again"
+        ) from error
+    if isinstance(content, Mapping) and not isinstance(content.get("state_dict"), Mapping):
+        if content and all(isinstance(value, torch.Tensor) for value in content.values()):
+            content = {"state_dict": content}
+    if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
+        raise SmoothNetError(f"{path} is not a SmoothNet checkpoint: it has no state_dict")
+    state = {str(key).removeprefix("module."): value for key, value in content["state_dict"].items()}
+    return {**content, "state_dict": state}
+
+
+def load_model(path: str | Path, window_size: int | None = None) -> tuple[SmoothNet, dict[str, Any]]:
+    """The network of a checkpoint, on the CPU and ready for inference; its sizes follow from the weights.
+
+    Args:
+        window_size: the window that was asked for; None takes the checkpoint's.
+
+    Returns:
+        the network and what else is known: "epoch" (0 if unknown), "normalize" ("none" or "body").
+
+    Raises:
+        SmoothNetError: as read_checkpoint; not a SmoothNet; another window than the one asked for.
+    """
+    checkpoint = read_checkpoint(path)
+    state = checkpoint["state_dict"]
+    try:
+        sizes = architecture(state)
+        if window_size is not None and window_size != sizes["window_size"]:
+            raise SmoothNetError(
+                f"has a window of {sizes['window_size']} frames, but {window_size} was asked for; "
+                "leave the window out or name the other checkpoint"
+            )
+        if sizes["output_size"] != sizes["window_size"]:
+            raise SmoothNetError(
+                f"returns {sizes['output_size']} of {sizes['window_size']} frames; only whole windows can be used"
+            )
+        model = SmoothNet(**sizes, dropout=0.0)
+        model.load_state_dict(state)
+    except SmoothNetError as error:
+        raise SmoothNetError(f"the checkpoint {path}: {error}") from error
+    except (RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SmoothNetError(f"the checkpoint {path} is not a SmoothNet's: {reason}") from error
+    for name, value in model.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise SmoothNetError(f"the checkpoint {path} has NaN or infinite weights in {name}")
+    normalize = checkpoint.get("normalize", "none")
+    if normalize not in ("none", "body"):
+        raise SmoothNetError(f"the checkpoint {path} names an unknown normalisation {normalize!r}")
+    epoch = checkpoint.get("epoch")
+    return model.eval(), {"epoch": epoch if isinstance(epoch, int) else 0, "normalize": normalize}
+
+
+def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint, all or nothing: readers see the old file or the whole new one."""
+    with atomic_write(path) as file:
+        torch.save(dict(content), file)

@@ -1,0 +1,267 @@
+"""Evaluation: the network and the filters against ground truth, sequence by sequence, pooled over frames.
+
+3D, 2D and SMPL take the same way: smooth in the network's space, go to the metrics' space, compare there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from yacs.config import CfgNode
+
+from ..dataset.poses import PoseData
+from ..dataset.windows import smooth_sequence
+from ..models.normalize import with_normalization
+from ..models.smoothnet import SmoothNet
+from ..utils import device as devices
+from ..utils.rotations import sixd_to_axis_angle
+from . import metrics as m
+from .filters import apply_filter
+from .pck import THRESHOLDS, pck
+
+Method = Callable[[int], np.ndarray]  # number of a sequence -> (L, C) float32 in the network's space
+
+
+@dataclass
+class SequenceResult:
+    """One sequence, by every method (input, smoothnet, filters).
+
+    Attributes:
+        index, name: which sequence of the data.
+        valid: (L,) bool; frames that count.
+        poses: method -> (L, K, D) in the metrics' space (mm or pixels), with "groundtruth" among them.
+        values: method -> metric -> (L,) per frame; pck_* are (K,), the fraction of frames for each joint.
+    """
+
+    index: int
+    name: str
+    valid: np.ndarray
+    poses: dict[str, np.ndarray]
+    values: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+
+class Timer:
+    """Seconds spent in the network and the frames it smoothed."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.frames = 0
+
+    @property
+    def us_per_frame(self) -> float:
+        return 1e6 * self.seconds / max(self.frames, 1)
+
+
+def network_method(
+    model: SmoothNet,
+    data: PoseData,
+    *,
+    device: torch.device,
+    step: int = 1,
+    normalize: str = "none",
+    autocast: torch.dtype | None = None,
+    timer: Timer | None = None,
+) -> Method:
+    """The network as a method: windows, network, mean over the windows that cover a frame.
+
+    Args:
+        model: on `device`.
+        step: frames between the starts of windows.
+        normalize: the normalisation the weights were trained with.
+        autocast: type of the matrix products, None for float32.
+    """
+    network = with_normalization(model, normalize, data.facts.dims)
+
+    def smooth(i: int) -> np.ndarray:
+        x = data.detected[data.slice(i)].to(device)
+        devices.synchronize(device)
+        start = time.perf_counter()
+        with torch.inference_mode(), devices.autocast(device, autocast is not None, autocast):
+            y = smooth_sequence(network, x, model.window_size, step)
+        devices.synchronize(device)
+        if timer is not None:
+            timer.seconds += time.perf_counter() - start
+            timer.frames += len(x)
+        return y.cpu().numpy()
+
+    return smooth
+
+
+def filter_method(name: str, data: PoseData, cfg: CfgNode) -> Method:
+    """A classical filter as a method. As published it sees root-relative joints (3D), normalised pixels, 6D."""
+
+    def smooth(i: int) -> np.ndarray:
+        x = data.detected[data.slice(i)].numpy()
+        if data.facts.representation == "3D" and cfg.EVALUATE.ROOT_RELATIVE:
+            x = _root_relative(x.reshape(len(x), -1, 3), data.facts.root).reshape(x.shape)
+        return apply_filter(name, x, cfg.EVALUATE, fps=cfg.EVALUATE.FPS or None)
+
+    return smooth
+
+
+def input_method(data: PoseData) -> Method:
+    """What the estimator gave, unchanged."""
+    return lambda i: data.detected[data.slice(i)].numpy()
+
+
+def evaluate_sequences(
+    data: PoseData,
+    methods: Mapping[str, Method],
+    *,
+    root_relative: bool = True,
+    body: Any = None,
+    sequences: Iterable[int] | None = None,
+) -> Iterator[SequenceResult]:
+    """Compare every method with the ground truth, one sequence at a time so that memory stays bounded.
+
+    Args:
+        methods: name -> method, e.g. {"input": input_method(data), "smoothnet": network_method(...)}.
+        root_relative: subtract the mean of the root joints before 3D and SMPL metrics.
+        body: smpl only, from lib.models.body.load_body.
+        sequences: numbers of the sequences; all if None.
+    """
+    compare = _compare_bodies if data.facts.representation == "smpl" else _compare_points
+    for i in range(data.sequences) if sequences is None else sequences:
+        produced = {name: method(i) for name, method in methods.items()}
+        yield compare(data, i, produced, root_relative, body)
+
+
+def _root_relative(joints: np.ndarray, root: tuple[int, ...]) -> np.ndarray:
+    return joints - joints[:, list(root)].mean(1, keepdims=True)
+
+
+def _position_values(poses: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    return {"mpjpe": m.mpjpe(poses, truth), "pampjpe": m.pampjpe(poses, truth), "accel": m.accel(poses, truth)}
+
+
+def _compare_points(
+    data: PoseData, i: int, produced: Mapping[str, np.ndarray], root_relative: bool, body: Any
+) -> SequenceResult:
+    rows = data.slice(i)
+    scale, shift = data.scale[i].numpy(), data.shift[i].numpy()
+
+    def to_metric(x: np.ndarray) -> np.ndarray:
+        joints = x.reshape(len(x), data.facts.joints, data.facts.dims) * scale + shift
+        if root_relative and data.facts.representation == "3D":
+            joints = _root_relative(joints, data.facts.root)
+        return joints
+
+    truth = to_metric(data.groundtruth[rows].numpy())
+    poses = {name: to_metric(x) for name, x in produced.items()}
+    valid = data.valid[rows].numpy()
+    result = SequenceResult(i, data.names[i], valid, {**poses, "groundtruth": truth})
+    for name, joints in poses.items():
+        if "mpjpe" in data.facts.metrics:
+            result.values[name] = _position_values(joints, truth)
+        else:
+            result.values[name] = {
+                key: pck(joints[valid], truth[valid], data.bbox[rows][valid], threshold)
+                for key, threshold in THRESHOLDS.items()
+            }
+    return result
+
+
+def _compare_bodies(
+    data: PoseData, i: int, produced: Mapping[str, np.ndarray], root_relative: bool, body: Any
+) -> SequenceResult:
+    rows = data.slice(i)
+    betas = {name: data.betas_detected[rows] for name in produced}
+    everyone = {"groundtruth": data.groundtruth[rows].numpy(), **produced}
+    betas["groundtruth"] = data.betas_groundtruth[rows]
+    rotations = {name: _axis_angle(x) for name, x in everyone.items()}
+    joints: dict[str, list[np.ndarray]] = {name: [] for name in everyone}
+    vertex_errors: dict[str, list[np.ndarray]] = {name: [] for name in produced}
+    for chunk in body.chunks(len(rotations["groundtruth"])):
+        truth_vertices = None
+        for name, pose in rotations.items():  # the ground truth comes first
+            chunk_joints, vertices = body(pose[chunk], betas[name][chunk])
+            joints[name].append(chunk_joints * 1000)
+            if name == "groundtruth":
+                truth_vertices = vertices
+            else:
+                vertex_errors[name].append(m.mpvpe(vertices, truth_vertices) * 1000)
+    poses = {name: np.concatenate(parts) for name, parts in joints.items()}
+    if root_relative:
+        poses = {name: _root_relative(x, data.facts.root) for name, x in poses.items()}
+    result = SequenceResult(i, data.names[i], data.valid[rows].numpy(), poses)
+    for name in produced:
+        result.values[name] = {
+            **_position_values(poses[name], poses["groundtruth"]),
+            "mpvpe": np.concatenate(vertex_errors[name]),
+        }
+    return result
+
+
+def _axis_angle(x: np.ndarray) -> np.ndarray:
+    """(L, 144) 6D or (L, 72) axis-angle -> (L, 72) axis-angle."""
+    return x if x.shape[1] == 72 else sixd_to_axis_angle(x)
+
+
+def without_poses(result: SequenceResult) -> SequenceResult:
+    """What the metrics need of a sequence; small enough to keep for all, and to send between processes."""
+    return replace(result, poses={})
+
+
+def summarise(results: Iterable[SequenceResult]) -> dict[str, float]:
+    """Pool sequences into the published figures.
+
+    Position metrics are means over all frames of all sequences (so long sequences weigh more); frames with NaN are
+    left out for every method alike, and Accel leaves out their neighbours too. PCK is the unweighted mean over
+    sequences and joints. `improvement_*` is smoothnet - input.
+
+    Returns:
+        `<method>_<metric>` for every method, `improvement_<metric>`, `*_accel_unpadded` (mean over inner frames),
+        `input_/smoothnet_` `mpjpe_top1` and `accel_top1` (worst 1 % of frames by input MPJPE), frames, invalid_frames.
+    """
+    results = sorted(results, key=lambda result: result.index)
+    valid = np.concatenate([result.valid for result in results])
+    calm = np.concatenate([_with_valid_neighbours(result.valid) for result in results])
+    inner = np.concatenate([_inner(len(result.valid)) for result in results])
+    summary: dict[str, float] = {}
+    per_frame: dict[str, np.ndarray] = {}
+    for name, first in results[0].values.items():
+        for metric in first:
+            parts = [result.values[name][metric] for result in results]
+            if metric in THRESHOLDS:
+                summary[f"{name}_{metric}"] = float(np.nanmean(np.stack(parts)))
+                continue
+            value = per_frame[f"{name}_{metric}"] = np.concatenate(parts)
+            if metric == "accel":
+                summary[f"{name}_accel"] = _mean(value, calm)
+                summary[f"{name}_accel_unpadded"] = _mean(value, calm & inner)
+            else:
+                summary[f"{name}_{metric}"] = _mean(value, valid)
+    if "input" in results[0].values and "smoothnet" in results[0].values:
+        for metric in results[0].values["input"]:
+            summary[f"improvement_{metric}"] = summary[f"smoothnet_{metric}"] - summary[f"input_{metric}"]
+        if "input_mpjpe" in per_frame:
+            worst = np.flatnonzero(valid)[m.worst_frames(per_frame["input_mpjpe"][valid])]
+            for name in ("input", "smoothnet"):
+                for metric in ("mpjpe", "accel"):
+                    summary[f"{name}_{metric}_top1"] = _mean(per_frame[f"{name}_{metric}"][worst])
+    summary["frames"] = len(valid)
+    summary["invalid_frames"] = int((~valid).sum())
+    return summary
+
+
+def _mean(value: np.ndarray, mask: np.ndarray | None = None) -> float:
+    value = value if mask is None else value[mask]
+    return float(value.mean()) if len(value) else float("nan")
+
+
+def _with_valid_neighbours(valid: np.ndarray) -> np.ndarray:
+    calm = valid.copy()
+    calm[1:] &= valid[:-1]
+    calm[:-1] &= valid[1:]
+    return calm
+
+
+def _inner(length: int) -> np.ndarray:
+    inner = np.zeros(length, bool)
+    inner[1:-1] = True
+    return inner

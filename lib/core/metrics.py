@@ -1,0 +1,42 @@
+"""Errors of poses against ground truth, per frame: pure functions on (frames, joints, dims) arrays.
+
+Units are those of the arrays (mm for 3D, pixels for 2D); Accel is per frame^2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .procrustes import procrustes_align
+
+
+def mpjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Mean per joint position error ("Protocol #1") of each frame: (L, K, D), (L, K, D) -> (L,)."""
+    return np.linalg.norm(predicted - truth, axis=-1).mean(-1)
+
+
+def pampjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """MPJPE after a similarity Procrustes alignment of each frame ("Protocol #2"): (L, K, D), (L, K, D) -> (L,)."""
+    return mpjpe(procrustes_align(predicted, truth), truth)
+
+
+def accel(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Acceleration error: mean over joints of |second difference of prediction - of truth|: (L, K, D) -> (L,).
+
+    As published, the first and the last frame count as 0, so that a mean over the result divides by L.
+    """
+    result = np.zeros(len(predicted))
+    if len(predicted) > 2:
+        error = predicted - truth
+        result[1:-1] = np.linalg.norm(error[:-2] - 2 * error[1:-1] + error[2:], axis=-1).mean(-1)
+    return result
+
+
+def mpvpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Mean per vertex position error of each frame: (L, V, 3), (L, V, 3) -> (L,)."""
+    return mpjpe(predicted, truth)
+
+
+def worst_frames(input_error: np.ndarray) -> np.ndarray:
+    """The worst 1 % of frames by the input's MPJPE, as indices: sorted, from int(0.99 n) on. (n,) -> (n - int(0.99 n),)."""
+    return np.argsort(input_error, kind="stable")[int(0.99 * len(input_error)) :]

@@ -1,0 +1,323 @@
+"""From a pair of npz files to one block of frames that the network can read.
+
+The only door for pose data: everything is checked here, and trusted afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..utils.errors import SmoothNetError
+from ..utils.rotations import axis_angle_to_6d
+from ..utils.unpickle import Npz
+from .facts import Facts, find_facts
+
+log = logging.getLogger(__name__)
+
+H36M_HALF = 500.0  # Human3.6M images are about 1000 pixels wide and high
+
+
+@dataclass
+class PoseData:
+    """All sequences of one dataset, estimator and phase, as one block of frames.
+
+    Attributes:
+        facts: the table's row, with joints filled in.
+        estimator, phase: as in the file names.
+        detected, groundtruth: (frames, channels) float32, in the network's space: metres for 3D, normalised pixels
+            for 2D, 6D (or axis-angle) rotations for smpl. NaN frames are bridged by linear interpolation.
+        offsets: (S + 1,) int64; sequence i is frames offsets[i] to offsets[i + 1].
+        valid: (frames,) bool; False where the files had a NaN. Such frames count in no metric and no window.
+        scale, shift: (S, dims) float32; metric space = network space x scale + shift (mm or pixels; not for smpl).
+        names: one name per sequence, from the first image.
+        bbox: (frames, 4) or None, x1 y1 x2 y2 in pixels.
+        betas_detected, betas_groundtruth: (frames, 10) or None, SMPL shape.
+    """
+
+    facts: Facts
+    estimator: str
+    phase: str
+    detected: torch.Tensor
+    groundtruth: torch.Tensor
+    offsets: torch.Tensor
+    valid: torch.Tensor
+    scale: torch.Tensor
+    shift: torch.Tensor
+    names: list[str]
+    bbox: np.ndarray | None = None
+    betas_detected: np.ndarray | None = None
+    betas_groundtruth: np.ndarray | None = None
+
+    @property
+    def sequences(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def frames(self) -> int:
+        return len(self.detected)
+
+    @property
+    def label(self) -> str:
+        return f"{self.facts.dataset}-{self.estimator}-{self.facts.representation} {self.phase}"
+
+    def slice(self, i: int) -> slice:
+        """The frames of sequence i."""
+        return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
+
+
+def pose_files(base: str | Path, dataset: str, estimator: str, representation: str, phase: str) -> tuple[Path, Path]:
+    """Paths of the ground truth and the detections in the official layout."""
+    folder = Path(base) / f"{dataset}_{estimator}_{representation}"
+    return (
+        folder / "groundtruth" / f"{dataset}_gt_{representation}_{phase}.npz",
+        folder / "detected" / f"{dataset}_{estimator}_{representation}_{phase}.npz",
+    )
+
+
+def load_poses(
+    base: str | Path,
+    dataset: str,
+    estimator: str,
+    representation: str,
+    phase: str,
+    *,
+    root: Sequence[int] | None = None,
+    use_6d: bool = True,
+) -> PoseData:
+    """Read and check one dataset.
+
+    Args:
+        base: folder of the official layout (data/poses).
+        root: root joints that replace the table's.
+        use_6d: smpl only: 6D rotations, else axis-angle.
+
+    Raises:
+        SmoothNetError: a missing, foreign or damaged file; names the file, sequence and frame.
+    """
+    facts, known = find_facts(dataset, estimator, representation)
+    truth_path, detected_path = pose_files(base, dataset, estimator, representation, phase)
+    if phase == "train" and facts.train_estimators is not None and estimator not in facts.train_estimators:
+        trained = [f"{row}" for row in facts.train_estimators]
+        raise SmoothNetError(
+            f"{dataset} {representation} has no train files of {estimator}"
+            + (f"; it has them of {', '.join(trained)}" if trained else "; it is for testing only")
+        )
+    for path in (truth_path, detected_path):
+        if not path.is_file():
+            raise SmoothNetError(f"{path} does not exist; data/README.md says where to get {dataset} and what to put where")
+
+    with Npz(truth_path) as truth_file, Npz(detected_path) as detected_file:
+        lengths, names = _lengths(truth_file)
+        other_lengths, _ = _lengths(detected_file)
+        if len(lengths) != len(other_lengths):
+            raise SmoothNetError(
+                f"{truth_path} has {len(lengths)} sequences but {detected_path} has {len(other_lengths)}; they must match"
+            )
+        for i, (a, b) in enumerate(zip(lengths, other_lengths, strict=True)):
+            if a != b:
+                raise SmoothNetError(f"sequence {i} has {a} frames in {truth_path} but {b} in {detected_path}")
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        truth = _block(truth_file, facts, lengths, offsets)
+        detected = _block(detected_file, facts, lengths, offsets)
+        extras = _extras(truth_file, detected_file, facts, lengths, offsets)
+
+    if truth.shape[1] != detected.shape[1]:
+        raise SmoothNetError(
+            f"{truth_path} has {truth.shape[1]} numbers a frame but {detected_path} has {detected.shape[1]}; they must match"
+        )
+    facts = replace(facts, joints=truth.shape[1] // (3 if representation == "smpl" else facts.dims))
+    if root is not None:
+        facts = replace(facts, root=tuple(root))
+    if representation == "3D" and max(facts.root) >= facts.joints:
+        raise SmoothNetError(
+            f"the root joints {list(facts.root)} of {dataset} lie outside the {facts.joints} joints of {truth_path}; "
+            f"set DATASET.ROOT_{dataset.upper()}_{estimator.upper()}_3D"
+        )
+    if not known:
+        log.info(
+            "%s is not in the table of datasets; taken: %d joints (from the file)%s, metrics %s",
+            dataset,
+            facts.joints,
+            f", root joints {list(facts.root)}" if representation == "3D" else "",
+            ", ".join(facts.metrics),
+        )
+
+    valid = np.isfinite(truth).all(1)
+    valid &= np.isfinite(detected).all(1)
+    if not valid.all():
+        log.warning(
+            "%s: %d of %d frames have NaN and are left out of training windows and of every metric",
+            detected_path.name,
+            int((~valid).sum()),
+            len(valid),
+        )
+        for i in np.unique(np.searchsorted(offsets, np.flatnonzero(~valid), side="right") - 1):
+            rows = slice(offsets[i], offsets[i + 1])
+            bridge_nan(truth[rows])
+            bridge_nan(detected[rows])
+
+    scale, shift = _to_network(truth, detected, facts, extras.pop("image_size"), offsets)
+    if representation == "smpl" and use_6d:
+        truth, detected = axis_angle_to_6d(truth), axis_angle_to_6d(detected)
+    return PoseData(
+        facts=facts,
+        estimator=estimator,
+        phase=phase,
+        detected=torch.as_tensor(detected, dtype=torch.float32),
+        groundtruth=torch.as_tensor(truth, dtype=torch.float32),
+        offsets=torch.as_tensor(offsets, dtype=torch.int64),
+        valid=torch.as_tensor(valid),
+        scale=torch.as_tensor(scale, dtype=torch.float32),
+        shift=torch.as_tensor(shift, dtype=torch.float32),
+        names=names,
+        **extras,
+    )
+
+
+def bridge_nan(x: np.ndarray) -> None:
+    """Fill NaN of (L, C) in place, each channel linearly between its neighbours in time; all-NaN channels become 0."""
+    frames = np.arange(len(x))
+    for c in np.flatnonzero(np.isnan(x).any(0)):
+        good = ~np.isnan(x[:, c])
+        x[:, c] = np.interp(frames, frames[good], x[good, c]) if good.any() else 0.0
+
+
+def _lengths(file: Npz) -> tuple[np.ndarray, list[str]]:
+    """Frames per sequence and a name for each, from imgname."""
+    imgname = file["imgname"]
+    if imgname.ndim == 0 or len(imgname) == 0:
+        raise SmoothNetError(f"{file.path} has no sequences (its imgname is empty)")
+    if imgname.ndim == 1 and imgname.dtype != object:
+        raise SmoothNetError(f"imgname in {file.path} must hold one list of image names for each sequence")
+    lengths, names = [], []
+    for i, sequence in enumerate(imgname):
+        if isinstance(sequence, str) or not hasattr(sequence, "__len__"):
+            raise SmoothNetError(f"imgname of sequence {i} in {file.path} is not a list of image names")
+        if len(sequence) == 0:
+            raise SmoothNetError(f"sequence {i} in {file.path} has no frames; remove it")
+        lengths.append(len(sequence))
+        names.append(str(sequence[0]))
+    return np.array(lengths, dtype=np.int64), names
+
+
+def _sequences(file: Npz, key: str, lengths: np.ndarray) -> list[np.ndarray]:
+    array = file[key]
+    if array.ndim == 0 or len(array) != len(lengths):
+        count = len(array) if array.ndim else 0
+        raise SmoothNetError(f"{key} in {file.path} has {count} sequences but imgname has {len(lengths)}")
+    sequences = list(array)
+    for i, (sequence, length) in enumerate(zip(sequences, lengths, strict=True)):
+        try:
+            sequences[i] = sequence = np.asarray(sequence)
+        except ValueError:
+            raise SmoothNetError(f"{key} of sequence {i} in {file.path} has frames of unequal size") from None
+        if sequence.dtype == object and sequence.ndim == 2:  # a ragged array of S equal lengths pickles like this
+            try:
+                sequences[i] = sequence = sequence.astype(np.float64)
+            except (TypeError, ValueError):
+                pass
+        if sequence.dtype.kind not in "fiu":
+            raise SmoothNetError(f"{key} of sequence {i} in {file.path} holds {sequence.dtype}, not numbers")
+        if sequence.ndim == 0 or len(sequence) != length:
+            raise SmoothNetError(
+                f"{key} of sequence {i} in {file.path} has {len(sequence) if sequence.ndim else 0} frames but imgname has {length}"
+            )
+    return sequences
+
+
+def _block(file: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The coordinates of all sequences as (frames, channels) float32, re-ordered."""
+    key = facts.data_key
+    if key == "pose" and key not in file and "psoe" in file:  # one published upload spells it so
+        key = "psoe"
+    sequences = _sequences(file, key, lengths)
+    dims = 3 if facts.representation == "smpl" else facts.dims
+    stored = max(facts.order) + 1 if facts.order else facts.joints
+    block = None
+    for i in range(len(sequences)):
+        sequence, sequences[i] = sequences[i], None  # so that memory holds float64 files only once
+        flat = sequence.reshape(len(sequence), -1)
+        joints = flat.shape[1] // dims
+        if flat.shape[1] % dims or joints == 0 or (stored and not _joints_fit(joints, stored, facts)):
+            raise SmoothNetError(
+                f"{key} of sequence {i} in {file.path} has {flat.shape[1]} numbers a frame; "
+                + (f"{stored} joints x {dims} are expected" if stored else f"a multiple of {dims} is expected")
+            )
+        if facts.order:
+            flat = flat.reshape(len(flat), joints, dims)[:, facts.order].reshape(len(flat), -1)
+        if block is None:
+            block = np.empty((offsets[-1], flat.shape[1]), np.float32)
+        elif flat.shape[1] != block.shape[1]:
+            raise SmoothNetError(
+                f"{key} of sequence {i} in {file.path} has {flat.shape[1]} numbers a frame, sequence 0 has {block.shape[1]}"
+            )
+        with np.errstate(over="ignore"):
+            block[offsets[i] : offsets[i + 1]] = flat
+        if np.isinf(block[offsets[i] : offsets[i + 1]]).any():
+            frame = int(np.flatnonzero(np.isinf(block[offsets[i] : offsets[i + 1]]).any(1))[0])
+            raise SmoothNetError(
+                f"{key} of sequence {i}, frame {frame} in {file.path} is infinite; write NaN for what is unknown"
+            )
+    return block
+
+
+def _joints_fit(joints: int, stored: int, facts: Facts) -> bool:
+    return joints >= stored if facts.order else joints == stored
+
+
+def _extras(
+    truth: Npz, detected: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray
+) -> dict[str, np.ndarray | None]:
+    """Image sizes, boxes and body shapes, where the representation has them."""
+    extras: dict[str, np.ndarray | None] = {"image_size": None}
+    if facts.representation == "2D" and facts.pixels == "image":
+        rows = truth["imgshape"]
+        try:
+            extras["image_size"] = np.stack([np.asarray(row, np.float32).ravel()[[1, 0]] for row in rows])  # W, H
+        except (TypeError, ValueError, IndexError):
+            raise SmoothNetError(f"imgshape in {truth.path} must be [height, width] for each sequence") from None
+        if len(extras["image_size"]) != len(lengths) or not (extras["image_size"] > 0).all():
+            raise SmoothNetError(f"imgshape in {truth.path} must be [height, width], above 0, for each sequence")
+        extras["bbox"] = _rows(truth, "bbox", 4, lengths, offsets)
+    if facts.representation == "smpl":
+        extras["betas_detected"] = _rows(detected, "shape", 10, lengths, offsets)
+        # AIST++ ground truth has no shape: the mean body
+        has_shape = "shape" in truth
+        extras["betas_groundtruth"] = (
+            _rows(truth, "shape", 10, lengths, offsets) if has_shape else np.zeros((offsets[-1], 10), np.float32)
+        )
+    return extras
+
+
+def _rows(file: Npz, key: str, width: int, lengths: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    block = np.empty((offsets[-1], width), np.float32)
+    for i, sequence in enumerate(_sequences(file, key, lengths)):
+        if sequence.ndim != 2 or sequence.shape[1] != width:
+            raise SmoothNetError(f"{key} of sequence {i} in {file.path} must have {width} numbers a frame")
+        block[offsets[i] : offsets[i + 1]] = sequence
+    return block
+
+
+def _to_network(
+    truth: np.ndarray, detected: np.ndarray, facts: Facts, image_size: np.ndarray | None, offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring 2D pixels into the network's space, in place; return (scale, shift) that lead to the metrics' space."""
+    count, dims = len(offsets) - 1, facts.dims
+    if facts.representation != "2D":
+        return np.full((count, dims), 1000.0), np.zeros((count, dims))  # metres -> mm
+    if image_size is None:
+        scale = shift = np.full((count, 2), H36M_HALF)
+    else:
+        scale, shift = image_size, image_size * 0.5
+    for i in range(count):
+        for block in (truth, detected):
+            rows = block[offsets[i] : offsets[i + 1]].reshape(-1, facts.joints, 2)
+            rows -= shift[i]
+            rows /= scale[i]
+    return scale, shift

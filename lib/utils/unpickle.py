@@ -1,0 +1,149 @@
+"""Reading foreign pickles without running what they ask for.
+
+Official pose files hold object arrays, which numpy stores as pickles; a pickle can name any function to call.
+Here only the few names that arrays need are known; any other is refused before it is looked up.
+"""
+
+from __future__ import annotations
+
+import codecs
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .errors import SmoothNetError
+
+
+def _reconstruct(subtype: Any, shape: Any, typecode: Any) -> np.ndarray:
+    """What numpy's own `_reconstruct` makes: an empty array for __setstate__ to fill. The shape it is told is ignored,
+    so that a small file cannot ask for a huge allocation."""
+    return np.ndarray.__new__(np.ndarray, (0,), "b")
+
+
+def _scalar(dtype: np.dtype, data: Any = b"") -> Any:
+    """A numpy scalar from its bytes."""
+    if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(data, bytes):
+        raise pickle.UnpicklingError("a numpy scalar of an unexpected kind")
+    return np.frombuffer(data, dtype=dtype, count=1)[0]
+
+
+def _frombuffer(buffer: Any, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+    """Arrays pickled with protocol 5."""
+    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """Bytes as Python 2 pickles spell them."""
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"text in the encoding {encoding}")
+    return codecs.encode(text, "latin1")
+
+
+ARRAY_NAMES: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): _encode,
+    ("collections", "OrderedDict"): OrderedDict,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _frombuffer for core in ("core", "_core")},
+}
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    def __init__(self, file: IO[bytes], names: Mapping[tuple[str, str], Any], encoding: str):
+        super().__init__(file, encoding=encoding)
+        self.names = names
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return self.names[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
+
+    def persistent_load(self, identity: Any) -> Any:
+        raise pickle.UnpicklingError("it refers to data outside the file")
+
+
+def restricted_load(
+    file: IO[bytes],
+    what: str,
+    extra: Mapping[tuple[str, str], Any] | None = None,
+    encoding: str = "latin1",
+) -> Any:
+    """Unpickle numpy arrays, numbers, text and plain containers from `file`; refuse everything else by name.
+
+    Args:
+        file: open binary file, at the start of the pickle.
+        what: how an error names the file.
+        extra: further names that are allowed, (module, name) -> the object used in its place.
+        encoding: of Python 2 byte strings.
+
+    Raises:
+        SmoothNetError: the pickle names anything that is not allowed, or is damaged.
+    """
+    try:
+        return _RestrictedUnpickler(file, {**ARRAY_NAMES, **(extra or {})}, encoding).load()
+    except pickle.UnpicklingError as error:
+        raise SmoothNetError(f"{what} was refused: {error}; only plain arrays are read from it") from error
+    except (MemoryError, RecursionError) as error:
+        raise SmoothNetError(f"{what} is too large or too deeply nested to read") from error
+    except Exception as error:  # a damaged pickle fails in any way at all
+        raise SmoothNetError(f"{what} is damaged ({error}); copy or download it again") from error
+
+
+class Npz:
+    """The arrays of one .npz file, read one by one when asked for; object arrays through `restricted_load`.
+
+    Raises:
+        SmoothNetError: the file is missing, not an .npz, damaged, or holds pickles of anything but arrays.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except FileNotFoundError:
+            raise SmoothNetError(f"{self.path} does not exist") from None
+        except (OSError, zipfile.BadZipFile, ValueError) as error:
+            raise SmoothNetError(f"{self.path} is not a readable .npz file ({error})") from error
+        self.keys = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
+
+    def __enter__(self) -> Npz:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._zip.close()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        what = f"{key} in {self.path}"
+        if key not in self.keys:
+            raise SmoothNetError(f"{self.path} has no key {key}; its keys are {', '.join(self.keys) or 'none'}")
+        try:
+            with self._zip.open(f"{key}.npy") as file:
+                version = np.lib.format.read_magic(file)
+                reader = {
+                    (1, 0): np.lib.format.read_array_header_1_0,
+                    (2, 0): np.lib.format.read_array_header_2_0,
+                }.get(version)
+                # numpy writes version 3 only for field names outside latin1, which no pose file has
+                header = reader(file) if reader else None
+                if header is not None and header[2].hasobject:
+                    array = restricted_load(file, what)
+                    if not isinstance(array, np.ndarray):
+                        raise SmoothNetError(f"{what} holds a {type(array).__name__}, not an array")
+                    return array
+            with self._zip.open(f"{key}.npy") as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+        except SmoothNetError:
+            raise
+        except Exception as error:  # zip, header and data can each be damaged in their own way
+            raise SmoothNetError(f"{what} is damaged ({error}); copy or download the file again") from error
