@@ -17,7 +17,7 @@ LEFT, RIGHT, MIDDLE = "left", "right", "middle"
 
 @dataclass(frozen=True)
 class Skeleton:
-    """One pose format: `joints` in file order, `edges` as pairs of their numbers, `root` joints (their mean)."""
+    """One pose format: `joints` in file order, `edges` as pairs of their numbers, `root`: mean of these."""
 
     joints: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
@@ -280,7 +280,7 @@ def skeleton_for(joint_count: int, dims: int, poses: np.ndarray | None = None) -
         return names[0]
     lengths = {name: _mean_edge_length(SKELETONS[name], poses) for name in names}
     shortest = min(names, key=lengths.__getitem__)
-    # 0.8: a wrong order more than doubles the length (2.7 times on a real BODY_25B recording read as BODY_25).
+    # 0.8: a wrong order more than doubles the lengths (2.7 times for a real BODY_25B file read as BODY_25).
     return shortest if lengths[shortest] < 0.8 * lengths[names[0]] else names[0]
 
 
