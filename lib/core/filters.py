@@ -81,7 +81,7 @@ def oneeuro(
         time_step: time between two frames; 1 makes the frame the unit of time.
 
     The speed is measured from the previous filtered value to the new frame, as in the published numbers.
-    So it contains the filter's own lag, which a shorter `time_step` magnifies: at other frame rates the result
+    So it holds the filter's own lag, which a shorter `time_step` magnifies: at other frame rates the result
     is closer to that at 30 than without `time_step`, not equal to it.
     """
 

@@ -6,24 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..dataset.skeletons import SKELETONS
+
 THRESHOLDS: Mapping[str, float] = {"pck_005": 0.05, "pck_01": 0.1, "pck_02": 0.2}  # metric name -> fraction
 
 # The columns of the usual per-part table. JHMDB marks the face, not the head; neck and belly belong to no
 # column, but count in the mean over all joints.
 PARTS: Mapping[str, tuple[str, ...]] = {
     "head": ("face",),
-    "shoulder": ("r_shoulder", "l_shoulder"),
-    "elbow": ("r_elbow", "l_elbow"),
-    "wrist": ("r_wrist", "l_wrist"),
-    "hip": ("r_hip", "l_hip"),
-    "knee": ("r_knee", "l_knee"),
-    "ankle": ("r_ankle", "l_ankle"),
+    "shoulder": ("right_shoulder", "left_shoulder"),
+    "elbow": ("right_elbow", "left_elbow"),
+    "wrist": ("right_wrist", "left_wrist"),
+    "hip": ("right_hip", "left_hip"),
+    "knee": ("right_knee", "left_knee"),
+    "ankle": ("right_ankle", "left_ankle"),
 }
-
-JHMDB_JOINTS = (
-    *("neck", "belly", "face", "r_shoulder", "l_shoulder", "r_hip", "l_hip", "r_elbow", "l_elbow"),
-    *("r_knee", "l_knee", "r_wrist", "l_wrist", "r_ankle", "l_ankle"),
-)
 
 
 def pck(predicted: np.ndarray, truth: np.ndarray, bbox: np.ndarray, threshold: float) -> np.ndarray:
@@ -50,7 +47,7 @@ def pck(predicted: np.ndarray, truth: np.ndarray, bbox: np.ndarray, threshold: f
     return np.where(counted > 0, correct.sum(axis=0) / np.maximum(counted, 1), np.nan)
 
 
-def pck_parts(fractions: np.ndarray, joints: Sequence[str] = JHMDB_JOINTS) -> dict[str, float]:
+def pck_parts(fractions: np.ndarray, joints: Sequence[str] = SKELETONS["jhmdb15"].joints) -> dict[str, float]:
     """The per-part table of `fractions` (..., K): part -> mean over its joints and all leading axes.
 
     Parts of which the skeleton `joints` has no joint are left out.
