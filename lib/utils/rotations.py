@@ -1,101 +1,119 @@
-"""Rotations as matrices, six numbers (6D), axis-angle and quaternions, on torch tensors of any leading shape.
+"""Rotations as matrices, six numbers (6D), axis-angle and quaternions, on float arrays of any leading shape.
 
-Results have the dtype and device of the argument. Matrices and 6D are the same for the quaternions q and -q and for
+Results have the dtype of the argument. Matrices and 6D are the same for the quaternions q and -q and for
 axis-angle vectors that differ by full turns, which is why rotations are smoothed as 6D.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
-import torch
+import numpy as np
 
 Order = Literal["wxyz", "xyzw"]
+CHUNK = 1 << 16  # rotations converted at once; some 10 MB
 
 
-def axis_angle_to_matrix(vectors: torch.Tensor) -> torch.Tensor:
+def axis_angle_to_matrix(vectors: np.ndarray) -> np.ndarray:
     """(..., 3) axis times angle in radians -> (..., 3, 3)."""
-    angle = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    # sin(angle / 2) / angle without dividing by zero; torch.sinc(x) = sin(pi x) / (pi x)
-    xyz = vectors * (0.5 * torch.sinc(angle / (2 * torch.pi)))
-    return quaternion_to_matrix(torch.cat([torch.cos(angle / 2), xyz], dim=-1))
+    angle = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    # sin(angle / 2) / angle without dividing by zero; np.sinc(x) = sin(pi x) / (pi x)
+    xyz = vectors * (0.5 * np.sinc(angle / (2 * np.pi)))
+    return quaternion_to_matrix(np.concatenate([np.cos(angle / 2), xyz], axis=-1))
 
 
-def matrix_to_axis_angle(matrices: torch.Tensor) -> torch.Tensor:
-    """(..., 3, 3) -> (..., 3) axis times angle, the angle from 0 to pi. At pi the sign of the axis is free."""
-    w, *xyz = matrix_to_quaternion(matrices).unbind(-1)
-    xyz = torch.stack(xyz, dim=-1)
-    sine = torch.linalg.vector_norm(xyz, dim=-1)
-    # angle / sin(angle / 2), which is 2 / w where the angle vanishes
-    tiny = sine < torch.finfo(sine.dtype).tiny ** 0.5
-    factor = torch.where(
-        tiny, 2 / w, 2 * torch.atan2(sine, w) / torch.where(tiny, torch.ones_like(sine), sine)
-    )
-    return xyz * factor[..., None]
+def matrix_to_axis_angle(matrices: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) -> (..., 3) axis times angle from 0 to pi; at pi the sign of the axis is free."""
+    quaternions = matrix_to_quaternion(matrices)
+    w, xyz = quaternions[..., :1], quaternions[..., 1:]
+    sine = np.linalg.norm(xyz, axis=-1, keepdims=True)
+    # angle / sin(angle / 2), which is 2 where the angle vanishes
+    factor = np.divide(2 * np.arctan2(sine, w), sine, out=np.full_like(sine, 2), where=sine > 0)
+    return xyz * factor
 
 
-def quaternion_to_matrix(quaternions: torch.Tensor, order: Order = "wxyz") -> torch.Tensor:
+def quaternion_to_matrix(quaternions: np.ndarray, order: Order = "wxyz") -> np.ndarray:
     """(..., 4) of any length other than 0 -> (..., 3, 3)."""
-    unit = quaternions / torch.linalg.vector_norm(quaternions, dim=-1, keepdim=True)
-    if order == "xyzw":
-        unit = unit.roll(1, dims=-1)
-    w, x, y, z = unit.unbind(-1)
+    unit = _normalize(quaternions)
+    w, x, y, z = np.moveaxis(unit if order == "wxyz" else np.roll(unit, 1, axis=-1), -1, 0)
     rows = [
         *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
         *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
         *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
     ]
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    return np.stack(rows, axis=-1).reshape(*unit.shape[:-1], 3, 3)
 
 
-def matrix_to_quaternion(matrices: torch.Tensor, order: Order = "wxyz") -> torch.Tensor:
+def matrix_to_quaternion(matrices: np.ndarray, order: Order = "wxyz") -> np.ndarray:
     """(..., 3, 3) -> (..., 4) unit quaternions with w >= 0."""
     m = matrices
     xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    # Four times the outer product of the quaternion with itself. Its row with the largest diagonal is the quaternion
-    # times that component, which is at least 1/2: no division by a small number at any angle.
     wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
     xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
-    outer = torch.stack(
-        [
-            *(1 + xx + yy + zz, wx, wy, wz),
-            *(wx, 1 + xx - yy - zz, xy, xz),
-            *(wy, xy, 1 - xx + yy - zz, yz),
-            *(wz, xz, yz, 1 - xx - yy + zz),
-        ],
-        dim=-1,
-    ).unflatten(-1, (4, 4))
-    largest = outer.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)
-    row = outer.take_along_dim(largest[..., None, None], dim=-2).squeeze(-2)
-    row = torch.where(row[..., :1] < 0, -row, row)
-    quaternions = row / torch.linalg.vector_norm(row, dim=-1, keepdim=True)
-    return quaternions.roll(-1, dims=-1) if order == "xyzw" else quaternions
+    # Four times the outer product of the quaternion with itself. Its row with the largest diagonal is the
+    # quaternion times that component, which is at least 1/2: no division by a small number at any angle.
+    outer = [
+        *(1 + xx + yy + zz, wx, wy, wz),
+        *(wx, 1 + xx - yy - zz, xy, xz),
+        *(wy, xy, 1 - xx + yy - zz, yz),
+        *(wz, xz, yz, 1 - xx - yy + zz),
+    ]
+    outer = np.stack(outer, axis=-1).reshape(*m.shape[:-2], 4, 4)
+    largest = np.diagonal(outer, axis1=-2, axis2=-1).argmax(axis=-1)
+    row = np.take_along_axis(outer, largest[..., None, None], axis=-2)[..., 0, :]
+    quaternions = _normalize(np.where(row[..., :1] < 0, -row, row))
+    return quaternions if order == "wxyz" else np.roll(quaternions, -1, axis=-1)
 
 
-def matrix_to_6d(matrices: torch.Tensor) -> torch.Tensor:
+def matrix_to_6d(matrices: np.ndarray) -> np.ndarray:
     """(..., 3, 3) -> (..., 6), the first two columns row by row: r00 r01 r10 r11 r20 r21.
 
     This is the order of the published SMPL numbers; PyTorch3D's 6D holds the first two rows.
     """
-    return matrices[..., :2].flatten(-2)
+    return matrices[..., :2].reshape(*matrices.shape[:-2], 6)
 
 
-def sixd_to_matrix(sixd: torch.Tensor) -> torch.Tensor:
-    """(..., 6) of the order above, orthonormal or not -> (..., 3, 3) by Gram-Schmidt (Zhou et al., CVPR 2019).
+def sixd_to_matrix(sixd: np.ndarray) -> np.ndarray:
+    """(..., 6) of that order, orthonormal or not -> (..., 3, 3): Gram-Schmidt (Zhou et al., CVPR 2019).
 
-    Two columns that are zero or parallel do not say a rotation; the result is then not one either.
+    Two columns that are zero or parallel do not say a rotation; the result is then NaN.
     """
-    a, b = sixd.unflatten(-1, (3, 2)).unbind(-1)
-    x = torch.nn.functional.normalize(a, dim=-1)
-    y = torch.nn.functional.normalize(b - (x * b).sum(-1, keepdim=True) * x, dim=-1)
-    return torch.stack([x, y, torch.linalg.cross(x, y, dim=-1)], dim=-1)
+    columns = sixd.reshape(*sixd.shape[:-1], 3, 2)
+    x = _normalize(columns[..., 0])
+    y = _normalize(columns[..., 1] - (x * columns[..., 1]).sum(axis=-1, keepdims=True) * x)
+    return np.stack([x, y, np.cross(x, y)], axis=-1)
 
 
-def axis_angle_to_6d(poses: torch.Tensor) -> torch.Tensor:
-    """Poses of J joints: (..., 3 J) axis-angle, as SMPL's 72 numbers -> (..., 6 J), as the 144 smoothed ones."""
-    return matrix_to_6d(axis_angle_to_matrix(poses.unflatten(-1, (-1, 3)))).flatten(-2)
+def axis_angle_to_6d(poses: np.ndarray) -> np.ndarray:
+    """Poses of J joints: (..., 3 J) axis-angle, as SMPL's 72 numbers -> (..., 6 J)."""
+    return _each(poses, 3, 6, lambda vectors: matrix_to_6d(axis_angle_to_matrix(vectors)))
 
 
-def sixd_to_axis_angle(poses: torch.Tensor) -> torch.Tensor:
+def sixd_to_axis_angle(poses: np.ndarray) -> np.ndarray:
     """Poses of J joints: (..., 6 J) -> (..., 3 J) axis-angle."""
-    return matrix_to_axis_angle(sixd_to_matrix(poses.unflatten(-1, (-1, 6)))).flatten(-2)
+    return _each(poses, 6, 3, lambda sixd: matrix_to_axis_angle(sixd_to_matrix(sixd)))
+
+
+def quaternion_to_6d(poses: np.ndarray, order: Order = "wxyz") -> np.ndarray:
+    """Poses of J joints: (..., 4 J) quaternions -> (..., 6 J)."""
+    return _each(poses, 4, 6, lambda quaternions: matrix_to_6d(quaternion_to_matrix(quaternions, order)))
+
+
+def sixd_to_quaternion(poses: np.ndarray, order: Order = "wxyz") -> np.ndarray:
+    """Poses of J joints: (..., 6 J) -> (..., 4 J) unit quaternions with w >= 0."""
+    return _each(poses, 6, 4, lambda sixd: matrix_to_quaternion(sixd_to_matrix(sixd), order))
+
+
+def _each(poses: np.ndarray, numbers: int, results: int, convert: Callable) -> np.ndarray:
+    """Convert every group of `numbers` in the last axis to `results`, in chunks so that memory stays bounded."""
+    flat = poses.reshape(-1, numbers)
+    converted = np.empty((len(flat), results), poses.dtype)
+    for start in range(0, len(flat), CHUNK):
+        converted[start : start + CHUNK] = convert(flat[start : start + CHUNK])
+    return converted.reshape(*poses.shape[:-1], poses.shape[-1] // numbers * results)
+
+
+def _normalize(vectors: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN it should be
+        return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
