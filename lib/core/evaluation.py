@@ -21,8 +21,9 @@ from ..models.smoothnet import SmoothNet
 from ..utils import device as devices
 from ..utils.rotations import sixd_to_axis_angle
 from . import metrics as m
-from .filters import apply_filter
+from .filters import apply_filter, filter_names
 from .pck import THRESHOLDS, pck
+from .report import result_row
 
 Method = Callable[[int], np.ndarray]  # number of a sequence -> (L, C) float32 in the network's space
 
@@ -207,6 +208,11 @@ def without_poses(result: SequenceResult) -> SequenceResult:
     return replace(result, poses={})
 
 
+def with_values(result: SequenceResult, values: Mapping[str, dict[str, np.ndarray]]) -> SequenceResult:
+    """The same sequence with the values of further methods."""
+    return replace(result, values={**result.values, **values})
+
+
 def summarise(results: Iterable[SequenceResult]) -> dict[str, float]:
     """Pool sequences into the published figures.
 
@@ -265,3 +271,52 @@ def _inner(length: int) -> np.ndarray:
     inner = np.zeros(length, bool)
     inner[1:-1] = True
     return inner
+
+
+def evaluate(
+    cfg: CfgNode,
+    model: SmoothNet,
+    normalize: str,
+    datasets: list[PoseData],
+    device: torch.device,
+    *,
+    body: Any = None,
+) -> tuple[list[dict[str, Any]], tuple[list[str], list[list[Any]]]]:
+    """Evaluate the network and the filters of EVALUATE.TRADITION on every dataset.
+
+    Returns:
+        the rows of metrics.json; header and lines of the table with one line a sequence and method.
+    """
+    rows, lines = [], []
+    header = ["dataset", "estimator", "body_representation", "sequence", "name", "frames", "method"]
+    metric_names: list[str] = []
+    autocast = devices.autocast_dtype(device, cfg.TRAIN.AUTOCAST_DTYPE) if cfg.TRAIN.AUTOCAST else None
+    for data in datasets:
+        timer = Timer()
+        methods: dict[str, Method] = {
+            "input": input_method(data),
+            "smoothnet": network_method(
+                model,
+                data,
+                device=device,
+                step=cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE,
+                normalize=normalize,
+                autocast=autocast,
+                timer=timer,
+            ),
+            **{name: filter_method(name, data, cfg) for name in filter_names(cfg.EVALUATE.TRADITION)},
+        }
+        results = evaluate_sequences(data, methods, root_relative=cfg.EVALUATE.ROOT_RELATIVE, body=body)
+        kept = [without_poses(result) for result in results]
+        summary = summarise(kept)
+        summary["us_per_frame"] = timer.us_per_frame
+        rows.append(result_row(data, model.window_size, cfg.EVALUATE.PRETRAINED, summary))
+        metric_names += [metric for metric in data.facts.metrics if metric not in metric_names]
+        for result in kept:
+            one = summarise([result])
+            start = [*list(rows[-1].values())[:3], result.index, result.name, len(result.valid)]
+            lines += [(start, name, one) for name in methods]
+    table = [
+        [*start, name, *(one.get(f"{name}_{metric}", "") for metric in metric_names)] for start, name, one in lines
+    ]
+    return rows, ([*header, *metric_names], table)

@@ -27,7 +27,7 @@ class Facts:
         joints: joints after re-ordering; 0 when the file decides.
         root: joints whose mean is subtracted before 3D metrics.
         skeleton: name in lib.dataset.skeletons, empty when unknown.
-        train_estimators: those with a train file; None when all have one.
+        train_estimators: those with a published train file; None when all have one.
         order: joints taken from the stored ones, in this order; None to take all as they are.
         pixels: how 2D pixels become network input. "h36m": (x - 500) / 500. "image": x / (width, height) - 0.5 with
             the image size in the file.

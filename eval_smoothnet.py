@@ -1,0 +1,57 @@
+"""Evaluate a checkpoint: `python eval_smoothnet.py --checkpoint results/RUN/epoch_23.pth.tar --dataset_name ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from run_scripts.argument import add_arguments, make_run_folder, named_settings, run_main, start_logging
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="eval_smoothnet.py", description=__doc__, allow_abbrev=False)
+    add_arguments(parser, "e")
+    args = parser.parse_args(argv)
+
+    from lib.core.checkpoints import load_model
+    from lib.core.config import as_yaml, load_config
+    from lib.core.evaluation import evaluate
+    from lib.core.report import csv_text, table_rows, text_table, write_report
+    from lib.dataset.poses import load_all
+    from lib.models.body import body_for
+    from lib.models.smoothnet import count_parameters, multiply_adds
+    from lib.utils.device import describe_device, select_device
+    from lib.utils.errors import SmoothNetError
+    from lib.utils.files import write_json, write_text
+
+    cfg = load_config(args.cfg, named_settings(args), args.opts)
+    if not cfg.EVALUATE.PRETRAINED:
+        raise SmoothNetError("name the weights to evaluate with --checkpoint")
+    model, known = load_model(cfg.EVALUATE.PRETRAINED, args.slide_window_size)
+    device = select_device(cfg.DEVICE)
+    datasets = load_all(cfg, cfg.EVALUATE.PHASE)
+    body = body_for(datasets, cfg.SMPL_MODEL_DIR)
+    run = make_run_folder(cfg, resume=True)
+    start_logging(run, "eval_log.txt", cfg.DEBUG)
+    write_text(run / "eval_config.yaml", as_yaml(cfg))
+    print(f"device: {describe_device(device)}\nrun folder: {run}")
+
+    rows, per_sequence = evaluate(cfg, model.to(device), known["normalize"], datasets, device, body=body)
+    write_json(run / "metrics.json", {"results": rows})
+    if cfg.EVALUATE.PER_SEQUENCE:
+        write_text(run / "per_sequence.csv", csv_text(*per_sequence))
+    if cfg.EVALUATE.REPORT:
+        write_report(rows, cfg.EVALUATE.REPORT)
+    print(text_table(*table_rows(rows)))
+    channels = datasets[0].detected.shape[1]
+    print(
+        f"network: window {model.window_size}, {count_parameters(model)} parameters, "
+        f"{multiply_adds(model) * channels * model.window_size / model.window_size / 1e6:.1f} M multiply-adds per frame "
+        f"({channels} channels, step {cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE}), {rows[0]['metrics']['us_per_frame']:.1f} us per frame"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

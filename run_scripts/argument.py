@@ -1,0 +1,156 @@
+"""The command line arguments of all scripts: each is named once, here."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent  # of the checkout
+
+
+def boolean(text: str) -> bool:
+    """True or False, as `--autocast True` spells it."""
+    try:
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False") from None
+
+
+class Argument(NamedTuple):
+    """One argument: its spellings, the setting it stands for (empty: none), which scripts take it, and its help."""
+
+    flags: tuple[str, ...]
+    key: str
+    scripts: str  # letters of: t(rain), e(val), v(isualize), l(auncher only)
+    help: str
+    options: dict[str, Any] = {}
+
+
+SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "True|False"}
+ARGUMENTS = (
+    Argument(("--model_name",), "", "l", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
+    Argument(("--cfg",), "", "tev", "YAML file of settings; without it the defaults", {"metavar": "YAML"}),
+    Argument(("--device",), "DEVICE", "tev", "sdaa | sdaa:1 | cuda | cuda:0 | cpu | auto"),
+    Argument(("--dataset_name",), "DATASET_NAME", "tev", "dataset, or a comma list"),
+    Argument(("--estimator",), "ESTIMATOR", "tev", "pose estimator, or a comma list"),
+    Argument(("--body_representation",), "BODY_REPRESENTATION", "tev", "3D | 2D | smpl, or a comma list"),
+    Argument(("--slide_window_size",), "MODEL.SLIDE_WINDOW_SIZE", "tev", "frames per window", {"type": int}),
+    Argument(("--exp_name",), "EXP_NAME", "te", "name of the run"),
+    Argument(("--logdir",), "LOGDIR", "te", "run folder; without it results/<time>_<EXP_NAME>"),
+    Argument(("--seed",), "SEED_VALUE", "te", "seed of everything random", {"type": int}),
+    Argument(("--epoch",), "TRAIN.EPOCH", "t", "epochs to train", {"type": int}),
+    Argument(("--step",), "TRAIN.STEP", "t", "stop after this many iterations", {"type": int}),
+    Argument(("--batch_size", "--bs"), "TRAIN.BATCH_SIZE", "t", "windows per batch and device", {"type": int}),
+    Argument(("--lr",), "TRAIN.LR", "t", "learning rate of the first epoch", {"type": float}),
+    Argument(("--num_workers",), "TRAIN.WORKERS_NUM", "t", "accepted; batches are gathered without workers", {"type": int}),
+    Argument(("--resume",), "TRAIN.RESUME", "t", "checkpoint to go on from, or auto: the last one in --logdir if any"),
+    Argument(("--checkpoint",), "EVALUATE.PRETRAINED", "ev", "checkpoint to evaluate"),
+    Argument(("--tradition",), "EVALUATE.TRADITION", "ev", "filters to compare with: savgol,oneeuro,gaus1d,gaussian or all"),
+    Argument(("--slide_window_step_size",), "EVALUATE.SLIDE_WINDOW_STEP_SIZE", "tev", "frames between windows", {"type": int}),
+    Argument(("--fps",), "EVALUATE.FPS", "ev", "frame rate of the data, for filters that know it", {"type": float}),
+    Argument(("--report",), "EVALUATE.REPORT", "e", "also write the table to this .md, .csv or .json file"),
+    Argument(("--per_sequence",), "EVALUATE.PER_SEQUENCE", "e", "write per_sequence.csv, one line a sequence", SWITCH),
+    Argument(("--autocast",), "TRAIN.AUTOCAST", "te", "mixed precision", SWITCH),
+    Argument(("--opts",), "", "tev", "KEY VALUE ...: any setting, last word", {"nargs": argparse.REMAINDER, "default": []}),
+    Argument(("--eval",), "", "l", "evaluate --checkpoint instead of training", SWITCH),
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser, script: str) -> None:
+    """Add the arguments of one script (its letter), or of the launcher ("l": all of t, e and its own)."""
+    for argument in ARGUMENTS:
+        if script in argument.scripts or (script == "l" and set(argument.scripts) & set("te")):
+            parser.add_argument(*argument.flags, help=argument.help, **{"default": None, **argument.options})
+
+
+def named_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The given arguments that stand for a setting: full key -> value."""
+    values = {argument.key: getattr(args, argument.flags[0][2:], None) for argument in ARGUMENTS if argument.key}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
+    """Call an entry script's main; a user's mistake becomes one sentence on stderr and status 2."""
+    sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
+    from lib.utils.errors import SmoothNetError
+
+    try:
+        return main(argv)
+    except SmoothNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def make_run_folder(cfg: Any, resume: bool = False) -> Path:
+    """Create the run folder: LOGDIR, or OUTPUT_DIR/<time>_<EXP_NAME>, a new one even if two runs start together.
+
+    Raises:
+        SmoothNetError: LOGDIR already holds a run that is not being resumed, or cannot be created.
+    """
+    from lib.utils.errors import SmoothNetError
+
+    try:
+        if cfg.LOGDIR:
+            folder = Path(cfg.LOGDIR)
+            folder.mkdir(parents=True, exist_ok=True)
+            if (folder / "checkpoint.pth.tar").exists() and not resume:
+                raise SmoothNetError(
+                    f"{folder} already holds a training run; go on with --resume auto or name another --logdir"
+                )
+            return folder
+        stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{cfg.EXP_NAME}"
+        Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
+        for number in range(1000):
+            folder = Path(cfg.OUTPUT_DIR) / (f"{stem}_{number}" if number else stem)
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                continue
+        raise SmoothNetError(f"{cfg.OUTPUT_DIR} has a thousand runs of this second; clean it up")
+    except OSError as error:
+        raise SmoothNetError(
+            f"cannot create the run folder {cfg.LOGDIR or cfg.OUTPUT_DIR}: {error.strerror}; "
+            "choose another with --logdir"
+        ) from error
+
+
+def start_logging(folder: Path, name: str, debug: bool = False) -> None:
+    """Send the package's log to stdout and to a file in the run folder."""
+    log = logging.getLogger("lib")
+    log.setLevel(logging.DEBUG if debug else logging.INFO)
+    log.propagate = False
+    log.handlers.clear()
+    for handler in (logging.StreamHandler(sys.stdout), logging.FileHandler(folder / name, encoding="utf-8")):
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        log.addHandler(handler)
+
+
+class StopOnSignal:
+    """Turns the first SIGINT or SIGTERM into a request to stop after the current step."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.number:  # asked twice: at once
+            sys.exit(128 + number)
+        self.number = number
+
+    def __call__(self) -> bool:
+        return bool(self.number)
+
+    @property
+    def status(self) -> int:
+        """Exit status: 130 after SIGINT, 143 after SIGTERM, else 0."""
+        return 128 + self.number if self.number else 0

@@ -1,0 +1,64 @@
+"""Launch training or evaluation on one or several devices: builds the command, prints it, runs it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from run_scripts.argument import ARGUMENTS, ROOT, add_arguments
+
+INPUT_PATHS = ("cfg", "checkpoint", "resume")
+OUTPUT_PATHS = ("logdir", "report", "profiler_path")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse and check the launcher's arguments; a contradiction is a usage error (status 2) before anything starts."""
+    parser = argparse.ArgumentParser(prog="run_smoothnet.py", description=__doc__, allow_abbrev=False)
+    add_arguments(parser, "l")
+    args = parser.parse_args(argv)
+    args.eval = bool(args.eval)
+    script = "e" if args.eval else "t"
+    if args.eval and not args.checkpoint:
+        parser.error("--eval needs --checkpoint PATH, the weights to evaluate")
+    if args.epoch is not None and args.step is not None and args.step >= 0:
+        parser.error("--step and --epoch exclude each other")
+    for argument in ARGUMENTS:
+        given = getattr(args, argument.flags[0][2:]) not in (None, [], False)
+        if given and "l" not in argument.scripts and script not in argument.scripts:
+            parser.error(f"{argument.flags[0]} is for {'training' if args.eval else '--eval'} only")
+    return args
+
+
+def build_command(args: argparse.Namespace) -> list[str]:
+    """The child's argument list. Paths given relative to the current folder are made absolute."""
+    command = [sys.executable, str(ROOT / ("eval_smoothnet.py" if args.eval else "train_smoothnet.py"))]
+    for argument in ARGUMENTS:
+        name = argument.flags[0][2:]
+        value = getattr(args, name)
+        if value is None or "l" in argument.scripts or name == "opts":
+            continue
+        if (name in INPUT_PATHS and Path(value).exists()) or name in OUTPUT_PATHS:
+            value = str(Path(value).resolve())
+        command += [argument.flags[0], str(value)]
+    return command + (["--opts", *args.opts] if args.opts else [])
+
+
+def run(command: list[str]) -> int:
+    """Run the command in the checkout, pass signals on, and return its status (128 + N if signal N ended it)."""
+    print(shlex.join(command), flush=True)
+    child = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # so that Ctrl-C reaches it once, from here
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: child.send_signal(number))
+    status = child.wait()
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    sys.exit(run(build_command(parse())))
