@@ -1,0 +1,456 @@
+"""Drawing poses and curves with Pillow: what does not change is drawn once, a frame costs a few milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..dataset.skeletons import LEFT, MIDDLE, RIGHT
+from .clip import INPUT, SMOOTHED, TRUTH, Clip, Curve, trail_joints
+
+# Okabe and Ito's palette, told apart by people with any common colour blindness. Sides and series share no colour.
+SIDE_COLOURS = {LEFT: (213, 94, 0), RIGHT: (0, 114, 178), MIDDLE: (88, 92, 102)}
+SERIES_COLOURS = {INPUT: (204, 121, 167), SMOOTHED: (0, 158, 115), TRUTH: (34, 34, 34)}
+PAPER, PANEL, RULE, INK, FAINT = (255, 255, 255), (246, 247, 249), (222, 225, 230), (28, 30, 36), (104, 110, 120)
+GRID = (226, 229, 234)
+
+SAMPLES = 2  # shapes are drawn this many times larger and reduced: that is what makes their edges smooth
+YAW, PITCH = np.radians(-28.0), np.radians(14.0)  # where the fixed camera stands: a little to the side, above
+
+
+@lru_cache(maxsize=32)
+def font(size: float, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib carries: the same picture on every machine."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def series_colour(name: str) -> tuple[int, int, int]:
+    return SERIES_COLOURS.get(name, INK)
+
+
+def blend(colour: tuple[int, int, int], ground: tuple[int, int, int], share: float) -> tuple[int, int, int]:
+    """`share` of `colour` over `ground`."""
+    return tuple(round(c * share + g * (1 - share)) for c, g in zip(colour, ground, strict=True))
+
+
+class Canvas:
+    """A picture in which shapes are anti-aliased and text is sharp; all coordinates are pixels of the result."""
+
+    def __init__(self, width: int, height: int, ground: tuple[int, int, int] = PAPER):
+        self.image = Image.new("RGB", (width * SAMPLES, height * SAMPLES), ground)
+        self.draw = ImageDraw.Draw(self.image)
+        self.texts: list[tuple] = []
+
+    def line(self, points: Sequence, colour: tuple[int, int, int], width: float = 1.0) -> None:
+        scaled = [(x * SAMPLES, y * SAMPLES) for x, y in points]
+        self.draw.line(scaled, fill=colour, width=max(1, round(width * SAMPLES)), joint="curve")
+
+    def disc(self, x: float, y: float, radius: float, colour: tuple[int, int, int]) -> None:
+        x, y, r = x * SAMPLES, y * SAMPLES, radius * SAMPLES
+        self.draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
+
+    def box(self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int], radius: float = 8) -> None:
+        corners = (x0 * SAMPLES, y0 * SAMPLES, x1 * SAMPLES - 1, y1 * SAMPLES - 1)
+        self.draw.rounded_rectangle(corners, radius * SAMPLES, fill=colour)
+
+    def text(
+        self, x: float, y: float, text: str, size: float = 13, colour=INK, bold: bool = False, anchor: str = "ls"
+    ) -> float:
+        """Write `text` at its baseline (or another Pillow anchor); returns its width."""
+        self.texts.append(((x, y), text, colour, font(size, bold), anchor))
+        return font(size, bold).getlength(text)
+
+    def finish(self) -> Image.Image:
+        image = self.image.reduce(SAMPLES)
+        draw = ImageDraw.Draw(image)
+        for place, text, colour, face, anchor in self.texts:
+            draw.text(place, text, fill=colour, font=face, anchor=anchor)
+        return image
+
+
+# ---- from the pose's space to pixels ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class View:
+    """One fixed camera: parallel projection with the same scale on every axis.
+
+    pixel = size / 2 + scale * ((point - centre) @ rotation.T)[:2], with y turned down where up points up.
+    """
+
+    rotation: np.ndarray  # (2 or 3, dims): rows right, up (2D: down), to the viewer
+    centre: np.ndarray  # (dims,)
+    scale: float  # pixels a unit
+    width: int
+    height: int
+    floor: float | None = None  # height of the lowest joint along the up axis, 3D only
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(..., dims) -> pixels (..., 2) and depth (...), larger = nearer to the viewer."""
+        turned = (points - self.centre) @ self.rotation.T * self.scale
+        flip = -1.0 if len(self.rotation) == 3 else 1.0
+        pixels = np.stack([turned[..., 0] + self.width / 2, flip * turned[..., 1] + self.height / 2], axis=-1)
+        depth = turned[..., 2] if len(self.rotation) == 3 else np.zeros(turned.shape[:-1])
+        return pixels, depth
+
+
+def fit_view(clip: Clip, width: int, height: int, margin: float = 0.07) -> View:
+    """A camera that shows every series of the clip whole (but for the 1 % most distant points, often glitches)."""
+    points = np.concatenate([v.reshape(-1, clip.dims) for v in clip.series.values()])
+    if clip.mesh is not None:
+        some = [v[:: max(1, len(v) // 50)].reshape(-1, 3) for v in clip.mesh.vertices.values()]
+        points = np.concatenate([points, *some])
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        points = np.zeros((1, clip.dims))
+    floor = None
+    if clip.dims == 3:
+        rotation = camera_rotation(clip.axes, YAW, PITCH)
+        floor = float(np.quantile(points @ clip.axes[1], 0.002))
+    else:
+        rotation = np.eye(2)
+    turned = points @ rotation.T
+    low, high = np.quantile(turned, 0.005, axis=0), np.quantile(turned, 0.995, axis=0)
+    centre = (low + high) / 2
+    extent = np.maximum(high - low, 1e-9)[:2]
+    room = np.array([width, height]) * (1 - 2 * margin)
+    scale = float((room / extent).min())
+    if not np.isfinite(scale) or (high - low)[:2].max() < 1e-9:
+        scale = 1.0
+    return View(rotation, centre @ rotation, scale, width, height, floor)
+
+
+def camera_rotation(axes: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
+    """Rows right, up, to the viewer of a camera turned by `yaw` about the vertical and raised by `pitch`."""
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    raise_ = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    return raise_ @ turn @ axes
+
+
+def nice_step(span: float, count: int) -> float:
+    """A step of 1, 2, 2.5 or 5 times a power of ten that divides `span` into about `count` parts."""
+    raw = max(span, 1e-12) / count
+    power = 10.0 ** np.floor(np.log10(raw))
+    return float(min((m * power for m in (1, 2, 2.5, 5, 10)), key=lambda step: abs(step - raw)))
+
+
+def number(value: float) -> str:
+    """A number of three or four digits, as a label."""
+    if not np.isfinite(value):
+        return "–"
+    magnitude = abs(value)
+    return f"{value:.0f}" if magnitude >= 1000 else f"{value:.1f}" if magnitude >= 100 else f"{value:.2f}"
+
+
+def mean_facts(clip: Clip, name: str) -> str:
+    """The means over the sequence that the evaluation reports for one series, as one line."""
+    return "   ".join(
+        f"{curve.name} {number(curve.means[name])} {curve.unit}"
+        for curve in clip.curves
+        if np.isfinite(curve.means.get(name, np.nan))
+    )
+
+
+def grid_step(clip: Clip, view: View) -> float:
+    """Edge of a floor square, in the clip's unit."""
+    return nice_step(min(view.width, view.height) / view.scale, 6)
+
+
+def draw_floor(canvas: Canvas, clip: Clip, view: View, step: float) -> None:
+    """A square grid on the height of the lowest joint: it shows scale and where up is."""
+    across, up, front = clip.axes
+    half = 0.5 * view.width / view.scale
+    count = int(np.ceil(half / step))
+    centre = across * (view.centre @ across) + front * (view.centre @ front) + up * view.floor
+    reach = count * step
+    for k in range(-count, count + 1):
+        for along, beside in ((across, front), (front, across)):
+            middle = centre + beside * (k * step)
+            pixels, _ = view.project(np.stack([middle - along * reach, middle + along * reach]))
+            canvas.line(pixels, GRID, 1.0)
+
+
+class PoseArtist:
+    """Draws single frames of one series; everything is projected beforehand."""
+
+    def __init__(self, clip: Clip, view: View, name: str, thickness: float = 1.0, halo: bool = False):
+        self.pixels, self.depth = view.project(clip.series[name])
+        self.there = np.isfinite(self.pixels).all(axis=-1)
+        # Far outside the picture Pillow's coordinates would overflow.
+        self.pixels = np.clip(np.nan_to_num(self.pixels), -4 * view.width, 5 * view.width)
+        self.edges = np.asarray(clip.skeleton.edges, dtype=int).reshape(-1, 2)
+        self.edge_colours = [SIDE_COLOURS[s] for s in clip.skeleton.edge_sides]
+        self.joint_colours = [SIDE_COLOURS[s] for s in clip.skeleton.sides]
+        self.trails = trail_joints(clip)
+        self.trail_length = max(2, round(0.6 * clip.fps))
+        size = min(view.width, view.height)
+        self.width = thickness * np.clip(size / 95, 1.6, 5.0) * (0.75 if len(self.edges) > 28 else 1.0)
+        self.halo = halo
+
+    def draw(self, canvas: Canvas, frame: int, trail: bool = True) -> None:
+        pixels, there = self.pixels[frame], self.there[frame]
+        if trail:
+            start = max(0, frame - self.trail_length)
+            for joint in self.trails:
+                self._trail(canvas, joint, start, frame)
+        shown = np.flatnonzero(there[self.edges].all(axis=1)) if len(self.edges) else []
+        if len(shown):
+            shown = shown[np.argsort(self.depth[frame][self.edges[shown]].mean(axis=1), kind="stable")]
+        if self.halo:
+            for e in shown:
+                canvas.line(pixels[self.edges[e]], PAPER, self.width + 2)
+        for e in shown:
+            canvas.line(pixels[self.edges[e]], self.edge_colours[e], self.width)
+        radius = self.width * (0.82 if len(self.edges) else 1.1)
+        for j in np.flatnonzero(there):
+            if self.halo:
+                canvas.disc(*pixels[j], radius + 1, PAPER)
+            canvas.disc(*pixels[j], radius, self.joint_colours[j])
+
+    def _trail(self, canvas: Canvas, joint: int, start: int, frame: int) -> None:
+        path, there = self.pixels[start : frame + 1, joint], self.there[start : frame + 1, joint]
+        colour = self.joint_colours[joint]
+        for k in range(1, len(path)):
+            if there[k - 1] and there[k]:
+                share = 0.15 + 0.65 * k / len(path)
+                ground = PANEL if not self.halo else PAPER
+                canvas.line((path[k - 1], path[k]), blend(colour, ground, share), 1.5)
+
+
+# ---- curves ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Where a chart's curves lie: pixel = origin + scale * value."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    frames: int
+    low: float
+    high: float
+
+    def x(self, frame: float) -> float:
+        return self.left + (self.right - self.left) * (frame + 0.5) / self.frames
+
+    def y(self, value: float | np.ndarray) -> float | np.ndarray:
+        share = (value - self.low) / (self.high - self.low)
+        return self.bottom - (self.bottom - self.top) * np.clip(share, -0.02, 1.02)
+
+
+def draw_chart(
+    canvas: Canvas,
+    box: tuple[float, float, float, float],
+    values: Mapping[str, np.ndarray],
+    fps: float,
+    *,
+    first_frame: int = 0,
+    from_zero: bool = True,
+    widths: Mapping[str, float] | None = None,
+    time_labels: bool = True,
+) -> Chart:
+    """Axes and curves of `values` (series -> (frames,)) over time inside `box` (x0, y0, x1, y1)."""
+    x0, y0, x1, y1 = box
+    every = np.concatenate([np.asarray(v, dtype=float) for v in values.values()])
+    every = every[np.isfinite(every)]
+    low, high = (float(every.min()), float(every.max())) if every.size else (0.0, 1.0)
+    if from_zero:
+        low = min(0.0, low)
+    span = high - low or abs(high) or 1.0
+    step = nice_step(span * 1.02, max(2, int((y1 - y0) / 34)))
+    low, high = (low if from_zero else low - 0.04 * span), high + 0.04 * span
+    ticks = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
+    digits = max(0, -int(np.floor(np.log10(step) + 1e-9))) + (1 if f"{step:e}".startswith("2.5") else 0)
+    labels = [f"{tick + 0.0:.{digits}f}" for tick in ticks]
+    gutter = max((font(11).getlength(label) for label in labels), default=0) + 8
+    frames = len(next(iter(values.values())))
+    chart = Chart(x0 + gutter, x1 - 2, y0 + 3, y1 - (18 if time_labels else 3), frames, low, high)
+    for tick, label in zip(ticks, labels, strict=True):
+        y = float(chart.y(tick))
+        canvas.line(((chart.left, y), (chart.right, y)), RULE, 1.0)
+        canvas.text(chart.left - 6, y, label, 11, FAINT, anchor="rm")
+    if time_labels:
+        seconds = frames / fps
+        stride = nice_step(seconds, max(2, int((chart.right - chart.left) / 90)))
+        digits = max(0, -int(np.floor(np.log10(stride) + 1e-9))) + (1 if f"{stride:e}".startswith("2.5") else 0)
+        start = first_frame / fps
+        tick = np.ceil(start / stride - 1e-9) * stride
+        while tick <= start + seconds:
+            tick += 0.0  # -0.0 would be written with its sign
+            x = chart.x((tick - start) * fps - 0.5)
+            label = f"{tick:.{digits}f} s"
+            if x + font(11).getlength(label) / 2 <= x1 + 4 and x >= chart.left - 1:
+                canvas.text(x, chart.bottom + 5, label, 11, FAINT, anchor="mt")
+            tick += stride
+    for name, line in values.items():
+        width = (widths or {}).get(name, 1.6 if name == INPUT else 2.0)
+        draw_curve(canvas, chart, np.asarray(line, dtype=float), series_colour(name), width)
+    return chart
+
+
+def draw_curve(canvas: Canvas, chart: Chart, line: np.ndarray, colour: tuple[int, int, int], width: float) -> None:
+    """One curve, broken where values are missing."""
+    there = np.isfinite(line)
+    xs = [chart.x(frame) for frame in range(len(line))]
+    ys = chart.y(np.nan_to_num(line))
+    frame = 0
+    while frame < len(line):
+        if not there[frame]:
+            frame += 1
+            continue
+        stop = frame
+        while stop < len(line) and there[stop]:
+            stop += 1
+        points = [(xs[k], float(ys[k])) for k in range(frame, stop)]
+        if len(points) == 1:
+            canvas.disc(*points[0], width, colour)
+        else:
+            canvas.line(points, colour, width)
+        frame = stop
+
+
+# ---- one frame of a video --------------------------------------------------------------------------------------
+
+
+class FramePainter:
+    """Frames of a clip at one size: panels side by side above, curves with a moving cursor below."""
+
+    def __init__(self, clip: Clip, width: int = 1280, height: int = 720, video_size: tuple[int, int] | None = None):
+        """`video_size` (width, height): frames of that size are given to `paint` and lie under 2D poses."""
+        self.clip, self.size = clip, (width, height)
+        scale = width / 1280
+        self.small, pad, gap = max(9.0, 13 * scale), round(22 * scale), round(14 * scale)
+        head = round(64 * scale)
+        charts = [c for c in clip.curves if c.values]
+        foot = round(200 * scale) if charts else pad
+        count = len(clip.series)
+        panel_width = (width - 2 * pad - gap * (count - 1)) // count
+        facts = {name: mean_facts(clip, name) for name in clip.series}
+        # One line for the name and the means where they fit, else two.
+        fits = all(
+            font(15 * scale, True).getlength(name) + font(self.small).getlength(line) + 34 * scale <= panel_width
+            for name, line in facts.items()
+        )
+        label = round((34 if fits else 52) * scale)
+        self.view = fit_view(clip, panel_width, height - head - label - foot)
+        self.video_size = video_size
+
+        canvas = Canvas(width, height)
+        self._header(canvas, pad, scale)
+        tile = Canvas(self.view.width, self.view.height, PANEL)
+        if clip.dims == 3:
+            draw_floor(tile, clip, self.view, grid_step(clip, self.view))
+        self.tile = tile.image
+        self.panels = []
+        for k, name in enumerate(clip.series):
+            x = pad + k * (panel_width + gap)
+            self.panels.append((x, head + label, name))
+            self._panel_label(canvas, name, facts[name], (x, head, panel_width), fits, scale)
+        halo = video_size is not None
+        self.artists = {name: PoseArtist(clip, self.view, name, halo=halo) for name in clip.series}
+        self.charts: list[tuple[Chart, Curve, float, float]] = []
+        if charts:
+            chart_width = (width - 2 * pad - gap * (len(charts) - 1)) / len(charts)
+            for k, curve in enumerate(charts):
+                x, y = pad + k * (chart_width + gap), height - foot + round(28 * scale)
+                canvas.text(x, y, f"{curve.name}, {curve.unit}", self.small, INK, bold=True)
+                box = (x, y + 10 * scale, x + chart_width, height - 10 * scale)
+                chart = draw_chart(canvas, box, curve.values, clip.fps, first_frame=clip.first_frame)
+                self.charts.append((chart, curve, x + chart_width, y))
+        self.base = canvas.finish()
+        self.meshes = None  # lib/visualize/meshes.py hangs its renderer in here
+
+    def _header(self, canvas: Canvas, pad: int, scale: float) -> None:
+        clip = self.clip
+        self.baseline = round(34 * scale)
+        title = cut_text(clip.title, 20 * scale, self.size[0] * 0.62, bold=True)
+        canvas.text(pad, self.baseline, title, 20 * scale, INK, bold=True)
+        self.counter = (self.size[0] - pad, self.baseline)
+        x, y = pad, self.baseline + 22 * scale
+        if clip.mesh is None:
+            present = set(clip.skeleton.sides)
+            for side in (LEFT, RIGHT, MIDDLE):
+                if side in present and len(present) > 1:
+                    canvas.disc(x + 5 * scale, y - 4.5 * scale, 5 * scale, SIDE_COLOURS[side])
+                    x += 15 * scale
+                    words = f"{side} of the body" if side != MIDDLE else side
+                    x += canvas.text(x, y, words, self.small, FAINT) + 18 * scale
+        if clip.dims == 3:
+            unit = clip.unit or "units"
+            canvas.text(x, y, f"grid {grid_step(clip, self.view):g} {unit}", self.small, FAINT)
+
+    def _panel_label(self, canvas: Canvas, name: str, facts: str, place: tuple, one_line: bool, scale: float) -> None:
+        x, y, width = place
+        canvas.box(x, y + 13 * scale, x + 11 * scale, y + 24 * scale, series_colour(name), 3 * scale)
+        canvas.text(x + 18 * scale, y + 24 * scale, name.capitalize(), 15 * scale, INK, bold=True)
+        if one_line:
+            canvas.text(x + width, y + 24 * scale, facts, self.small, FAINT, anchor="rs")
+        else:
+            canvas.text(x, y + 43 * scale, cut_text(facts, self.small, width), self.small, FAINT)
+
+    def paint(self, frame: int, video_frame: Image.Image | None = None) -> Image.Image:
+        """The picture of frame number `frame` of the clip, RGB."""
+        image = self.base.copy()
+        ground = self._video_tile(video_frame) if video_frame is not None else self.tile
+        for x, y, name in self.panels:
+            canvas = Canvas.__new__(Canvas)
+            canvas.image, canvas.texts = ground.copy(), []
+            canvas.draw = ImageDraw.Draw(canvas.image)
+            if self.meshes is not None:
+                surface = self.meshes.render(name, frame)
+                canvas.image.paste(surface, (0, 0), surface)
+            else:
+                self.artists[name].draw(canvas, frame)
+            image.paste(canvas.image.reduce(SAMPLES), (x, y))
+        draw = ImageDraw.Draw(image)
+        clip = self.clip
+        number_of = clip.first_frame + frame
+        text = f"frame {number_of}   {number_of / clip.fps:.2f} s   {clip.fps:g} fps"
+        draw.text(self.counter, text, fill=FAINT, font=font(self.small), anchor="rs")
+        for chart, curve, right, top in self.charts:
+            x = chart.x(frame)
+            draw.line(((x, chart.top), (x, chart.bottom)), fill=FAINT, width=1)
+            end = right
+            for name in reversed(list(curve.values)):
+                value = float(curve.values[name][frame])
+                colour = series_colour(name)
+                label = f"{name} {number(value)}"
+                draw.text((end, top), label, fill=INK, font=font(self.small), anchor="rs")
+                end -= font(self.small).getlength(label) + 10
+                level = top - self.small * 0.38
+                draw.ellipse((end - 4, level - 4, end + 4, level + 4), fill=colour)
+                end -= 18
+                if np.isfinite(value):
+                    y = float(chart.y(value))
+                    draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline=PAPER)
+        return image
+
+    def _video_tile(self, frame: Image.Image) -> Image.Image:
+        """The part of a video frame that the view shows, at the tile's size; white where the frame ends."""
+        view = self.view
+        corner = view.centre - np.array([view.width, view.height]) / 2 / view.scale
+        size = np.array([view.width, view.height]) / view.scale
+        box = (corner[0], corner[1], corner[0] + size[0], corner[1] + size[1])
+        full = (view.width * SAMPLES, view.height * SAMPLES)
+        part = frame.transform(full, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=PANEL)
+        return Image.blend(part, Image.new("RGB", full, PAPER), 0.12)
+
+
+def cut_text(text: str, size: float, width: float, bold: bool = False) -> str:
+    """`text`, shortened with an ellipsis where it is wider than `width`."""
+    face = font(size, bold)
+    if face.getlength(text) <= width:
+        return text
+    while text and face.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
