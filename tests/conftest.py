@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torch.utils import backend_registration
 
@@ -20,3 +22,15 @@ def standin_env() -> dict[str, str]:
     if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this PyTorch cannot host a device written in Python; the stand-in needs a newer one")
     return os.environ | {"PYTHONPATH": str(ROOT / "tests" / "standin"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def smpl_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the two SMPL files of a random body: SMPL's names and shapes, not the licensed model."""
+    folder = tmp_path_factory.mktemp("smpl")
+    with np.load(ROOT / "tests" / "golden" / "synthetic_smpl.npz") as file:
+        model = dict(file)
+    np.save(folder / "J_regressor_extra.npy", model.pop("J_regressor_extra"))
+    with open(folder / "SMPL_NEUTRAL.pkl", "wb") as file:
+        pickle.dump(model, file, protocol=2)
+    return folder

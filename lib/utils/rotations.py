@@ -106,7 +106,7 @@ def sixd_to_quaternion(poses: np.ndarray, order: Order = "wxyz") -> np.ndarray:
 
 
 def _each(poses: np.ndarray, numbers: int, results: int, convert: Callable) -> np.ndarray:
-    """Convert every group of `numbers` in the last axis to `results`, in chunks so that memory stays bounded."""
+    """Convert every group of `numbers` in the last axis to `results`, in chunks to bound the memory."""
     flat = poses.reshape(-1, numbers)
     converted = np.empty((len(flat), results), poses.dtype)
     for start in range(0, len(flat), CHUNK):
