@@ -1,0 +1,130 @@
+"""The ModelZoo's log lines and the comparison of two logs."""
+
+import datetime
+import io
+import re
+import sys
+import types
+
+import pytest
+
+from lib.utils.dllogger import IterationLog, format_line
+from lib.utils.errors import SmoothNetError
+from run_scripts import loss
+from run_scripts.argument import run_main
+
+VENDOR_PATTERN = r"rank : 0  train.loss : ([\d\.e-]+)"
+
+
+def write_log(path, losses, rank=0):
+    log = IterationLog(path.parent, rank, None)
+    for i, value in enumerate(losses):
+        log.log(0, i, **{"train.loss": value, "train.ips": 10.0})
+    log.close()
+    (path.parent / f"dllogger_rank{rank}.log").rename(path)
+    return path
+
+
+def test_line_is_the_documented_one():
+    now = datetime.datetime(2025, 5, 15, 14, 20, 10, 930385)
+    values = {"rank": 0, "train.loss": 0.5300281643867493, "train.ips": 10415.77}
+    assert format_line(0, 0, values, now) == (
+        "TCAPPDLL 2025-05-15 14:20:10.930385 - Epoch: 0 Iteration: 0  "
+        "rank : 0  train.loss : 0.5300281643867493  train.ips : 10415.77 imgs/s"
+    )
+    on_the_second = format_line(3, 7, {"rank": 1, "val.loss": 1e-7}, now.replace(microsecond=0))
+    assert on_the_second == (
+        "TCAPPDLL 2025-05-15 14:20:10.000000 - Epoch: 3 Iteration: 7  rank : 1  val.loss : 1e-07"
+    )
+
+
+def test_lines_go_to_the_file_of_the_rank_and_to_the_stream(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tcap_dllogger", None)
+    stream = io.StringIO()
+    for rank, echo in ((0, stream), (1, None)):
+        log = IterationLog(tmp_path, rank, echo)
+        log.log(0, 0, **{"train.loss": 0.25, "train.ips": 1.0})
+        log.close()
+    log = IterationLog(tmp_path, 0, None)  # a resumed run goes on in the same file
+    log.log(0, 1, **{"train.loss": 1.5e-5, "train.ips": 1.0})
+    log.close()
+    text = (tmp_path / "dllogger_rank0.log").read_text()
+    assert re.findall(VENDOR_PATTERN, text) == ["0.25", "1.5e-05"]
+    assert text.startswith(stream.getvalue()) and stream.getvalue().count("\n") == 1
+    assert "rank : 1  train.loss : 0.25  train.ips" in (tmp_path / "dllogger_rank1.log").read_text()
+
+
+def test_the_vendors_logger_is_used_where_it_is_installed(tmp_path, monkeypatch):
+    calls = []
+    vendor = types.ModuleType("tcap_dllogger")
+    vendor.Verbosity = types.SimpleNamespace(DEFAULT=1, VERBOSE=2)
+    vendor.StdOutBackend = lambda verbosity: ("stdout", verbosity)
+    vendor.JSONStreamBackend = lambda verbosity, path: ("json", verbosity, path)
+
+    class Logger:
+        def __init__(self, backends):
+            calls.append(backends)
+
+        def metadata(self, name, metadata):
+            calls.append((name, metadata["unit"]))
+
+        def log(self, step, data):
+            calls.append((step, data))
+
+    vendor.Logger = Logger
+    monkeypatch.setitem(sys.modules, "tcap_dllogger", vendor)
+    stream = io.StringIO()
+    log = IterationLog(tmp_path, 0, stream)
+    log.log(2, 3, **{"train.loss": 0.25})
+    log.close()
+    assert calls[0] == [("stdout", 1), ("json", 2, str(tmp_path / "dllogger_rank0.json"))]
+    assert ("train.ips", "imgs/s") in calls
+    assert calls[-1] == ((2, 3), {"rank": 0, "train.loss": 0.25})
+    assert stream.getvalue() == ""  # or every line would come twice
+
+
+def test_errors_by_hand():
+    result = loss.compare([1.1, 1.8], [1.0, 2.0, 3.0])
+    assert result["iterations"] == 2
+    assert result["mean_absolute"] == pytest.approx(-0.05)
+    assert result["mean_relative"] == pytest.approx(0.0, abs=1e-12)  # +10 % and -10 % cancel
+    assert result["mean_absolute_magnitude"] == pytest.approx(0.15)
+    assert result["mean_relative_magnitude"] == pytest.approx(0.1)
+    assert result["passed"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "reference", "passed"),
+    [
+        ([1.049], [1.0], True),
+        ([1.06], [1.0], False),
+        ([0.94], [1.0], False),  # signed, but a large negative mean is an error too
+        ([1.9e-4], [1e-6], True),  # absolute
+        ([1.0], [0.0], False),
+    ],
+)
+def test_pass_rule(losses, reference, passed):
+    assert loss.compare(losses, reference)["passed"] is passed
+
+
+def test_script_reads_rank_0_only_and_writes_the_plot(tmp_path, capsys):
+    a = write_log(tmp_path / "a.log", [0.5, 0.4, 0.3])
+    a.write_text(a.read_text() + a.read_text().replace("rank : 0", "rank : 1") + "other words\n")
+    b = write_log(tmp_path / "b.log", [0.5, 0.41])
+    picture = tmp_path / "loss.png"
+    argv = ["--sdaa-log", str(a), "--cuda-log", str(b), "--plot", str(picture)]
+    assert loss.main(argv) == 0
+    assert "iterations compared: 2 (of 3 and 2)" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    c = write_log(tmp_path / "c.log", [5.0])
+    assert loss.main(["--sdaa-log", str(c), "--cuda-log", str(b), "--plot", str(picture)]) == 1
+    assert "fail" in capsys.readouterr().out
+
+
+def test_unusable_logs_are_named(tmp_path, capsys):
+    empty = tmp_path / "empty.log"
+    empty.write_text("nothing here\n")
+    assert run_main(loss.main, ["--sdaa-log", str(empty), "--cuda-log", str(empty)]) == 2
+    assert "empty.log has no line" in capsys.readouterr().err
+    with pytest.raises(SmoothNetError, match="cannot read the log"):
+        loss.read_log(tmp_path / "missing.log")
