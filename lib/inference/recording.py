@@ -1,0 +1,43 @@
+"""What a reader hands on and a writer gets back: tracks of points, free of file formats."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Track:
+    """One person (or one rigid set of channels) over a run of frames.
+
+    `points` is (frames, joints, dims) float64 in the unit of the file, NaN where the file has no value or its
+    own mark for "not found". For kind "rotations" the last axis holds the 6 numbers r00 r01 r10 r11 r20 r21.
+    Frame t of the arrays is frame `start + t` of the recording.
+    """
+
+    id: Hashable
+    points: np.ndarray
+    start: int = 0
+    scores: np.ndarray | None = None  # (frames, joints), the estimator's confidence, NaN where absent
+    kind: str = "points"  # "points" | "rotations"
+    part: str = (
+        "points"  # names what the numbers are, e.g. the array of an npz; tracks of a part share a unit
+    )
+    where: Any = None  # the format's own note of where in the file these numbers stand
+
+
+@dataclass
+class Recording:
+    """A file (or folder) of poses as read: the tracks, and all that is needed to write it back."""
+
+    path: Path
+    format: str
+    tracks: list[Track]
+    frame_count: int
+    fps: float | None = None
+    names: tuple[str, ...] | None = None  # joint names where the file has them and all tracks share them
+    source: Any = field(default=None, repr=False)  # the parsed original, known to the format alone

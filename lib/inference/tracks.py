@@ -1,0 +1,256 @@
+"""Between a file and the network: who is who, what is missing, where a track is cut.
+
+**Missing.** A point is missing where a coordinate is NaN (readers turn a format's own mark into NaN) or its
+score is below `min_score`.
+
+**Gaps.** Each joint has its own gaps. One of at most `max_gap` frames is bridged, for the network alone (the
+smoother interpolates inside its windows). A longer one cuts the joint's track: its two sides are smoothed as
+clips of their own and know nothing of each other. What was missing comes back missing; with `fill`, bridged
+frames come back as a straight line between the smoothed ends of the gap, the longer gaps still not.
+
+**The rest of the body.** A network with body normalisation scales a window by the size of the whole body,
+so it is never given a joint alone. First the track is cut where the whole body is away for longer than
+`max_gap`. Then, for each span of frames in which some joints have a piece, the network is given that span
+of the whole body with its gaps, and only those joints are kept of the result. Joints that appear late or
+leave early cause no cut. In the common case, no long gaps, that is one call a track; a body in tatters
+costs one call a piece.
+
+**Who is who.** Where a file has no track ids, `associate` matches poses from frame to frame; see there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .overlap import MAX_GAP
+from .recording import Recording, Track
+
+_PARTS_IN_TEXT = 4  # a text with the jitter of dozens of arrays tells nobody anything
+
+# A pose further from a track than this many body sizes (RMS distance of its joints from their centre, a
+# quarter to a third of a standing person's height) is someone else. A sprinter filmed at 30 frames a second
+# moves 0.7.
+_GATE = 1.0
+# A track that has not been seen for longer than this many frames is over.
+_MEMORY = 30
+
+
+@dataclass
+class Report:
+    """What `smooth_recording` found and did. Points are joints in frames."""
+
+    frames: int = 0
+    tracks: int = 0
+    points: int = 0  # in all tracks, from their first to their last frame
+    missing: int = 0  # of those: not found, or below min_score
+    interpolated: int = 0  # of those: bridged for the network
+    filled: int = 0  # of those: written (fill)
+    split: int = 0  # gaps that cut a joint's track
+    short: int = 0  # pieces shorter than the window, edge-padded
+    # part of the recording -> mean norm of the second difference (unit of the file per frame^2), before and
+    # after
+    jitter: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """One paragraph for people."""
+        share = 100 * self.missing / self.points if self.points else 0.0
+        sentences = [
+            f"{self.frames} frames, {self.tracks} track{'s' * (self.tracks != 1)}, "
+            f"{self.missing} of {self.points} points missing ({share:.1f} %)"
+        ]
+        if self.missing:
+            sentences.append(
+                f"{self.interpolated} of them bridged for the network"
+                + (f" and {self.filled} filled in" if self.filled else ", none filled in")
+            )
+        if self.split:
+            sentences.append(f"{self.split} longer gap{'s' * (self.split != 1)} split tracks")
+        if self.short:
+            sentences.append(f"{self.short} piece{'s' * (self.short != 1)} shorter than the window padded")
+        for part, (before, after) in list(self.jitter.items())[:_PARTS_IN_TEXT]:
+            label = f"jitter ({part})" if len(self.jitter) > 1 else "jitter"
+            change = f" ({100 * (after / before - 1):+.0f} %)" if before > 0 else ""
+            sentences.append(f"{label} {before:.4g} -> {after:.4g} per frame^2{change}")
+        if len(self.jitter) > _PARTS_IN_TEXT:
+            sentences.append(f"and {len(self.jitter) - _PARTS_IN_TEXT} more arrays")
+        return "; ".join(sentences) + "."
+
+
+def smooth_recording(
+    recording: Recording,
+    smooth: Callable[[np.ndarray], np.ndarray],
+    smooth_rotations: Callable[[np.ndarray], np.ndarray] | None = None,
+    *,
+    min_score: float | None = None,
+    max_gap: int = MAX_GAP,
+    fill: bool = False,
+    window: int | None = None,
+) -> tuple[list[np.ndarray], Report]:
+    """Smooth every track of a recording.
+
+    Args:
+        recording: As read by `read_recording`.
+        smooth: Smooths (frames, joints, dims) float64, NaN where a point is missing, to the same shape,
+        such as
+            a `Smoother`; any length from 1.
+        smooth_rotations: The same for tracks of rotations, (frames, joints, 6); None: `smooth`.
+        min_score: Points with a score below this are missing; None takes all the file has.
+        max_gap: The longest gap, in frames, that is bridged.
+        fill: Whether bridged points are returned.
+        window: The network's window; only counted with, for `Report.short`.
+
+    Returns:
+        For each track an array like its `points`, NaN where nothing is to be written, and the report.
+    """
+    report = Report(frames=recording.frame_count, tracks=len({(t.id, t.start) for t in recording.tracks}))
+    smoothed = []
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0])
+    for track in recording.tracks:
+        found = present(track, min_score)
+        run = smooth_rotations if track.kind == "rotations" and smooth_rotations else smooth
+        values = _smooth_pieces(track.points, found, max_gap, run)
+        bridged = np.zeros_like(found)
+        for joint in range(found.shape[1]):
+            spans = uncut_pieces(found[:, joint], max_gap)
+            for first, last in spans:
+                bridged[first:last, joint] = ~found[first:last, joint]
+            report.split += max(0, len(spans) - 1)
+            report.short += sum(last - first < window for first, last in spans) if window else 0
+        report.points += found.size
+        report.missing += int((~found).sum())
+        report.interpolated += int(bridged.sum())
+        if fill:
+            report.filled += int(bridged.sum())
+            _draw_lines(values, found, bridged)
+        before, count = _acceleration(track.points, found)
+        after, _ = _acceleration(values, found)
+        total = sums[track.part]
+        total[0], total[1], total[2] = total[0] + before, total[1] + after, total[2] + count
+        smoothed.append(values)
+    report.jitter = {part: (b / n, a / n) for part, (b, a, n) in sums.items() if n}
+    return smoothed, report
+
+
+def present(track: Track, min_score: float | None) -> np.ndarray:
+    """(frames, joints) bool: the points that are there. A score of NaN condemns nobody."""
+    found = np.isfinite(track.points).all(axis=2)
+    if min_score is not None and track.scores is not None:
+        found &= ~(track.scores < min_score)
+    return found
+
+
+def _smooth_pieces(
+    points: np.ndarray, found: np.ndarray, max_gap: int, smooth: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """(frames, joints, dims) smoothed piece by piece, NaN where nothing was found: the head of this module."""
+    known = np.where(found[..., None], points, np.nan)
+    result = np.full(points.shape, np.nan)
+    for begin, end in uncut_pieces(found.any(axis=1), max_gap):
+        joints_of: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for joint in range(points.shape[1]):
+            spans = [(begin + i, begin + j) for i, j in uncut_pieces(found[begin:end, joint], max_gap)]
+            if spans:
+                spans[0] = (begin, spans[0][1])
+                spans[-1] = (spans[-1][0], end)
+            for span in spans:
+                joints_of[span].append(joint)
+        for (first, last), joints in joints_of.items():
+            result[first:last, joints] = smooth(known[first:last])[:, joints]
+    return np.where(found[..., None], result, np.nan)
+
+
+def _draw_lines(values: np.ndarray, found: np.ndarray, bridged: np.ndarray) -> None:
+    """Fill the bridged frames of `values` with straight lines between their neighbours, in place."""
+    frames = np.arange(len(values))
+    for joint in np.flatnonzero(bridged.any(axis=0)):
+        wanted, known = bridged[:, joint], found[:, joint]
+        for dim in range(values.shape[2]):
+            values[wanted, joint, dim] = np.interp(frames[wanted], frames[known], values[known, joint, dim])
+
+
+def uncut_pieces(found: np.ndarray, max_gap: int) -> list[tuple[int, int]]:
+    """Spans [first, last) that begin and end with a found frame and hold no gap longer than `max_gap`."""
+    frames = np.flatnonzero(found)
+    if not len(frames):
+        return []
+    cuts = np.flatnonzero(np.diff(frames) > max_gap + 1)
+    firsts = frames[np.r_[0, cuts + 1]]
+    lasts = frames[np.r_[cuts, len(frames) - 1]] + 1
+    return [(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def _acceleration(points: np.ndarray, found: np.ndarray) -> tuple[float, int]:
+    """Sum and count of |x[t-1] - 2 x[t] + x[t+1]| where all three frames were found."""
+    if len(points) < 3:
+        return 0.0, 0
+    norms = np.linalg.norm(np.diff(points, n=2, axis=0), axis=2)
+    all_three = found[:-2] & found[1:-1] & found[2:]
+    return float(norms[all_three].sum()), int(all_three.sum())
+
+
+def associate(
+    frames: list[int], poses: list[np.ndarray], gate: float = _GATE, memory: int = _MEMORY
+) -> list[int]:
+    """Track numbers for poses without ids: the nearest pose of the frames before, one to one.
+
+    Frame by frame, the poses are assigned to the tracks that were seen in the last `memory` frames so that
+    the sum of the costs is smallest (Hungarian method). The cost of a pair is the mean distance of the joints
+    both show, over the body size of the track's last pose (RMS distance of its joints from their centre);
+    where they share no joint, the distance of their centres. A pair that costs more than `gate` is no match:
+    the pose begins a new track. There is no model of motion and no look at the picture: people who cross
+    closely can be swapped.
+
+    Args:
+        frames: Frame of each pose.
+        poses: (joints, dims) each, NaN where missing; joint counts may differ.
+
+    Returns:
+        A track number for each pose, counted from 0 in order of appearance.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    result = [0] * len(poses)
+    last_seen: dict[int, tuple[int, np.ndarray]] = {}  # track -> frame, pose
+    by_frame: dict[int, list[int]] = defaultdict(list)
+    for index, frame in enumerate(frames):
+        by_frame[frame].append(index)
+    count = 0
+    for frame in sorted(by_frame):
+        members = by_frame[frame]
+        last_seen = {track: seen for track, seen in last_seen.items() if frame - seen[0] <= memory}
+        tracks = list(last_seen)
+        costs = np.array([[_pose_distance(last_seen[t][1], poses[i]) for t in tracks] for i in members])
+        matched: dict[int, int] = {}
+        if costs.size:
+            rows, columns = linear_sum_assignment(np.minimum(costs, 10 * gate))
+            matched = {
+                members[r]: tracks[c] for r, c in zip(rows, columns, strict=True) if costs[r, c] <= gate
+            }
+        for index in members:
+            if index not in matched:
+                matched[index] = count
+                count += 1
+            result[index] = matched[index]
+            if np.isfinite(poses[index]).all(axis=1).any():
+                last_seen[matched[index]] = (frame, poses[index])
+    return result
+
+
+def _pose_distance(old: np.ndarray, new: np.ndarray) -> float:
+    joints = min(len(old), len(new))
+    old, new = old[:joints], new[:joints]
+    in_old, in_new = np.isfinite(old).all(axis=1), np.isfinite(new).all(axis=1)
+    if not in_old.any() or not in_new.any():
+        return np.inf
+    centre = old[in_old].mean(axis=0)
+    size = np.sqrt(((old[in_old] - centre) ** 2).sum(axis=1).mean())
+    both = in_old & in_new
+    if both.any():
+        distance = np.linalg.norm(old[both] - new[both], axis=1).mean()
+    else:
+        distance = np.linalg.norm(centre - new[in_new].mean(axis=0))
+    return float(distance / size) if size > 0 else (0.0 if distance == 0 else np.inf)
