@@ -1,7 +1,7 @@
 """The normalisation around the network that frees it of unit and origin: smooth(a x + b) = a smooth(x) + b.
 
-Everything it needs lies inside the window, so that a stream gives what a whole recording gives. Only operations
-that numpy arrays and torch tensors share are used: exported models run without torch.
+Everything it needs lies inside the window, so that a stream gives what a whole recording gives. Only
+operations that numpy arrays and torch tensors share are used: exported models run without torch.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def normalize(
     """Take every channel's mean and the size of the body out of each window.
 
     offset: mean of the channel over the window. scale: RMS distance of the K joints from their centroid, over
-    the frames of the window; of a single joint (or joints that all coincide) from its mean position. Windows in
-    which nothing moves nor has a size get scale 0, and denormalize gives them back as they were.
+    the frames of the window; of a single joint (or joints that all coincide) from its mean position. Windows
+    in which nothing moves nor has a size get scale 0, and denormalize gives them back as they were.
 
     Args:
         windows: (n, C, W) floats without NaN, C = K x dims, channels ordered joint by joint.
@@ -50,6 +50,7 @@ def normalize(
     joints = windows.reshape(n, channels // dims, dims, frames)
     weight = joints[:, :, :1, :1] * 0 + 1 if shown is None else shown.reshape(n, channels // dims, 1, 1)
     count = weight.sum(axis=1, keepdims=True)
+    count = count + (count == 0)  # a window that shows nothing at all
     offset = windows.mean(axis=-1, keepdims=True)
     centred = windows - offset
     size = _mean_square(joints - (weight * joints).sum(axis=1, keepdims=True) / count, weight, count)

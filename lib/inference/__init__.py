@@ -1,0 +1,6 @@
+"""Smoothing a user's own poses: whole recordings, live streams and files. Importing this imports no torch."""
+
+from .smoother import Smoother
+from .stream import Stream
+
+__all__ = ["Smoother", "Stream"]

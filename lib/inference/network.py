@@ -1,0 +1,151 @@
+"""The network behind one numpy function, from a checkpoint (torch) or an exported model (onnxruntime)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+
+DEFAULT_MODEL = "uiprmd_kinect_3D"
+DEFAULT_WINDOW = 32
+
+
+@dataclass
+class Network:
+    """A network that is ready to run.
+
+    Attributes:
+        run: (n, C, W) floats -> (n, C, W) float32, numpy arrays.
+        window: W, frames.
+        normalize: the normalisation it was trained with, "none" or "body".
+        model, device: the torch module and where it is; None for an exported model.
+    """
+
+    run: Callable[[np.ndarray], np.ndarray]
+    window: int
+    normalize: str
+    model: Any = None
+    device: Any = None
+
+
+def find_checkpoint(path: str | Path | None, window: int | None) -> Path:
+    """The file that is meant: the given one, the one for the window in a folder, or the default weights.
+
+    The default weights lie in data/checkpoints, beside lib in a checkout and inside the installed package.
+
+    Raises:
+        SmoothNetError: there is none.
+    """
+    name = f"checkpoint_{window or DEFAULT_WINDOW}.pth.tar"
+    if path is not None:
+        return Path(path) / name if Path(path).is_dir() else Path(path)
+    package = Path(__file__).resolve().parents[1]
+    for root in (package, package.parent):
+        folder = root / "data" / "checkpoints" / DEFAULT_MODEL
+        if (folder / name).is_file():
+            return folder / name
+    raise SmoothNetError(
+        f"no default weights for a window of {window or DEFAULT_WINDOW} frames come with this installation "
+        f"({DEFAULT_MODEL}/{name}); name a checkpoint"
+    )
+
+
+def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
+    """Load a .onnx file with onnxruntime (torch is not imported), anything else as a torch checkpoint.
+
+    Raises:
+        SmoothNetError: as core.checkpoints.load_model; a model that was not exported here; a package is
+            missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SmoothNetError(f"the checkpoint {path} does not exist")
+    return (_load_onnx if path.suffix.lower() == ".onnx" else _load_torch)(path, device, window)
+
+
+def _load_torch(path: Path, device: str, window: int | None) -> Network:
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise SmoothNetError(
+            "PyTorch is needed to read a checkpoint: pip install torch, or use a model exported to .onnx"
+        ) from error
+    from ..core.checkpoints import load_model
+    from ..utils.device import select_device
+
+    model, metadata = load_model(path, window)
+    place = select_device(str(device))
+    model = model.to(place)
+
+    def run(windows: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            x = torch.from_numpy(np.ascontiguousarray(windows, dtype=np.float32))
+            return model(x.to(place)).cpu().numpy()
+
+    return Network(run, model.window_size, metadata["normalize"], model, place)
+
+
+def _load_onnx(path: Path, device: str, window: int | None) -> Network:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise SmoothNetError(f"onnxruntime is needed to run {path}: pip install onnxruntime") from error
+    wanted = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider"]}
+    wanted["auto"] = wanted["cuda"] + wanted["cpu"]
+    kind = str(device).split(":")[0]
+    providers = [name for name in wanted.get(kind, []) if name in onnxruntime.get_available_providers()]
+    if not providers:
+        raise SmoothNetError(f"this onnxruntime cannot run {path} on {device}; use the device cpu")
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=providers)
+        metadata = session.get_modelmeta().custom_metadata_map
+    except Exception as error:  # onnxruntime has its own exceptions for every kind of damage
+        reason = " ".join(str(error).split())[:200]
+        raise SmoothNetError(f"{path} is not a readable ONNX model ({reason}); export it again") from error
+    try:
+        size, normalize = int(metadata["window_size"]), metadata["normalize"]
+    except (KeyError, ValueError) as error:
+        raise SmoothNetError(
+            f"{path} does not say its {error}; export it with export_smoothnet.py"
+        ) from error
+    if normalize not in ("none", "body"):
+        raise SmoothNetError(f"{path} names an unknown normalisation {normalize!r}; export it again")
+    if window not in (None, size):
+        raise SmoothNetError(f"{path} has a window of {size} frames, but {window} was asked for")
+    name = session.get_inputs()[0].name
+
+    def run(windows: np.ndarray) -> np.ndarray:
+        return session.run(None, {name: np.ascontiguousarray(windows, dtype=np.float32)})[0]
+
+    return Network(run, size, normalize)
+
+
+def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+    """Numbers of any kind as a floating numpy array, and the way back to their type, dtype and device.
+
+    Whole numbers come back as float64, since smoothed ones are not whole.
+
+    Raises:
+        SmoothNetError: no numbers.
+    """
+    torch = sys.modules.get("torch")  # whoever passes a tensor has imported it
+    if torch is not None and isinstance(points, torch.Tensor):
+        dtype = points.dtype if points.is_floating_point() else torch.float64
+        device = points.device
+        points = points.detach().cpu()
+        if points.dtype != torch.float64:
+            points = points.float() if points.is_floating_point() else points.double()
+        return points.numpy(), lambda array: torch.from_numpy(array).to(dtype).to(device)
+    try:
+        array = np.asarray(points)
+        kind = array.dtype if np.issubdtype(array.dtype, np.floating) else np.dtype(np.float64)
+        array = array.astype(np.promote_types(kind, np.float32), copy=False)
+    except (TypeError, ValueError) as error:
+        raise SmoothNetError(f"points must be numbers in an array or tensor ({error})") from error
+    return array, lambda array: array.astype(kind)

@@ -1,0 +1,170 @@
+"""Smooth a recording that is there as a whole; the door to streams."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..models.normalize import NORMALIZATIONS
+from ..utils.errors import SmoothNetError
+from .network import Network, as_numpy, find_checkpoint, load_network
+from .overlap import MAX_GAP, segments, shown_points, smooth_with_gaps
+from .stream import Stream
+
+AUTO = {"body": "body", "none": "metres"}  # trained with -> what frees it of the unit of the input
+
+
+class Smoother:
+    """A trained network that smooths points in any unit and of any number of joints.
+
+    >>> smoother = Smoother.from_checkpoint()
+    >>> smoothed = smoother(points)  # (frames, joints, dims), NaN where a point is missing
+
+    Args:
+        network: from load_network.
+        normalize: what happens around the network.
+            "auto" (default): networks trained with MODEL.NORMALIZE body get just that. All others, among
+            them the published ones, were trained on metres: every window is centred channel by channel and
+            scaled to a body of half a metre (RMS distance of the joints from their centroid), which is what a
+            standing adult measures. Either way smooth(a x + b) = a smooth(x) + b for a > 0.
+            "body", "metres": force one of the two. "none": the numbers go in as they are, as in an evaluation
+            of the published networks; the input must then be what the network was trained on.
+
+    Attributes:
+        window: W, frames the network sees at once.
+        normalize: "body", "metres" or "none", with "auto" decided.
+    """
+
+    def __init__(self, network: Network, normalize: str = "auto"):
+        if normalize not in ("auto", *NORMALIZATIONS):
+            raise SmoothNetError(
+                f"normalize must be one of auto, {', '.join(NORMALIZATIONS)}, not {normalize!r}"
+            )
+        self.network = network
+        self.window = network.window
+        self.normalize = AUTO[network.normalize] if normalize == "auto" else normalize
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | Path | None = None,
+        device: str = "cpu",
+        window: int | None = None,
+        normalize: str = "auto",
+    ) -> Smoother:
+        """Load a network; its window and sizes follow from the file.
+
+        Args:
+            path: a checkpoint (.pth.tar) or an exported model (.onnx, runs without torch), or a folder with
+                files called checkpoint_<window>.pth.tar; None: the weights that come with the project.
+            device: cpu, cuda, cuda:0, sdaa, auto.
+            window: W. Chooses the file where path does not name one; otherwise it must be the file's own.
+            normalize: see Smoother.
+
+        Raises:
+            SmoothNetError: no such file, not a SmoothNet, another window, no such device, a package is
+                missing.
+        """
+        return cls(load_network(find_checkpoint(path, window), device, window), normalize)
+
+    def __call__(
+        self,
+        points: Any,
+        step: int = 1,
+        delay: int | None = None,
+        dims: int | None = None,
+        max_gap: int = MAX_GAP,
+    ) -> Any:
+        """Smooth one recording: the mean over all windows that cover a frame.
+
+        Args:
+            points: (T, K, D), or (T, C) with C = K x dims, of one person; array or tensor, NaN where a point
+                is missing. Any T: recordings shorter than W are padded with their last frame and cropped.
+            step: frames between the starts of windows; larger is faster and a little less smooth.
+            delay: None uses all windows; D from 0 to W - 1 gives what a stream with this delay would.
+            dims: coordinates per joint of (T, C) points. Left out: 3 if C is a multiple of 3, else 2 if it
+                is even, else 1. It decides which channels form a joint, and so the size of the body.
+            max_gap: frames without any point that are bridged; longer gaps split the recording. The module
+                overlap says what happens to missing points.
+
+        Returns:
+            The same shape, type, dtype and device; NaN where the input was missing. Whole numbers become
+            float64.
+
+        Raises:
+            SmoothNetError: other shapes or a step, delay or dims that cannot be.
+        """
+        array, restore = as_numpy(points)
+        shape = array.shape
+        array = _points(array, dims)
+        if step < 1:
+            raise SmoothNetError(f"step must be at least 1 frame, not {step}")
+        if delay is None:
+            return restore(self._smooth(array, step, max_gap).reshape(shape))
+        if step != 1:
+            raise SmoothNetError("a delay needs step 1: a stream runs the network once per frame")
+        stream = self.stream(delay, max_gap=max_gap)
+        frames = [stream.push(frame) for frame in array][delay:] + stream.flush()
+        return restore(np.stack(frames).astype(array.dtype).reshape(shape) if len(array) else array.copy())
+
+    def stream(
+        self,
+        delay: int | None = None,
+        tracks: bool | Collection[Hashable] | None = None,
+        max_gap: int = MAX_GAP,
+    ) -> Stream:
+        """Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given."""
+        delay = self.window - 1 if delay is None else delay
+        return Stream(self.network.run, self.window, delay, self.normalize, tracks, max_gap)
+
+    def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
+        """(T, K, D) -> (T, K, D), segment by segment."""
+        smoothed = np.full(points.shape, np.nan, points.dtype)
+        for part in segments(points, max_gap):
+            segment = points[part]
+            # The network computes in float32: as far as possible leave out of it where the person stands.
+            origin = np.zeros(points.shape[2])
+            if self.normalize != "none":
+                origin = segment[0][shown_points(segment[0])].mean(axis=0)
+            segment = (segment - origin).astype(np.float32)
+            whole = self.network.model is not None and np.isfinite(segment).all()
+            smooth = self._smooth_whole if whole else self._smooth_gaps
+            smoothed[part] = smooth(segment, step) + origin
+        return smoothed
+
+    def _smooth_gaps(self, segment: np.ndarray, step: int) -> np.ndarray:
+        return smooth_with_gaps(self.network.run, segment, self.window, step, self.normalize)
+
+    def _smooth_whole(self, segment: np.ndarray, step: int) -> np.ndarray:
+        """The same for a segment without gaps, with all of it done by torch on the device."""
+        import torch
+
+        from ..dataset.windows import smooth_sequence
+        from ..models.normalize import with_normalization
+
+        length, joints, dims = segment.shape
+        with torch.inference_mode():
+            frames = torch.from_numpy(segment.reshape(length, joints * dims)).to(self.network.device)
+            network = with_normalization(self.network.model, self.normalize, dims)
+            return smooth_sequence(network, frames, self.window, step).cpu().numpy().reshape(segment.shape)
+
+
+def _points(array: np.ndarray, dims: int | None) -> np.ndarray:
+    """Points as (T, K, D)."""
+    if array.ndim == 3 and dims in (None, array.shape[2]):
+        return array
+    if array.ndim != 2:
+        given = "" if dims is None else f" with dims={dims}"
+        raise SmoothNetError(
+            f"points must be (frames, joints, dims) or (frames, channels), not {array.shape}{given}; "
+            "smooth one person at a time"
+        )
+    channels = array.shape[1]
+    if dims is None:
+        dims = next(d for d in (3, 2, 1) if channels % d == 0)
+    if dims < 1 or channels % dims:
+        raise SmoothNetError(f"{channels} channels cannot be joints with {dims} coordinates each; check dims")
+    return array.reshape(len(array), channels // dims, dims)
