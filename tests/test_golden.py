@@ -16,11 +16,11 @@ from lib.core.loss import smoothnet_loss
 from lib.core.training import make_optimizer
 from lib.dataset.poses import load_all
 from lib.dataset.windows import training_windows
+from lib.models.body import load_body
 from lib.models.smoothnet import SmoothNet, architecture
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/case.json"))
-POINTS = [name for name in CASES if "smpl" not in name]
 
 
 def read(name: str) -> tuple[dict, object]:
@@ -54,11 +54,15 @@ def assert_equal_metrics(case: dict, metrics: dict) -> None:
         assert ours == pytest.approx(expected, **tolerance), key
 
 
-@pytest.mark.parametrize("name", POINTS)
-def test_metrics_are_those_of_the_official_code(name):
+@pytest.mark.parametrize("name", CASES)
+def test_metrics_are_those_of_the_official_code(name, smpl_dir):
     case, cfg = read(name)
     model, known = load_model(cfg.EVALUATE.PRETRAINED)
-    rows, _ = evaluate(cfg, model, known["normalize"], load_all(cfg, "test"), torch.device("cpu"))
+    body = None
+    if case["body_representation"] == "smpl":
+        pytest.importorskip("smplx")
+        body = load_body(smpl_dir)
+    rows, _ = evaluate(cfg, model, known["normalize"], load_all(cfg, "test"), torch.device("cpu"), body=body)
     assert_equal_metrics(case, rows[0]["metrics"])
 
 

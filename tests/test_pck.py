@@ -1,13 +1,13 @@
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lib.core.pck import PARTS, pck, pck_parts
+from lib.utils.unpickle import Npz
 
-GOLDEN = Path(__file__).parent / "golden" / "jhmdb_pck.npz"
+GOLDEN = Path(__file__).parent / "golden" / "jhmdb_simplepose_2D"
 
 
 def test_a_distance_of_just_the_threshold_is_correct():
@@ -55,9 +55,15 @@ def test_parts_go_by_joint_name():
 
 @pytest.mark.parametrize(("threshold", "metric"), [(0.05, "pck_005"), (0.1, "pck_01"), (0.2, "pck_02")])
 def test_golden_numbers_of_the_official_code(threshold, metric):
-    with np.load(GOLDEN) as file:
-        offsets, truth, detected, bbox = (file[key] for key in ("offsets", "truth", "detected", "bbox"))
-        expected = json.loads(str(file["expected"]))
-    sequences = [slice(a, b) for a, b in pairwise(offsets)]
-    fractions = [pck(detected[s], truth[s], bbox[s], threshold) for s in sequences]
+    expected = json.loads((GOLDEN / "case.json").read_text())["expected"]
+    poses = GOLDEN / "data" / "poses" / "jhmdb_simplepose_2D"
+    with (
+        Npz(poses / "groundtruth" / "jhmdb_gt_2D_test.npz") as truth,
+        Npz(poses / "detected" / "jhmdb_simplepose_2D_test.npz") as detected,
+    ):
+        sequences = list(zip(detected["joints_2d"], truth["joints_2d"], truth["bbox"], strict=True))
+    fractions = [
+        pck(x.reshape(-1, 15, 2).astype(np.float32), y.reshape(-1, 15, 2).astype(np.float32), bbox, threshold)
+        for x, y, bbox in sequences
+    ]
     assert np.mean(fractions) == pytest.approx(expected[f"input_{metric}"], abs=1e-7)
