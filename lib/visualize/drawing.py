@@ -17,7 +17,13 @@ from .clip import INPUT, SMOOTHED, TRUTH, Clip, Curve, trail_joints
 # Okabe and Ito's palette, told apart by people with any common colour blindness. Sides and series share no colour.
 SIDE_COLOURS = {LEFT: (213, 94, 0), RIGHT: (0, 114, 178), MIDDLE: (88, 92, 102)}
 SERIES_COLOURS = {INPUT: (204, 121, 167), SMOOTHED: (0, 158, 115), TRUTH: (34, 34, 34)}
-PAPER, PANEL, RULE, INK, FAINT = (255, 255, 255), (246, 247, 249), (222, 225, 230), (28, 30, 36), (104, 110, 120)
+PAPER, PANEL, RULE, INK, FAINT = (
+    (255, 255, 255),
+    (246, 247, 249),
+    (222, 225, 230),
+    (28, 30, 36),
+    (104, 110, 120),
+)
 GRID = (226, 229, 234)
 
 SAMPLES = 2  # shapes are drawn this many times larger and reduced: that is what makes their edges smooth
@@ -56,12 +62,21 @@ class Canvas:
         x, y, r = x * SAMPLES, y * SAMPLES, radius * SAMPLES
         self.draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
-    def box(self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int], radius: float = 8) -> None:
+    def box(
+        self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int], radius: float = 8
+    ) -> None:
         corners = (x0 * SAMPLES, y0 * SAMPLES, x1 * SAMPLES - 1, y1 * SAMPLES - 1)
         self.draw.rounded_rectangle(corners, radius * SAMPLES, fill=colour)
 
     def text(
-        self, x: float, y: float, text: str, size: float = 13, colour=INK, bold: bool = False, anchor: str = "ls"
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float = 13,
+        colour=INK,
+        bold: bool = False,
+        anchor: str = "ls",
     ) -> float:
         """Write `text` at its baseline (or another Pillow anchor); returns its width."""
         self.texts.append(((x, y), text, colour, font(size, bold), anchor))
@@ -282,7 +297,9 @@ def draw_chart(
     if time_labels:
         seconds = frames / fps
         stride = nice_step(seconds, max(2, int((chart.right - chart.left) / 90)))
-        digits = max(0, -int(np.floor(np.log10(stride) + 1e-9))) + (1 if f"{stride:e}".startswith("2.5") else 0)
+        digits = max(0, -int(np.floor(np.log10(stride) + 1e-9))) + (
+            1 if f"{stride:e}".startswith("2.5") else 0
+        )
         start = first_frame / fps
         tick = np.ceil(start / stride - 1e-9) * stride
         while tick <= start + seconds:
@@ -298,7 +315,9 @@ def draw_chart(
     return chart
 
 
-def draw_curve(canvas: Canvas, chart: Chart, line: np.ndarray, colour: tuple[int, int, int], width: float) -> None:
+def draw_curve(
+    canvas: Canvas, chart: Chart, line: np.ndarray, colour: tuple[int, int, int], width: float
+) -> None:
     """One curve, broken where values are missing."""
     there = np.isfinite(line)
     xs = [chart.x(frame) for frame in range(len(line))]
@@ -325,7 +344,9 @@ def draw_curve(canvas: Canvas, chart: Chart, line: np.ndarray, colour: tuple[int
 class FramePainter:
     """Frames of a clip at one size: panels side by side above, curves with a moving cursor below."""
 
-    def __init__(self, clip: Clip, width: int = 1280, height: int = 720, video_size: tuple[int, int] | None = None):
+    def __init__(
+        self, clip: Clip, width: int = 1280, height: int = 720, video_size: tuple[int, int] | None = None
+    ):
         """`video_size` (width, height): frames of that size are given to `paint` and lie under 2D poses."""
         self.clip, self.size = clip, (width, height)
         scale = width / 1280
@@ -338,7 +359,8 @@ class FramePainter:
         facts = {name: mean_facts(clip, name) for name in clip.series}
         # One line for the name and the means where they fit, else two.
         fits = all(
-            font(15 * scale, True).getlength(name) + font(self.small).getlength(line) + 34 * scale <= panel_width
+            font(15 * scale, True).getlength(name) + font(self.small).getlength(line) + 34 * scale
+            <= panel_width
             for name, line in facts.items()
         )
         label = round((34 if fits else 52) * scale)
@@ -389,7 +411,9 @@ class FramePainter:
             unit = clip.unit or "units"
             canvas.text(x, y, f"grid {grid_step(clip, self.view):g} {unit}", self.small, FAINT)
 
-    def _panel_label(self, canvas: Canvas, name: str, facts: str, place: tuple, one_line: bool, scale: float) -> None:
+    def _panel_label(
+        self, canvas: Canvas, name: str, facts: str, place: tuple, one_line: bool, scale: float
+    ) -> None:
         x, y, width = place
         canvas.box(x, y + 13 * scale, x + 11 * scale, y + 24 * scale, series_colour(name), 3 * scale)
         canvas.text(x + 18 * scale, y + 24 * scale, name.capitalize(), 15 * scale, INK, bold=True)

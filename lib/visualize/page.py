@@ -11,11 +11,11 @@ from importlib import resources
 import numpy as np
 
 from ..utils.files import write_text
-from .clip import INPUT, SMOOTHED, Clip, changed_most, trail_joints
+from .clip import INPUT, SMOOTHED, TRUTH, Clip, changed_most, trail_joints
 from .drawing import PITCH, YAW, fit_view, nice_step
 
 MISSING, LARGEST = -32768, 32767
-ROLES = {INPUT: "input", SMOOTHED: "smoothed"}  # the page's colours; anything else is drawn as the truth
+ROLES = {INPUT: "input", SMOOTHED: "smoothed", TRUTH: "truth"}  # the page's colours; other methods share one
 
 
 def write_page(path: str | os.PathLike, clip: Clip) -> None:
@@ -30,18 +30,18 @@ def write_page(path: str | os.PathLike, clip: Clip) -> None:
 def describe(clip: Clip) -> dict:
     """What the page needs, as JSON values; coordinates and curves as int16 in base64 (see `pack`)."""
     view = fit_view(clip, 1000, 1000, margin=0.0)
-    series = [{"name": n, "role": ROLES.get(n, "truth"), **pack(v)} for n, v in clip.series.items()]
+    series = [{"name": n, "role": ROLES.get(n, "other"), **pack(v)} for n, v in clip.series.items()]
     curves = [
         {
             "name": curve.name,
             "unit": curve.unit,
+            "means": {n: float(v) for n, v in curve.means.items() if np.isfinite(v)},
             "lines": [
-                {"name": n, "role": ROLES.get(n, "truth"), "mean": _number(curve.means.get(n)), **pack(v[:, None])}
+                {"name": n, "role": ROLES.get(n, "other"), **pack(np.asarray(v)[:, None])}
                 for n, v in curve.values.items()
             ],
         }
         for curve in clip.curves
-        if curve.values
     ]
     axes = clip.axes if clip.dims == 3 else np.eye(3)
     centre, extent = _extent(clip)
@@ -88,7 +88,11 @@ def pack(values: np.ndarray) -> dict:
     scale = np.where(high > low, (high - low) / (2 * LARGEST), 1.0)
     numbers = np.where(there, np.rint((np.where(there, flat, offset) - offset) / scale), MISSING)
     data = np.clip(numbers, MISSING, LARGEST).astype("<i2").tobytes()
-    return {"scale": scale.tolist(), "offset": offset.tolist(), "data": base64.b64encode(data).decode("ascii")}
+    return {
+        "scale": scale.tolist(),
+        "offset": offset.tolist(),
+        "data": base64.b64encode(data).decode("ascii"),
+    }
 
 
 def _extent(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +111,3 @@ def _extent(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
         size[0] = size[2] = np.hypot(size[0], size[2]) * 0.8
         size[1] *= 1.1
     return (low + high) / 2, size
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(value)

@@ -43,7 +43,9 @@ def write_sheet(path: str | os.PathLike, clip: Clip, poses: int = 7, charts: int
 
 def draw_sheet(clip: Clip, poses: int = 7, charts: int = 4, meshes=None) -> Image.Image:
     """The sheet of `clip`, RGB. `meshes(view)`, where given, makes the renderer of surfaces."""
-    moments = np.unique(np.linspace(0, clip.frames - 1, min(poses, clip.frames) + 2)[1:-1].round().astype(int))
+    moments = np.unique(
+        np.linspace(0, clip.frames - 1, min(poses, clip.frames) + 2)[1:-1].round().astype(int)
+    )
     view = strip_view(clip, len(moments))
     renderer = meshes(view) if meshes is not None else None
     joints = changed_most(clip, min(charts, len(clip.skeleton.joints)))
@@ -64,7 +66,9 @@ def draw_sheet(clip: Clip, poses: int = 7, charts: int = 4, meshes=None) -> Imag
         x = PAD + (k + 0.5) * (WIDTH - 2 * PAD) / len(moments)
         canvas.text(x, y + 4, f"{(clip.first_frame + frame) / clip.fps:.2f} s", 13, FAINT, anchor="mt")
 
-    title = "Joints that smoothing moved most" if {INPUT, SMOOTHED} <= set(clip.series) else "Joints over time"
+    title = (
+        "Joints that smoothing moved most" if {INPUT, SMOOTHED} <= set(clip.series) else "Joints over time"
+    )
     canvas.text(PAD, below + 24, title, 16, INK, bold=True)
     _legend(canvas, clip, below + 24)
     y = below + 38
@@ -158,4 +162,3 @@ def _joint_chart(canvas: Canvas, clip: Clip, joint: int, cell: tuple[float, floa
     values = {name: v[:, joint, channel] for name, v in clip.series.items()}
     box = (x0, y0 + 30, x1, y1 - 8)
     draw_chart(canvas, box, values, clip.fps, first_frame=clip.first_frame, from_zero=False)
-
