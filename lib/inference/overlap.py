@@ -4,8 +4,8 @@ What happens to missing points, in a whole recording and in a stream alike:
 - A point with a coordinate that is NaN or infinite is missing. Inside a window it is interpolated linearly
   between its neighbours in that window and held where it has a neighbour on one side only. Every window is
   filled from itself, so that a stream, which does not know the future, fills as a whole recording does.
-- A window whose last frame lacks the point holds its last value there, a guess. It counts only where no window
-  whose last frame shows the point covers the frame, and then a recording's first window comes first.
+- A window whose last frame lacks the point holds its last value there, a guess. It counts only where no
+  window whose last frame shows the point covers the frame, and then a recording's first window comes first.
 - What was missing comes back missing (NaN).
 - More than max_gap frames in a row without any point cut the recording in two.
 """

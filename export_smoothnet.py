@@ -1,0 +1,46 @@
+"""Write a checkpoint as an ONNX model: `python export_smoothnet.py --checkpoint PATH -o model.onnx`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from run_scripts.argument import run_main
+
+TOLERANCE = 1e-5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="export_smoothnet.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--checkpoint", metavar="PATH", help="the .pth.tar to export; the default weights if not given"
+    )
+    parser.add_argument(
+        "--window", type=int, metavar="W", help="frames: chooses among the default weights, or checks"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="ONNX", help="the .onnx file to write")
+    parser.add_argument(
+        "--verify", action="store_true", help="run both with random windows and compare (needs onnxruntime)"
+    )
+    args = parser.parse_args(argv)
+
+    from lib.core.export import export_checkpoint, verify_export
+    from lib.inference.network import find_checkpoint
+    from lib.utils.errors import SmoothNetError
+
+    checkpoint = find_checkpoint(args.checkpoint, args.window)
+    metadata = export_checkpoint(checkpoint, args.output, args.window)
+    print(f"{args.output}: " + ", ".join(f"{key} {value}" for key, value in metadata.items()))
+    if args.verify:
+        difference = verify_export(checkpoint, args.output)
+        print(f"largest difference to torch, relative to the largest output: {difference:.1e}")
+        if not difference <= TOLERANCE:
+            raise SmoothNetError(
+                f"{args.output} differs from {checkpoint} by {difference:.1e}, more than {TOLERANCE:.0e}"
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))
