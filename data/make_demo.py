@@ -2,7 +2,8 @@
 
     python data/make_demo.py --output data/poses --train 60 --test 12 --frames 400 --seed 0
 
-The same seed writes the same bytes. Afterwards: --dataset_name demo --estimator synthetic --body_representation 3D.
+The same seed writes the same bytes. Afterwards: --dataset_name demo --estimator synthetic
+--body_representation 3D.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Generated demo data: people who walk, squat, wave, turn and reach, and an estimator's view of them.
 
-Frame: metres, y up, the floor at y = 0, right-handed. At yaw 0 a person faces +z, the left hand is at +x; yaw turns
-about y. The camera of the estimator stands on the +z side and looks towards -z. Joints are the 17 of Human3.6M.
+Frame: metres, y up, the floor at y = 0, right-handed. At yaw 0 a person faces +z, the left hand at +x; yaw
+turns about y. The estimator's camera stands on the +z side and looks towards -z. Joints: 17, as Human3.6M.
 
 All randomness comes from the generator that the caller hands in, so a seed gives the same data again.
 """
@@ -45,7 +45,7 @@ SEGMENTS = {
 }
 
 # Every angle (radians) that an action may move, with its value at rest; yaw_rate is in radians per second.
-# Flexion raises a limb forwards, "out" swings a raised arm sideways, knees and elbows bend at positive angles only.
+# Flexion raises a limb forwards, "out" swings a raised arm sideways; knees and elbows bend at angles above 0.
 REST = {
     "yaw_rate": 0.0,
     "pelvis_pitch": 0.02,
@@ -70,26 +70,27 @@ MINIMUM_BEND = 0.02  # radians: knees and elbows never overstretch
 SHIFT_SECONDS = 0.04  # standard deviation of the time in which the weight goes from foot to foot
 
 # The estimator's error has three parts. Sizes are per coordinate, times the factor of the joint, in metres.
-# Together they have what Kinect v2 has on UI-PRMD at 30 fps: standard deviation 23 mm, autocorrelation 0.89 after 1
-# frame and 0.30 after 9. (An AR(1) process alone that has 0.89 after 1 frame still has 0.35 after 9, and jitter and
-# bursts only lower the first number: so the lasting part must leave 1 more slowly, as a two-pole process does.)
+# Together they have what Kinect v2 has on UI-PRMD at 30 fps: standard deviation 23 mm, autocorrelation 0.89
+# after 1 frame and 0.30 after 9. (An AR(1) process alone that has 0.89 after 1 frame still has 0.35 after 9,
+# and jitter and bursts only lower the first number: so the lasting part must leave 1 more slowly, as a
+# two-pole process does.)
 JOINT_ERROR = np.array(
     [0.3, 0.5, 0.9, 1.35, 0.5, 0.9, 1.35, 0.5, 0.7, 0.8, 0.9, 0.85, 1.05, 1.5, 0.85, 1.05, 1.5],
     dtype=np.float64,
 )  # extremities are worse
 AXIS_ERROR = np.array([0.9, 0.9, 1.18])  # depth (z) is worse
 JITTER = 0.0040  # independent in every frame
-LASTING = 0.0195  # wanders over many frames
-LASTING_SECONDS = 0.136  # time constant of either pole of the lasting part
+LASTING = 0.0190  # wanders over many frames
+LASTING_SECONDS = 0.139  # time constant of either pole of the lasting part
 BURST = 0.080  # offset while a joint is lost
 FLICKER = 0.45  # of BURST, independent in every frame of it
 BURST_SECONDS = (0.1, 0.7)  # a burst lasts so long, uniformly
 BURST_RATE = 0.03  # bursts per second of a visible joint
 HIDDEN_RATE = 0.15  # bursts per second of a joint fully hidden behind the trunk
 
-# Path of an ankle over one cycle of walking, from the moment its foot is put down: how far in front of the hip (1 =
-# the farthest) and how far lifted (1 = the highest). While the foot bears weight, until about 0.6, it moves back at
-# a constant speed, so that the body moves on at one.
+# Path of an ankle over one cycle of walking, from the moment its foot is put down: how far in front of the
+# hip (1 = the farthest) and how far lifted (1 = the highest). While the foot bears weight, until about 0.6,
+# it moves back at a constant speed, so that the body moves on at one.
 GAIT = CubicSpline(
     [0.00, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 1.00],
     np.transpose([
@@ -112,8 +113,8 @@ def make_sequence(
         action: one of ACTIONS; None for several, 2 to 5 seconds each, blended into one another.
 
     Returns:
-        (L, 17, 3) float64, metres, world frame of the module. Bone lengths are constant; the foot that bears the
-        weight stays where it is, which is what moves the person along.
+        (L, 17, 3) float64, metres, world frame of the module. Bone lengths are constant; the foot that bears
+        the weight stays where it is, which is what moves the person along.
 
     Raises:
         SmoothNetError: an unknown action, fewer than 1 frame or a frame rate that is not positive.
@@ -141,11 +142,11 @@ def make_sequence(
 
 
 def estimator_noise(rng: np.random.Generator, poses: np.ndarray, fps: float = FPS) -> np.ndarray:
-    """The error of a pose estimator that watches `poses`: jitter, lasting errors, and bursts at hidden joints.
+    """The error of a pose estimator that watches `poses`: jitter, lasting errors, bursts at hidden joints.
 
     Args:
         rng: source of the errors.
-        poses: (L, 17, 3) true joints, metres, world frame of the module (which joints are hidden follows from them).
+        poses: (L, 17, 3) true joints, metres, world frame of the module; they decide which joints are hidden.
         fps: frames per second.
 
     Returns:
@@ -155,7 +156,7 @@ def estimator_noise(rng: np.random.Generator, poses: np.ndarray, fps: float = FP
     scale = JOINT_ERROR[:, None] * AXIS_ERROR
     jitter = JITTER * rng.standard_normal((frames, 17, 3))
 
-    # Two equal poles at exp(-1 / (time constant in frames)): a discrete, critically damped second-order process.
+    # Two equal poles at exp(-1 / time constant in frames): a critically damped second-order process.
     pole = np.exp(-1.0 / (LASTING_SECONDS * fps))
     warm_up = int(np.ceil(12 * LASTING_SECONDS * fps))
     drive = rng.standard_normal((warm_up + frames, 17, 3))
@@ -176,22 +177,23 @@ def estimator_noise(rng: np.random.Generator, poses: np.ndarray, fps: float = FP
     return (jitter + lasting + bursts[longest : longest + frames]) * scale
 
 
-def project(poses: np.ndarray) -> np.ndarray:
-    """Pinhole image of a sequence, seen by a resting camera at +z that looks towards -z.
-
-    The camera stands far enough back that every joint of the sequence lies inside the image.
+def project(poses: np.ndarray, camera: np.ndarray | None = None) -> np.ndarray:
+    """Pinhole image of a sequence, seen by a resting camera that looks towards -z.
 
     Args:
         poses: (..., 3) metres, world frame of the module.
+        camera: (3,) metres, where it stands; None for `camera_for(poses)`, which sees every joint.
 
     Returns:
-        (..., 2) pixels, x to the right and y down, IMAGE_SIZE x IMAGE_SIZE with the optical axis in the middle.
+        (..., 2) pixels, x to the right and y down; the optical axis meets the middle of the image.
     """
-    return _project(poses, camera_for(poses))
+    offset = poses - (camera_for(poses) if camera is None else camera)
+    flipped = offset[..., :2] * np.array([1.0, -1.0])
+    return IMAGE_SIZE / 2 + FOCAL_LENGTH * flipped / -offset[..., 2:]
 
 
 def camera_for(poses: np.ndarray) -> np.ndarray:
-    """Where the camera stands, (3,) metres: level with the middle of `poses` (..., 3), and far enough back."""
+    """Where the camera stands, (3,) metres: level with the middle of `poses` (..., 3), far enough back."""
     points = poses.reshape(-1, 3)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     reach = np.abs(points[:, :2] - middle[:2]).max(axis=1)
@@ -211,12 +213,12 @@ def write_demo(
     """Write a demo dataset in the official layout, as dataset `demo`, estimator `synthetic`.
 
     Under `folder`/demo_synthetic_{representation}: groundtruth/demo_gt_{representation}_{phase}.npz and
-    detected/demo_synthetic_{representation}_{phase}.npz for the phases train and test. 3D: key joints_3d, per sequence
-    (L, 51) float32 metres relative to the hip, as single-image estimators give them. 2D: key joints_2d, (L, 34)
-    float32 pixels, and imgshape [height, width] in the ground truth. Both: imgname.
+    detected/demo_synthetic_{representation}_{phase}.npz for the phases train and test. 3D: key joints_3d, per
+    sequence (L, 51) float32 metres relative to the hip, as single-image estimators give them. 2D: key
+    joints_2d, (L, 34) float32 pixels, and imgshape [height, width] in the ground truth. Both: imgname.
 
-    Every phase and sequence has its own random stream: more sequences do not change the first ones, and 2D and 3D
-    of one seed show the same people.
+    Every phase and sequence has its own random stream: more sequences do not change the first ones, and 2D
+    and 3D of one seed show the same people.
 
     Args:
         folder: usually data/poses; made if it is not there.
@@ -251,7 +253,7 @@ def write_demo(
                 pair = (poses - poses[:, :1], estimate - estimate[:, :1])
             else:
                 camera = camera_for(poses)
-                pair = (_project(poses, camera), _project(estimate, camera))
+                pair = (project(poses, camera), project(estimate, camera))
             truth.append(pair[0].reshape(frames, -1).astype(np.float32))
             detected.append(pair[1].reshape(frames, -1).astype(np.float32))
             label = f"{phase_name}_{index:04d}_{action or 'mixed'}"
@@ -289,7 +291,7 @@ def _make_body(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _wander(rng: np.random.Generator, frames: int, fps: float, seconds: float) -> np.ndarray:
-    """(frames,) smooth curve, about mean 0 and variance 1/2: a spline through a random value every `seconds`."""
+    """(frames,) smooth curve of about unit size: a spline through a random value every `seconds`."""
     knots = int(np.ceil(frames / (fps * seconds))) + 4
     times = (np.arange(knots) - 1.5 + rng.uniform(-0.5, 0.5)) * seconds
     return CubicSpline(times, rng.standard_normal(knots))(np.arange(frames) / fps)
@@ -328,7 +330,7 @@ def _targets(
 def _schedule(
     rng: np.random.Generator, frames: int, fps: float, action: str | None
 ) -> tuple[list[str], np.ndarray]:
-    """Names of the actions and their weights (n, frames), which sum to 1 in every frame and change within a second."""
+    """Actions and their weights (n, frames), which sum to 1 in every frame and change within a second."""
     if action is not None:
         return [action], np.ones((1, frames))
     count = int(np.ceil(frames / (2.0 * fps))) + 1
@@ -388,7 +390,7 @@ def _leg_to(forward: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _squat(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.ndarray]:
     """Down and up with the arms forwards as a counterweight."""
-    phase = _phase(rng, frames, fps, rng.uniform(0.28, 0.5))
+    phase = _phase(rng, frames, fps, rng.uniform(0.35, 0.65))
     depth = rng.uniform(0.7, 1.0) * (1 + 0.1 * _wander(rng, frames, fps, 3.0))
     down = depth * _bump(phase, 0.5, 1.3)
     arms, lean = rng.uniform(0.9, 1.5), rng.uniform(0.25, 0.45)
@@ -407,7 +409,7 @@ def _squat(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.nd
 
 def _wave(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.ndarray]:
     """One arm up at the side, its forearm swinging left and right."""
-    phase = _phase(rng, frames, fps, rng.uniform(0.9, 1.6))
+    phase = _phase(rng, frames, fps, rng.uniform(1.1, 1.9))
     raised = 1.0 + 0.12 * _wander(rng, frames, fps, 2.0)
     side = rng.choice(["L", "R"])
     tilt = -1 if side == "L" else 1
@@ -422,7 +424,7 @@ def _wave(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.nda
 
 def _turn(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.ndarray]:
     """Turning on the spot with small steps, to one side and to the other."""
-    left = _phase(rng, frames, fps, rng.uniform(0.7, 1.0))
+    left = _phase(rng, frames, fps, rng.uniform(0.8, 1.15))
     rates = np.array([[-1.3], [-0.8], [0.8], [1.3]]) * rng.uniform(0.8, 1.2)
     rate = _targets(rng, frames, fps, (1.5, 3.5), rates)[:, 0]
     angles = {
@@ -441,7 +443,7 @@ def _turn(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.nda
 
 def _reach(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.ndarray]:
     """Hands go to things: forwards, up, to the side, down to knee height, and back."""
-    # columns: arm_flexion, arm_out, elbow of the reaching arm; spine_pitch; bend of the legs; spine_yaw to that side
+    # columns: arm_flexion, arm_out, elbow of the reaching arm; spine_pitch; bend of the legs; spine_yaw
     places = np.array(
         [
             [0.05, 0.0, 0.30, 0.05, 0.00, 0.0],
@@ -453,7 +455,7 @@ def _reach(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.nd
             [1.20, 0.1, 1.70, 0.05, 0.00, 0.0],
         ]
     )
-    course = {side: _targets(rng, frames, fps, (0.9, 2.2), places) for side in "LR"}
+    course = {side: _targets(rng, frames, fps, (0.7, 1.6), places) for side in "LR"}
     busy = rng.choice([(1.0, 0.15), (0.15, 1.0), (0.8, 0.8)])  # one arm, the other, or both
     angles = {}
     lean, bend, yaw = 0.0, 0.0, 0.0
@@ -549,16 +551,9 @@ def _stand_on_floor(
 
 
 def _hidden(poses: np.ndarray) -> np.ndarray:
-    """(L, 17) from 0 (in plain view) to 1: how far a joint is behind the trunk, seen from the camera at +z."""
+    """(L, 17) from 0 (in plain view) to 1: how far a joint is behind the trunk for the camera at +z."""
     trunk = (poses[:, [HIP]] + poses[:, [THORAX]]) / 2
     offset = poses - trunk
     behind = 1 / (1 + np.exp(offset[..., 2] / 0.04 + 2.5))
     beside = np.exp(-0.5 * (offset[..., 0] / 0.2) ** 2)
     return behind * beside
-
-
-def _project(poses: np.ndarray, camera: np.ndarray) -> np.ndarray:
-    """(..., 2) pixels of `poses` (..., 3) for a camera that stands at `camera` (3,) and looks towards -z."""
-    offset = poses - camera
-    flipped = offset[..., :2] * np.array([1.0, -1.0])
-    return IMAGE_SIZE / 2 + FOCAL_LENGTH * flipped / -offset[..., 2:]
