@@ -1,0 +1,99 @@
+"""See it: clips of poses as video, animated gif, one sheet, or a page that plays the motion."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+
+from ..utils.errors import SmoothNetError
+from .clip import Clip, Curve, Mesh, make_clip, motion_curves
+
+__all__ = ["FORMATS", "Clip", "Curve", "Mesh", "make_clip", "motion_curves", "write_clip"]
+
+FORMATS = ("mp4", "gif", "png", "html")
+
+
+def write_clip(
+    clip: Clip,
+    path: str | os.PathLike,
+    size: tuple[int, int] = (1280, 720),
+    video: str | os.PathLike | None = None,
+    progress: Callable[[], None] | None = None,
+) -> Path:
+    """Write `clip` to `path` in the format of its suffix, whole or not at all.
+
+    Args:
+        size: width and height of an mp4 in pixels, even numbers; a gif has three quarters of both.
+        video: the recording the 2D poses came from; frame t of the clip lies over its frame first_frame + t.
+        progress: called after each frame of an mp4 or gif (`frame_count` says how many there will be).
+
+    Raises:
+        SmoothNetError: unknown format, an optional package is missing, the video or the folder is not usable.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in FORMATS:
+        raise SmoothNetError(f"cannot write {path}: the format must be one of {', '.join(FORMATS)}")
+    if min(size) < 160 or size[0] % 2 or size[1] % 2:
+        raise SmoothNetError(
+            f"the size must be even and at least 160 x 160 pixels, not {size[0]} x {size[1]}"
+        )
+    if not path.parent.is_dir():
+        raise SmoothNetError(f"there is no folder {path.parent}; create it first")
+    if kind == "html":
+        from .page import write_page
+
+        write_page(path, clip)
+    elif kind == "png":
+        from .sheet import write_sheet
+
+        write_sheet(path, clip)
+    else:
+        _write_frames(clip, path, kind, size, video, progress)
+    return path
+
+
+def frame_count(clip: Clip, kind: str) -> int:
+    """How many frames a file will have: a gif leaves some out of fast recordings; png and html have 0."""
+    from .video import gif_stride
+
+    return {"mp4": clip.frames, "gif": -(-clip.frames // gif_stride(clip.fps))}.get(kind, 0)
+
+
+def _write_frames(clip: Clip, path: Path, kind: str, size, video, progress) -> None:
+    from .drawing import FramePainter
+    from .video import ffmpeg, gif_stride, open_video, write_gif, write_mp4
+
+    ffmpeg()  # say that it is missing before anything is drawn
+    if video is not None and clip.dims != 2:
+        raise SmoothNetError("a video can lie under 2D poses only; leave --video out for 3D")
+    stride, write = (gif_stride(clip.fps), write_gif) if kind == "gif" else (1, write_mp4)
+    if kind == "gif":
+        size = (size[0] * 3 // 8 * 2, size[1] * 3 // 8 * 2)
+    with ExitStack() as stack:
+        pictures = None
+        if video is not None:
+            _, _, pictures = stack.enter_context(open_video(video))
+            pictures = islice(pictures, clip.first_frame, None)
+        painter = FramePainter(clip, *size, over_video=video is not None)
+        if clip.mesh is not None:
+            from .meshes import MeshRenderer
+
+            painter.meshes = MeshRenderer(clip.mesh, painter.view)
+            stack.callback(painter.meshes.close)
+
+        def frames() -> Iterator[Image.Image]:
+            for frame in range(clip.frames):
+                # The poses may outlast the video; its last frames then have none below.
+                picture = next(pictures, None) if pictures is not None else None
+                if frame % stride == 0:
+                    yield painter.paint(frame, picture)
+                    if progress is not None:
+                        progress()
+
+        write(path, frames(), size, clip.fps / stride)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dataset.skeletons import LEFT, MIDDLE, RIGHT, SKELETONS, Skeleton, skeleton_for
+from ..dataset.skeletons import LEFT, RIGHT, SKELETONS, Skeleton, skeleton_for
 from ..utils.errors import SmoothNetError
 
 INPUT, SMOOTHED, TRUTH = "input", "smoothed", "ground truth"
 
-# Nothing below the neck is above the head and nothing above the ankle is below it, in most frames of most clips.
+# The mean of these joints tells where up is.
 _UPPER = ("head", "nose", "face", "neck")
 _LOWER = ("ankle", "foot", "toe", "heel")
 _AXES = {"+x": (0, 1), "-x": (0, -1), "+y": (1, 1), "-y": (1, -1), "+z": (2, 1), "-z": (2, -1)}
@@ -132,8 +132,9 @@ def make_clip(
 def viewing_axes(poses: np.ndarray, skeleton: Skeleton, up: str | None = None) -> np.ndarray:
     """Turn the body upright and towards the viewer: (3, 3) rotation whose rows are right, up, to the viewer.
 
-    Up is the coordinate axis nearest to the mean direction from feet to head; right is the body's left, so that
-    the person faces the viewer. Where the joints do not tell, up is -y (camera coordinates) and right is +x.
+    Up is the coordinate axis nearest to the mean direction from feet to head; right is the body's left,
+    so that the person faces the viewer. Where the joints do not tell, up is -y (camera
+    coordinates) and right is +x.
     """
     if up is not None and up not in _AXES:
         raise SmoothNetError(f"up is {up!r}; it must be one of {', '.join(_AXES)}")
@@ -177,8 +178,8 @@ def _mean_point(poses: np.ndarray, joints: np.ndarray) -> np.ndarray:
 def motion_curves(series: Mapping[str, np.ndarray], unit: str) -> tuple[Curve, ...]:
     """What can be said without ground truth: how much each series jitters, and how far smoothing moved it.
 
-    Acceleration is the mean over joints of the length of the second difference over time: of the motion itself,
-    where the evaluation's Accel is that of its error. The first and last frame have none.
+    Acceleration is the mean over joints of the length of the second difference over time: of the motion
+    itself, where the evaluation's Accel is that of its error. The first and last frame have none.
     """
     factor, shown = (1000.0, "mm") if unit == "m" else (1.0, unit or "unit")
     accelerations = {}
@@ -220,10 +221,24 @@ def trail_joints(clip: Clip, count: int = 4) -> list[int]:
 
 
 def changed_most(clip: Clip, count: int) -> list[int]:
-    """The joints that smoothing moved most (root mean square over time), most first."""
+    """The joints that smoothing moved most (root mean square over time), most first.
+
+    A joint within two edges of one already taken tells the same story and comes only when no other is left.
+    """
+    joints = len(clip.skeleton.joints)
     if INPUT not in clip.series or SMOOTHED not in clip.series:
-        return list(range(min(count, len(clip.skeleton.joints))))
+        return list(range(min(count, joints)))
     square = ((clip.series[SMOOTHED] - clip.series[INPUT]) ** 2).sum(axis=-1)
     there = np.isfinite(square)
     mean = np.where(there, square, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    return list(np.argsort(mean, kind="stable")[::-1][:count])
+    order = [int(j) for j in np.argsort(mean, kind="stable")[::-1]]
+    near = np.eye(joints, dtype=int)
+    for a, b in clip.skeleton.edges:
+        near[a, b] = near[b, a] = 1
+    near = near @ near
+    taken: list[int] = []
+    for joint in order:
+        if not any(near[joint, other] for other in taken):
+            taken.append(joint)
+    taken += [joint for joint in order if joint not in taken]
+    return taken[:count]

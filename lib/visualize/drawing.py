@@ -1,4 +1,4 @@
-"""Drawing poses and curves with Pillow: what does not change is drawn once, a frame costs a few milliseconds."""
+"""Drawing poses and curves with Pillow. What does not change is drawn once; a frame takes milliseconds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 from ..dataset.skeletons import LEFT, MIDDLE, RIGHT
 from .clip import INPUT, SMOOTHED, TRUTH, Clip, Curve, trail_joints
 
-# Okabe and Ito's palette, told apart by people with any common colour blindness. Sides and series share no colour.
+# Okabe and Ito's palette, told apart with any common colour blindness. Sides and series share no colour.
 SIDE_COLOURS = {LEFT: (213, 94, 0), RIGHT: (0, 114, 178), MIDDLE: (88, 92, 102)}
 SERIES_COLOURS = {INPUT: (204, 121, 167), SMOOTHED: (0, 158, 115), TRUTH: (34, 34, 34)}
+OTHER_COLOURS = ((230, 159, 0), (86, 180, 233), (180, 165, 20), (150, 90, 60))
 PAPER, PANEL, RULE, INK, FAINT = (
     (255, 255, 255),
     (246, 247, 249),
@@ -38,7 +39,8 @@ def font(size: float, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def series_colour(name: str) -> tuple[int, int, int]:
-    return SERIES_COLOURS.get(name, INK)
+    """The colour of a series; filters to compare with share the colours that are left."""
+    return SERIES_COLOURS.get(name) or OTHER_COLOURS[sum(name.encode()) % len(OTHER_COLOURS)]
 
 
 def blend(colour: tuple[int, int, int], ground: tuple[int, int, int], share: float) -> tuple[int, int, int]:
@@ -47,7 +49,7 @@ def blend(colour: tuple[int, int, int], ground: tuple[int, int, int], share: flo
 
 
 class Canvas:
-    """A picture in which shapes are anti-aliased and text is sharp; all coordinates are pixels of the result."""
+    """A picture with anti-aliased shapes and sharp text; all coordinates are pixels of the result."""
 
     def __init__(self, width: int, height: int, ground: tuple[int, int, int] = PAPER):
         self.image = Image.new("RGB", (width * SAMPLES, height * SAMPLES), ground)
@@ -90,7 +92,7 @@ class Canvas:
         return image
 
 
-# ---- from the pose's space to pixels ---------------------------------------------------------------------------
+# ---- from the pose's space to pixels ----
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class View:
 
 
 def fit_view(clip: Clip, width: int, height: int, margin: float = 0.07) -> View:
-    """A camera that shows every series of the clip whole (but for the 1 % most distant points, often glitches)."""
+    """A camera that shows every series whole but for the 1 % most distant points, often glitches."""
     points = np.concatenate([v.reshape(-1, clip.dims) for v in clip.series.values()])
     if clip.mesh is not None:
         some = [v[:: max(1, len(v) // 50)].reshape(-1, 3) for v in clip.mesh.vertices.values()]
@@ -160,7 +162,7 @@ def nice_step(span: float, count: int) -> float:
 def number(value: float) -> str:
     """A number of three or four digits, as a label."""
     if not np.isfinite(value):
-        return "–"
+        return "\N{EN DASH}"
     magnitude = abs(value)
     return f"{value:.0f}" if magnitude >= 1000 else f"{value:.1f}" if magnitude >= 100 else f"{value:.2f}"
 
@@ -240,7 +242,7 @@ class PoseArtist:
                 canvas.line((path[k - 1], path[k]), blend(colour, ground, share), 1.5)
 
 
-# ---- curves ----------------------------------------------------------------------------------------------------
+# ---- curves ----
 
 
 @dataclass(frozen=True)
@@ -338,16 +340,14 @@ def draw_curve(
         frame = stop
 
 
-# ---- one frame of a video --------------------------------------------------------------------------------------
+# ---- one frame of a video ----
 
 
 class FramePainter:
     """Frames of a clip at one size: panels side by side above, curves with a moving cursor below."""
 
-    def __init__(
-        self, clip: Clip, width: int = 1280, height: int = 720, video_size: tuple[int, int] | None = None
-    ):
-        """`video_size` (width, height): frames of that size are given to `paint` and lie under 2D poses."""
+    def __init__(self, clip: Clip, width: int = 1280, height: int = 720, over_video: bool = False):
+        """`over_video`: `paint` is given the frames of the video that lie under the 2D poses."""
         self.clip, self.size = clip, (width, height)
         scale = width / 1280
         self.small, pad, gap = max(9.0, 13 * scale), round(22 * scale), round(14 * scale)
@@ -365,7 +365,6 @@ class FramePainter:
         )
         label = round((34 if fits else 52) * scale)
         self.view = fit_view(clip, panel_width, height - head - label - foot)
-        self.video_size = video_size
 
         canvas = Canvas(width, height)
         self._header(canvas, pad, scale)
@@ -378,7 +377,7 @@ class FramePainter:
             x = pad + k * (panel_width + gap)
             self.panels.append((x, head + label, name))
             self._panel_label(canvas, name, facts[name], (x, head, panel_width), fits, scale)
-        halo = video_size is not None
+        halo = over_video
         self.artists = {name: PoseArtist(clip, self.view, name, halo=halo) for name in clip.series}
         self.charts: list[tuple[Chart, Curve, float, float]] = []
         if charts:

@@ -75,7 +75,7 @@ def describe(clip: Clip) -> dict:
 def pack(values: np.ndarray) -> dict:
     """(..., dims) floats -> base64 of little-endian int16 with `scale` and `offset` for each of the dims.
 
-    value = offset + scale * number; the error is at most half a scale, 1/131068 of the range; NaN becomes -32768.
+    value = offset + scale * number; the error is at most half a scale, 1/131068 of the range; NaN is -32768.
     """
     dims = values.shape[-1]
     flat = np.asarray(values, dtype=np.float64).reshape(-1, dims)

@@ -31,23 +31,27 @@ from .drawing import (
 WIDTH, PAD = 1400, 36
 
 
-def write_sheet(path: str | os.PathLike, clip: Clip, poses: int = 7, charts: int = 4, meshes=None) -> None:
-    """Write the sheet of `clip` to `path` as PNG: `poses` moments, `charts` joints, then the clip's own curves."""
-    image = draw_sheet(clip, poses, charts, meshes)
-    # 256 colours are enough for flat drawings and make the file a third of the size; surfaces keep all of theirs.
-    if meshes is None:
+def write_sheet(path: str | os.PathLike, clip: Clip, poses: int = 7, charts: int = 4) -> None:
+    """Write the sheet of `clip` to `path` as PNG: `poses` moments, `charts` joints, the clip's own curves."""
+    image = draw_sheet(clip, poses, charts)
+    # 256 colours are enough for flat drawings and a third of the size; surfaces keep all of theirs.
+    if clip.mesh is None:
         image = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     with atomic_write(path) as file:
         image.save(file, format="PNG", optimize=True)
 
 
-def draw_sheet(clip: Clip, poses: int = 7, charts: int = 4, meshes=None) -> Image.Image:
-    """The sheet of `clip`, RGB. `meshes(view)`, where given, makes the renderer of surfaces."""
+def draw_sheet(clip: Clip, poses: int = 7, charts: int = 4) -> Image.Image:
+    """The sheet of `clip`, RGB."""
     moments = np.unique(
         np.linspace(0, clip.frames - 1, min(poses, clip.frames) + 2)[1:-1].round().astype(int)
     )
     view = strip_view(clip, len(moments))
-    renderer = meshes(view) if meshes is not None else None
+    renderer = None
+    if clip.mesh is not None:
+        from .meshes import MeshRenderer
+
+        renderer = MeshRenderer(clip.mesh, view)
     joints = changed_most(clip, min(charts, len(clip.skeleton.joints)))
     rows = -(-len(joints) // 2)
     curve_rows = -(-len([c for c in clip.curves if c.values]) // 2)
@@ -61,6 +65,8 @@ def draw_sheet(clip: Clip, poses: int = 7, charts: int = 4, meshes=None) -> Imag
 
     for k, name in enumerate(clip.series):
         _strip(canvas, clip, view, renderer, name, moments, top + k * (strip_height + 14))
+    if renderer is not None:
+        renderer.close()
     y = below - 34
     for k, frame in enumerate(moments):
         x = PAD + (k + 0.5) * (WIDTH - 2 * PAD) / len(moments)

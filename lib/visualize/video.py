@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -123,11 +123,3 @@ def open_video(path: str | os.PathLike):
 def gif_stride(fps: float) -> int:
     """Every how many frames a gif shows one."""
     return max(1, int(np.ceil(fps / GIF_RATE - 1e-9)))
-
-
-def counted(frames: Iterable[Image.Image], progress: Callable[[], None] | None) -> Iterator[Image.Image]:
-    """The frames, with `progress` called after each."""
-    for frame in frames:
-        yield frame
-        if progress is not None:
-            progress()
