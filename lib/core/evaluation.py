@@ -175,25 +175,26 @@ def _compare_bodies(
     everyone = {"groundtruth": data.groundtruth[rows].numpy(), **produced}
     betas["groundtruth"] = data.betas_groundtruth[rows]
     rotations = {name: _axis_angle(x) for name, x in everyone.items()}
-    joints: dict[str, list[np.ndarray]] = {name: [] for name in everyone}
-    vertex_errors: dict[str, list[np.ndarray]] = {name: [] for name in produced}
-    for chunk in body.chunks(len(rotations["groundtruth"])):
+    frames = len(rotations["groundtruth"])
+    # Filled in place: many small arrays kept between the large, short-lived meshes would fragment the memory.
+    poses = {name: np.empty((frames, 14, 3), np.float32) for name in everyone}
+    vertex_errors = {name: np.empty(frames) for name in produced}
+    for chunk in body.chunks(frames):
         truth_vertices = None
         for name, pose in rotations.items():  # the ground truth comes first
-            chunk_joints, vertices = body(pose[chunk], betas[name][chunk])
-            joints[name].append(chunk_joints * 1000)
+            joints, vertices = body(pose[chunk], betas[name][chunk])
+            poses[name][chunk] = joints * 1000
             if name == "groundtruth":
                 truth_vertices = vertices
             else:
-                vertex_errors[name].append(m.mpvpe(vertices, truth_vertices) * 1000)
-    poses = {name: np.concatenate(parts) for name, parts in joints.items()}
+                vertex_errors[name][chunk] = m.mpvpe(vertices, truth_vertices) * 1000
     if root_relative:
         poses = {name: _root_relative(x, data.facts.root) for name, x in poses.items()}
     result = SequenceResult(i, data.names[i], data.valid[rows].numpy(), poses)
     for name in produced:
         result.values[name] = {
             **_position_values(poses[name], poses["groundtruth"]),
-            "mpvpe": np.concatenate(vertex_errors[name]),
+            "mpvpe": vertex_errors[name],
         }
     return result
 
