@@ -111,8 +111,10 @@ class Body:
 
     def joints(self, pose: np.ndarray, betas: np.ndarray) -> np.ndarray:
         """The joints of a whole sequence: (L, 72) or (L, 24, 3, 3), (L, 10) -> (L, 14, 3)."""
-        parts = [self(pose[rows], betas[rows])[0] for rows in self.chunks(len(pose))]
-        return np.concatenate(parts) if parts else np.empty((0, 14, 3), np.float32)
+        joints = np.empty((len(pose), 14, 3), np.float32)
+        for rows in self.chunks(len(pose)):
+            joints[rows] = self(pose[rows], betas[rows])[0]
+        return joints
 
 
 def read_model(path: str | Path) -> dict[str, np.ndarray]:
