@@ -55,8 +55,9 @@ class Report:
     # after
     jitter: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def text(self) -> str:
-        """One paragraph for people."""
+    def text(self, fps: float | None = None) -> str:
+        """One paragraph for people; with the frame rate, jitter is per second squared."""
+        per, unit = (fps**2, "s^2") if fps else (1.0, "frame^2")
         share = 100 * self.missing / self.points if self.points else 0.0
         sentences = [
             f"{self.frames} frames, {self.tracks} track{'s' * (self.tracks != 1)}, "
@@ -74,7 +75,7 @@ class Report:
         for part, (before, after) in list(self.jitter.items())[:_PARTS_IN_TEXT]:
             label = f"jitter ({part})" if len(self.jitter) > 1 else "jitter"
             change = f" ({100 * (after / before - 1):+.0f} %)" if before > 0 else ""
-            sentences.append(f"{label} {before:.4g} -> {after:.4g} per frame^2{change}")
+            sentences.append(f"{label} {before * per:.4g} -> {after * per:.4g} per {unit}{change}")
         if len(self.jitter) > _PARTS_IN_TEXT:
             sentences.append(f"and {len(self.jitter) - _PARTS_IN_TEXT} more arrays")
         return "; ".join(sentences) + "."
@@ -146,7 +147,7 @@ def present(track: Track, min_score: float | None) -> np.ndarray:
 def _smooth_pieces(
     points: np.ndarray, found: np.ndarray, max_gap: int, smooth: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """(frames, joints, dims) smoothed piece by piece, NaN where nothing was found: the head of this module."""
+    """(frames, joints, dims) smoothed piece by piece, NaN where nothing was found: see the module's head."""
     known = np.where(found[..., None], points, np.nan)
     result = np.full(points.shape, np.nan)
     for begin, end in uncut_pieces(found.any(axis=1), max_gap):
@@ -192,51 +193,60 @@ def _acceleration(points: np.ndarray, found: np.ndarray) -> tuple[float, int]:
     return float(norms[all_three].sum()), int(all_three.sum())
 
 
-def associate(
-    frames: list[int], poses: list[np.ndarray], gate: float = _GATE, memory: int = _MEMORY
-) -> list[int]:
-    """Track numbers for poses without ids: the nearest pose of the frames before, one to one.
+class Association:
+    """Gives poses without ids the number of a track: the nearest pose of the frames before, one to one.
 
     Frame by frame, the poses are assigned to the tracks that were seen in the last `memory` frames so that
-    the sum of the costs is smallest (Hungarian method). The cost of a pair is the mean distance of the joints
-    both show, over the body size of the track's last pose (RMS distance of its joints from their centre);
-    where they share no joint, the distance of their centres. A pair that costs more than `gate` is no match:
-    the pose begins a new track. There is no model of motion and no look at the picture: people who cross
-    closely can be swapped.
-
-    Args:
-        frames: Frame of each pose.
-        poses: (joints, dims) each, NaN where missing; joint counts may differ.
-
-    Returns:
-        A track number for each pose, counted from 0 in order of appearance.
+    the sum of the costs is smallest (Hungarian method). The cost of a pair is the mean distance of the
+    joints both show, over the body size of the track's last pose (RMS distance of its joints from their
+    centre); where they share no joint, the distance of their centres. A pair that costs more than `gate` is
+    no match: the pose begins a new track. There is no model of motion and no look at the picture: people
+    who cross closely can be swapped.
     """
-    from scipy.optimize import linear_sum_assignment
 
-    result = [0] * len(poses)
-    last_seen: dict[int, tuple[int, np.ndarray]] = {}  # track -> frame, pose
+    def __init__(self, gate: float = _GATE, memory: int = _MEMORY):
+        self.gate = gate
+        self.memory = memory
+        self._count = 0
+        self._last_seen: dict[int, tuple[int, np.ndarray]] = {}  # track -> frame, pose
+
+    def step(self, frame: int, poses: list[np.ndarray]) -> list[int]:
+        """Track numbers, counted from 0 in order of appearance, of the poses of the next frame.
+
+        Args:
+            frame: Its number, larger than the last one's.
+            poses: (joints, dims) each, NaN where missing; joint counts may differ.
+        """
+        from scipy.optimize import linear_sum_assignment
+
+        self._last_seen = {t: seen for t, seen in self._last_seen.items() if frame - seen[0] <= self.memory}
+        tracks = list(self._last_seen)
+        costs = np.array([[_pose_distance(self._last_seen[t][1], pose) for t in tracks] for pose in poses])
+        matched: dict[int, int] = {}
+        if costs.size:
+            # Pairs beyond the gate all cost the same, far more than any match, and infinity is not allowed.
+            rows, columns = linear_sum_assignment(np.where(costs <= self.gate, costs, 1e6 * self.gate))
+            matched = {r: tracks[c] for r, c in zip(rows, columns, strict=True) if costs[r, c] <= self.gate}
+        for index, pose in enumerate(poses):
+            if index not in matched:
+                matched[index] = self._count
+                self._count += 1
+            if np.isfinite(pose).all(axis=1).any():
+                self._last_seen[matched[index]] = (frame, pose)
+        return [matched[index] for index in range(len(poses))]
+
+
+def associate(frames: list[int], poses: list[np.ndarray]) -> list[int]:
+    """Track numbers of poses without ids, given with their frames in any order; see `Association`."""
     by_frame: dict[int, list[int]] = defaultdict(list)
     for index, frame in enumerate(frames):
         by_frame[frame].append(index)
-    count = 0
+    association = Association()
+    result = [0] * len(poses)
     for frame in sorted(by_frame):
         members = by_frame[frame]
-        last_seen = {track: seen for track, seen in last_seen.items() if frame - seen[0] <= memory}
-        tracks = list(last_seen)
-        costs = np.array([[_pose_distance(last_seen[t][1], poses[i]) for t in tracks] for i in members])
-        matched: dict[int, int] = {}
-        if costs.size:
-            rows, columns = linear_sum_assignment(np.minimum(costs, 10 * gate))
-            matched = {
-                members[r]: tracks[c] for r, c in zip(rows, columns, strict=True) if costs[r, c] <= gate
-            }
-        for index in members:
-            if index not in matched:
-                matched[index] = count
-                count += 1
-            result[index] = matched[index]
-            if np.isfinite(poses[index]).all(axis=1).any():
-                last_seen[matched[index]] = (frame, poses[index])
+        for index, track in zip(members, association.step(frame, [poses[i] for i in members]), strict=True):
+            result[index] = track
     return result
 
 

@@ -88,14 +88,17 @@ def read_recording(path: str | os.PathLike, format: str | None = None, dims: int
         raise SmoothNetError(f"--dims must be 1, 2 or 3, not {dims}")
     if not path.exists():
         raise SmoothNetError(f"{path} does not exist")
-    if format is None:
-        try:
+    try:
+        if format is None:
             format = next((name for name, row in FORMATS.items() if row.detect(path)), None)
-        except OSError as error:
-            raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
         if format is None:
             raise SmoothNetError(f"{path} is in no known format; known are {known_formats()}")
-    return FORMATS[format].read(path, dims=dims)
+        return FORMATS[format].read(path, dims=dims)
+    except OSError as error:
+        raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+    finally:
+        detections.read_document.cache_clear()
+        arrays.load_arrays.cache_clear()
 
 
 def write_recording(recording: Recording, smoothed: list[np.ndarray], out: str | os.PathLike) -> None:

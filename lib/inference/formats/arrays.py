@@ -6,6 +6,7 @@ nothing in them is ever unpickled.
 
 from __future__ import annotations
 
+import functools
 import io
 import zipfile
 from dataclasses import dataclass, field
@@ -55,9 +56,14 @@ class Layout:
 
 
 def read_arrays(path: Path) -> Arrays:
+    return Arrays(path, load_arrays(path))
+
+
+@functools.lru_cache(maxsize=1)  # telling the format and reading it look at the same file
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.suffix.lower() == ".npy":
-            return Arrays(path, {"": np.load(path, allow_pickle=False)})
+            return {"": np.load(path, allow_pickle=False)}
         arrays = {}
         with np.load(path, allow_pickle=False) as file:
             for name in file.files:
@@ -65,9 +71,7 @@ def read_arrays(path: Path) -> Arrays:
                     arrays[name] = file[name]
                 except ValueError:  # an array of objects: copied as it is, never unpickled
                     continue
-        return Arrays(path, arrays)
-    except FileNotFoundError:
-        raise SmoothNetError(f"{path} does not exist") from None
+        return arrays
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
         raise SmoothNetError(f"{path} is not a readable NumPy file: {error}") from error
 

@@ -6,12 +6,13 @@ back. Writing replaces the number tokens in the original text, so every other by
 was.
 
 Where the facts come from: OpenPose's doc/02_output.md; MMPose's `split_instances` and inferencer output
-({"meta_info", "instance_info": [{"frame_id", "instances"}]} or the list alone); AlphaPose's doc/output.md with
-the fields its writer adds (`box`, `idx`); the COCO results format.
+({"meta_info", "instance_info": [{"frame_id", "instances"}]} or the list alone); AlphaPose's doc/output.md
+with the fields its writer adds (`box`, `idx`); the COCO results format.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from ...utils.files import atomic_write
 from ..recording import Recording, Track
 from ..tracks import associate
 from .numbers import number_style
+from .timeline import timeline
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Document:
     value: Any
 
 
+@functools.lru_cache(maxsize=1)  # telling the format and reading it look at the same file
 def read_document(path: Path) -> Document:
     try:
         raw = path.read_bytes()
@@ -157,42 +160,6 @@ def _object(value: Any, where: str) -> dict:
 
 
 # ------------------------------------------------------------------------------------- detections <-> tracks
-
-# Image ids that lie further apart than this many times their count name pictures, not frames of one video.
-_SPARSE = 10
-
-
-def timeline(labels: list) -> dict:
-    """Frame number of each label (an int or a file name), from 0.
-
-    The last number in a name counts. Frames in which nobody was found are often left out of a file, so
-    numbers keep their distance, in steps of their greatest common divisor; labels without numbers, or with
-    numbers too far apart to be frames of one video, are taken in order of appearance.
-    """
-    unique = list(dict.fromkeys(labels))
-    numbers = [_last_number(label) for label in unique]
-    if None in numbers or len(set(numbers)) < len(numbers):
-        return {label: frame for frame, label in enumerate(unique)}
-    first = min(numbers, default=0)
-    step = 0
-    for number in numbers:
-        step = int(np.gcd(step, number - first)) if number - first < 2**62 else 1
-    step = max(step, 1)
-    if numbers and (max(numbers) - first) // step >= _SPARSE * len(numbers) + _SPARSE:
-        order = {number: frame for frame, number in enumerate(sorted(numbers))}
-        return {label: order[number] for label, number in zip(unique, numbers, strict=True)}
-    return {label: (number - first) // step for label, number in zip(unique, numbers, strict=True)}
-
-
-def _last_number(label: Any) -> int | None:
-    if isinstance(label, bool):
-        return None
-    if isinstance(label, int):
-        return label
-    if isinstance(label, float):
-        return int(label) if label.is_integer() else None
-    digits = re.findall(r"\d+", Path(str(label)).stem)
-    return int(digits[-1]) if digits and len(digits[-1]) < 19 else None
 
 
 def make_tracks(detections: list[Detection]) -> list[Track]:
@@ -307,7 +274,7 @@ def read_openpose(path: Path, **_) -> Recording:
             f"{path} holds more than one sequence ({', '.join(sorted(sequences)[:3])}); "
             "give each a folder of its own"
         )
-    documents = [read_document(file) for file in files]
+    documents = [read_document.__wrapped__(file) for file in files]
     people: list[list[dict]] = []
     for document in documents:
         if not _is_openpose(document.value):

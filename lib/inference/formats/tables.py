@@ -22,6 +22,7 @@ from ...utils.errors import SmoothNetError
 from ...utils.files import atomic_write
 from ..recording import Recording, Track
 from .numbers import number_style
+from .timeline import timeline
 
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}
 
@@ -34,6 +35,7 @@ class Table:
     first_row: int  # index of the first line of data
     rows: list[int]  # indices of the lines of data: blank lines are left out
     cells: list[list[str]]  # of the lines of data
+    frames: np.ndarray  # (rows,) frame of each row, increasing: files leave out frames without anybody
 
     def column(self, index: int, name: str) -> np.ndarray:
         """Numbers of a column, NaN where a cell is empty or says so."""
@@ -84,16 +86,37 @@ def split_row(line: str, delimiter: str) -> list[str]:
 
 def _table(path: Path, lines: list[str], delimiter: str, first_row: int) -> Table:
     rows = [i for i in range(first_row, len(lines)) if lines[i].strip()]
-    return Table(path, lines, delimiter, first_row, rows, [split_row(lines[i], delimiter) for i in rows])
+    cells = [split_row(lines[i], delimiter) for i in rows]
+    return Table(path, lines, delimiter, first_row, rows, cells, np.arange(len(rows)))
+
+
+def _number_frames(table: Table, column: int, name: str) -> None:
+    """Take the frames of the rows from a column that numbers them."""
+    numbers = table.column(column, name)
+    repeated = np.flatnonzero(np.diff(numbers) == 0)
+    if len(repeated):
+        raise SmoothNetError(
+            f"{table.path}, line {table.rows[repeated[0] + 1] + 1}: a second row for frame "
+            f"{numbers[repeated[0]]:g}; a table of several people needs columns of its own for each"
+        )
+    if len(numbers) and np.isfinite(numbers).all() and (numbers == np.round(numbers)).all():
+        frames = timeline([int(number) for number in numbers])
+        order = np.array([frames[int(number)] for number in numbers])
+        if (np.diff(order) > 0).all():
+            table.frames = order
+
+
+def _frame_count(table: Table) -> int:
+    return int(table.frames[-1]) + 1 if len(table.frames) else 0
 
 
 def _track(table: Table, id, joints: list[list[int]], scores: list[int | None], names: list[str]) -> Track:
     """A track of the columns `joints`, one list of coordinate columns a joint, and of the score columns."""
     dims = len(joints[0])
-    points = np.full((len(table.rows), len(joints), dims), np.nan)
+    points = np.full((_frame_count(table), len(joints), dims), np.nan)
     for k, columns in enumerate(joints):
         for d, column in enumerate(columns):
-            points[:, k, d] = table.column(column, f"{column + 1} ({names[k]})")
+            points[table.frames, k, d] = table.column(column, f"{column + 1} ({names[k]})")
     # A joint with one coordinate missing is missing.
     points[np.isnan(points).any(axis=2)] = np.nan
     values = None
@@ -101,7 +124,7 @@ def _track(table: Table, id, joints: list[list[int]], scores: list[int | None], 
         values = np.full(points.shape[:2], np.nan)
         for k, column in enumerate(scores):
             if column is not None:
-                values[:, k] = table.column(column, f"{column + 1} (score of {names[k]})")
+                values[table.frames, k] = table.column(column, f"{column + 1} (score of {names[k]})")
     return Track(id, points, scores=values, where=np.array(joints))
 
 
@@ -109,10 +132,11 @@ def write_table(recording: Recording, smoothed: list[np.ndarray], out: Path) -> 
     table: Table = recording.source
     habits, changes = [], defaultdict(dict)  # row -> column -> value
     for track, new in zip(recording.tracks, smoothed, strict=True):
-        for t, k, d in np.argwhere(np.isfinite(track.points)):
-            habits.append(table.cells[t][track.where[k, d]].strip().strip('"'))
-        for t, k, d in np.argwhere(np.isfinite(new) & (new != track.points)):
-            changes[int(t)][int(track.where[k, d])] = new[t, k, d]
+        old, new = track.points[table.frames], new[table.frames]
+        for row, k, d in np.argwhere(np.isfinite(old)):
+            habits.append(table.cells[row][track.where[k, d]].strip().strip('"'))
+        for row, k, d in np.argwhere(np.isfinite(new) & (new != old)):
+            changes[int(row)][int(track.where[k, d])] = new[row, k, d]
     style = number_style(habits)
     lines = list(table.lines)
     for row, columns in changes.items():
@@ -231,6 +255,9 @@ def read_csv(path: Path, dims: int | None = None, **_) -> Recording:
         lowered = name.lower()
         if has_header and lowered in _TIMES:
             fps = _rate(table.column(column, name)) if _all_numbers(table, column) else fps
+        elif has_header and lowered in _FRAMES:
+            if _all_numbers(table, column):
+                _number_frames(table, column, name)
         elif has_header and lowered in _INDICES:
             continue
         elif (role := _column_role(name) if has_header else None) is not None:
@@ -257,7 +284,7 @@ def read_csv(path: Path, dims: int | None = None, **_) -> Recording:
             track.part = f"{len(axes)}D"
             tracks.append(track)
         joint_names = tuple(complete) if len(tracks) == 1 else None
-        return Recording(path, "csv", tracks, len(table.rows), fps, joint_names, table)
+        return Recording(path, "csv", tracks, _frame_count(table), fps, joint_names, table)
 
     if not has_header and plain and _counts_up(table.column(plain[0], "1")):
         plain = plain[1:]
@@ -273,7 +300,7 @@ def read_csv(path: Path, dims: int | None = None, **_) -> Recording:
     columns = [plain[i : i + dims] for i in range(0, len(plain), dims)]
     labels = [names[c[0]] or f"joint {i}" for i, c in enumerate(columns)]
     track = _track(table, 0, columns, [None] * len(columns), labels)
-    return Recording(path, "csv", [track], len(table.rows), fps, source=table)
+    return Recording(path, "csv", [track], _frame_count(table), fps, source=table)
 
 
 def guess_dims(channels: int) -> int:
@@ -389,10 +416,12 @@ def read_trc(path: Path, **_) -> Recording:
             raise SmoothNetError(
                 f"{path}, line {row + 1}: {len(cells)} cells, the markers of line 4 need {width}"
             )
+    if _all_numbers(table, 0):
+        _number_frames(table, 0, labels[0])
     columns = [[column, column + 1, column + 2] for column in markers]
     names = list(markers.values())
     track = _track(table, 0, columns, [None] * len(columns), names)
     track.points[~track.points.any(axis=2)] = (
         np.nan
     )  # some exporters write 0 0 0 for a marker that was not seen
-    return Recording(path, "trc", [track], len(table.rows), fps, tuple(names), table)
+    return Recording(path, "trc", [track], _frame_count(table), fps, tuple(names), table)

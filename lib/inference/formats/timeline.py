@@ -1,0 +1,45 @@
+"""When a frame was: from the numbers and names that files give their frames."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Image ids that lie further apart than this many times their count name pictures, not frames of one video.
+_SPARSE = 10
+
+
+def timeline(labels: list) -> dict:
+    """Frame number of each label (an int or a file name), from 0.
+
+    The last number in a name counts. Frames in which nobody was found are often left out of a file, so
+    numbers keep their distance, in steps of their greatest common divisor; labels without numbers, or with
+    numbers too far apart to be frames of one video, are taken in order of appearance.
+    """
+    unique = list(dict.fromkeys(labels))
+    numbers = [_last_number(label) for label in unique]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        return {label: frame for frame, label in enumerate(unique)}
+    first = min(numbers, default=0)
+    step = 0
+    for number in numbers:
+        step = int(np.gcd(step, number - first)) if number - first < 2**62 else 1
+    step = max(step, 1)
+    if numbers and (max(numbers) - first) // step >= _SPARSE * len(numbers) + _SPARSE:
+        order = {number: frame for frame, number in enumerate(sorted(numbers))}
+        return {label: order[number] for label, number in zip(unique, numbers, strict=True)}
+    return {label: (number - first) // step for label, number in zip(unique, numbers, strict=True)}
+
+
+def _last_number(label: Any) -> int | None:
+    if isinstance(label, bool):
+        return None
+    if isinstance(label, int):
+        return label
+    if isinstance(label, float):
+        return int(label) if label.is_integer() else None
+    digits = re.findall(r"\d+", Path(str(label)).stem)
+    return int(digits[-1]) if digits and len(digits[-1]) < 19 else None

@@ -1,0 +1,146 @@
+"""Live poses as lines of JSON: one frame a line in, one frame a line out.
+
+A line is one of
+    {"keypoints": [[x, y], ...], "scores": [...]}                         one person
+    {"people": [{"id": 7, "keypoints": [[x, y], ...], "scores": [...]}]}  several
+    [[x, y], ...]                                                          one person, bare
+with two or three coordinates a joint; null coordinates, and scores (optional) below min_score, mean
+missing; no people, an empty list or null mean that nobody was seen. "instances" may stand for "people",
+"track_id" for "id" and "keypoint_scores" for "scores". People without ids are matched as in files
+(`tracks.Association`). What else a line says comes back as it was. The first line decides between one
+person and several.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .overlap import MAX_GAP
+from .smoother import Smoother
+from .tracks import Association
+
+_PEOPLE = ("people", "instances")
+_IDS = ("id", "track_id")
+_SCORES = ("scores", "keypoint_scores")
+
+
+def smooth_lines(
+    lines: Iterable[str],
+    smoother: Smoother,
+    delay: int | None = None,
+    min_score: float | None = None,
+    max_gap: int = MAX_GAP,
+) -> Iterator[str]:
+    """Yield each line smoothed, `delay` frames after it was read; the rest when the lines end.
+
+    Raises:
+        SmoothNetError: a line that is not of the form above, by its number.
+    """
+    stream = smoother.stream(delay, max_gap=max_gap)
+    association = Association()
+    waiting: deque[tuple[Any, list[Hashable]]] = deque()
+    several = None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        value = _parse(line, number)
+        key = _people_key(value)
+        several = key is not None if several is None else several
+        if several != (key is not None):
+            raise SmoothNetError(
+                f"line {number} is not of the form of the first line (one person or several)"
+            )
+        if several:
+            people = value[key] or []
+            if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
+                raise SmoothNetError(f"line {number}: {key!r} must be a list of objects")
+            poses = [_points(person, number, min_score) for person in people]
+            ids = [next((p[name] for name in _IDS if p.get(name) is not None), None) for p in people]
+            if any(not isinstance(id, int | str | float) for id in ids) or len(set(ids)) < len(ids):
+                shown = [i for i, pose in enumerate(poses) if pose is not None]
+                tracks = association.step(number, [poses[i] for i in shown])
+                ids = [None] * len(people)
+                for i, track in zip(shown, tracks, strict=True):
+                    ids[i] = f"track {track}"  # never the id of a file
+            frame = {id: pose for id, pose in zip(ids, poses, strict=True) if pose is not None}
+        else:
+            ids = [None]
+            frame = _points(value, number, min_score)
+        waiting.append((value, ids))
+        try:
+            out = stream.push(frame)
+        except SmoothNetError as error:
+            raise SmoothNetError(f"line {number}: {error}") from error
+        if len(waiting) > stream.delay:
+            yield _line(*waiting.popleft(), out)
+    for out in stream.flush():
+        yield _line(*waiting.popleft(), out)
+
+
+def _parse(line: str, number: int) -> Any:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SmoothNetError(f"line {number} is not valid JSON: {error}") from error
+    if not isinstance(value, list) and not (
+        isinstance(value, dict) and ("keypoints" in value or any(key in value for key in _PEOPLE))
+    ):
+        raise SmoothNetError(
+            f'line {number} must be an object with "keypoints" or "people", or a list of joints'
+        )
+    return value
+
+
+def _people_key(value: Any) -> str | None:
+    return next((key for key in _PEOPLE if isinstance(value, dict) and key in value), None)
+
+
+def _points(person: Any, number: int, min_score: float | None) -> np.ndarray | None:
+    """(joints, dims) of a person, NaN where missing; None if nobody is there."""
+    joints = person.get("keypoints") if isinstance(person, dict) else person
+    if not joints:
+        return None
+    try:
+        points = np.array([[np.nan if x is None else x for x in joint] for joint in joints])
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 2 or points.shape[1] not in (2, 3) or points.dtype.kind not in "fiu":
+        raise SmoothNetError(f"line {number}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
+    points = points.astype(np.float64)
+    scores = (
+        next((person[key] for key in _SCORES if key in person), None) if isinstance(person, dict) else None
+    )
+    if min_score is not None and scores is not None:
+        try:
+            low = np.array([np.nan if s is None else float(s) for s in scores]) < min_score
+        except (TypeError, ValueError):
+            low = np.empty(0, dtype=bool)
+        if len(low) != len(points):
+            raise SmoothNetError(f"line {number}: there must be one score a joint")
+        points[low] = np.nan
+    return points
+
+
+def _line(value: Any, ids: list[Hashable], out: Any) -> str:
+    """The line with smoothed coordinates; what was missing keeps what it said."""
+    key = _people_key(value)
+    if key is not None:
+        for id, person in zip(ids, value[key] or [], strict=True):
+            if out and id in out:
+                person["keypoints"] = _merge(person["keypoints"], out[id])
+    elif out is not None and isinstance(value, dict) and value["keypoints"]:
+        value["keypoints"] = _merge(value["keypoints"], out)
+    elif out is not None and isinstance(value, list) and value:
+        value = _merge(value, out)
+    return json.dumps(value)
+
+
+def _merge(joints: list, smoothed: np.ndarray) -> list:
+    there = np.isfinite(smoothed).all(axis=1)
+    return [new.tolist() if ok else old for old, new, ok in zip(joints, smoothed, there, strict=True)]
