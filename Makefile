@@ -1,0 +1,33 @@
+# make demo   own environment, generated data, training, evaluation, pictures
+# make test   the same environment, lint and the whole test suite
+PYTHON ?= python3
+VENV ?= .venv
+# What pip installs as PyTorch. On Linux, for the small CPU build:
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/base.done
+	$(VENV)/bin/python run_scripts/demo.py
+
+test: lint
+	$(VENV)/bin/python -m pytest -n auto
+
+lint: $(VENV)/dev.done
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+$(VENV)/base.done: requirements.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) $(TORCH)
+	$(PIP) -r requirements.txt imageio-ffmpeg pillow
+	touch $@
+
+$(VENV)/dev.done: $(VENV)/base.done requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info
