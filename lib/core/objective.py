@@ -1,0 +1,220 @@
+"""What training minimises, as one module: batch in, loss out, with gradients ready for `backward`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..models.fused import fused_gradients
+from ..models.smoothnet import SmoothNet
+from .loss import second_difference, smoothnet_loss
+
+Loss = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class TrainingObjective(nn.Module):
+    """The network and its loss.
+
+    A batch can go through in pieces ("micro batches"): forward and backward of a piece happen at once, so
+    that the activations of one piece are all that memory holds, and `loss.backward()` hands out the summed
+    gradients. On the CPU in float32 or bfloat16 the pieces go through the hand-written pass of
+    lib/models/fused.py. Otherwise it is plain autograd. Callers see no difference; DistributedDataParallel
+    and GradScaler work around it as ever.
+
+    Args:
+        model: the network.
+        w_pos, w_accel: weights of the two terms.
+        micro_batch: windows in a piece; 0: the whole batch on accelerators, a cache-full on the CPU.
+        network: what to call for plain autograd, e.g. torch.compile(model); the model if None.
+        fused: use the hand-written pass on the CPU.
+    """
+
+    def __init__(
+        self,
+        model: SmoothNet,
+        w_pos: float,
+        w_accel: float,
+        micro_batch: int = 0,
+        network: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        fused: bool = True,
+    ):
+        super().__init__()
+        self.model = model
+        self.w_pos, self.w_accel = w_pos, w_accel
+        self.micro_batch = micro_batch
+        self.fused = fused
+        self.call = (network,)  # in a tuple, so that its parameters are not registered twice
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        truth: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        seed: int = 0,
+        loss_scale: torch.Tensor | None = None,
+    ) -> Loss:
+        """The loss of a batch, its position term and its acceleration term: see smoothnet_loss.
+
+        Args:
+            x: (B, C, W) float32. truth: (B, C, output_size).
+            mask: (B, output_size) bool, frames that count; None: all.
+            seed: of the dropout masks, where the hand-written pass draws them. Plain autograd draws from the
+                generator of the device.
+            loss_scale: factor (0-dim) that pieces put on their loss before their backward pass, for float16:
+                the scale of a GradScaler. The loss that is returned and its gradients are without it.
+        """
+        network = self.call[0] or self.model
+        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
+        fused = self.fused and self._fits_fused(x)
+        if not learns or not (fused or 0 < self.micro_batch < len(x)):
+            return smoothnet_loss(network(x), truth, self.w_pos, self.w_accel, mask)
+        return _Pieces.apply(self, network, fused, x, truth, mask, seed, loss_scale, *self.model.parameters())
+
+    def _fits_fused(self, x: torch.Tensor) -> bool:
+        return (
+            x.device.type == "cpu"
+            and type(self.model) is SmoothNet
+            and self.call[0] is None
+            and _products_dtype() in (torch.float32, torch.bfloat16)
+            and all(p.dtype == torch.float32 for p in self.model.parameters())
+        )
+
+
+def _products_dtype() -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+
+
+class _Pieces(torch.autograd.Function):
+    """Loss and gradients of a batch, piece by piece, all within the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        objective: TrainingObjective,
+        network: Callable[[torch.Tensor], torch.Tensor],
+        fused: bool,
+        x: torch.Tensor,
+        truth: torch.Tensor,
+        mask: torch.Tensor | None,
+        seed: int,
+        loss_scale: torch.Tensor | None,
+        *parameters: torch.Tensor,
+    ) -> Loss:
+        run = _fused if fused else _autograd
+        pos, accel, gradients = run(objective, network, x, truth, mask, seed, loss_scale)
+        ctx.gradients, ctx.loss_scale = gradients, loss_scale
+        ctx.mark_non_differentiable(pos, accel)
+        ctx.set_materialize_grads(False)
+        return objective.w_pos * pos + objective.w_accel * accel, pos, accel
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor | None, *_: Any) -> tuple[Any, ...]:
+        if grad is None:
+            return (None,) * (8 + len(ctx.gradients))
+        factor = grad if ctx.loss_scale is None else grad / ctx.loss_scale
+        gradients, ctx.gradients = ctx.gradients, None
+        return (None,) * 8 + tuple(None if g is None else g * factor for g in gradients)
+
+
+def _counts(shape: torch.Size, mask: torch.Tensor | None) -> tuple[Any, Any]:
+    """How many values the two means are over: numbers, or 0-dim tensors on the device."""
+    batch, channels, frames = shape
+    if mask is None:
+        return batch * channels * frames, max(batch * channels * (frames - 2), 1)
+    return (mask.sum() * channels).clamp(min=1), (_inner(mask).sum() * channels).clamp(min=1)
+
+
+def _inner(mask: torch.Tensor) -> torch.Tensor:
+    return mask[:, :-2] & mask[:, 1:-1] & mask[:, 2:]
+
+
+def _errors(
+    output: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Errors (n, C, W) and their second differences (n, C, W - 2), float32; 0 where the mask is False."""
+    error = output.float() - truth.float()
+    if mask is None:
+        return error, second_difference(error)
+    error = error.masked_fill(~mask[:, None], 0)
+    return error, second_difference(error).masked_fill(~_inner(mask)[:, None], 0)
+
+
+def _autograd(
+    objective: TrainingObjective,
+    network: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    truth: torch.Tensor,
+    mask: torch.Tensor | None,
+    seed: int,
+    loss_scale: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor | None]]:
+    parameters = list(objective.model.parameters())
+    learning = [p for p in parameters if p.requires_grad]
+    counts = _counts(truth.shape, mask)
+    totals = torch.zeros(2, device=x.device)
+    sums: list[torch.Tensor] | None = None
+    for i in range(0, len(x), objective.micro_batch):
+        span = slice(i, i + objective.micro_batch)
+        with torch.enable_grad():
+            errors = _errors(network(x[span]), truth[span], None if mask is None else mask[span])
+            terms = torch.stack([e.abs().sum() / count for e, count in zip(errors, counts, strict=True)])
+            loss = objective.w_pos * terms[0] + objective.w_accel * terms[1]
+            found = torch.autograd.grad(loss if loss_scale is None else loss * loss_scale, learning)
+        totals += terms.detach()
+        if sums is None:
+            sums = list(found)
+        else:
+            torch._foreach_add_(sums, found)
+    by_parameter = dict(zip(learning, sums or [], strict=True))
+    return totals[0], totals[1], [by_parameter.get(p) for p in parameters]
+
+
+def _fused(
+    objective: TrainingObjective,
+    network: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    truth: torch.Tensor,
+    mask: torch.Tensor | None,
+    seed: int,
+    loss_scale: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor | None]]:
+    counts = [float(count) for count in _counts(truth.shape, mask)]
+    by_pos = objective.w_pos / counts[0] * (1.0 if loss_scale is None else float(loss_scale))
+    by_accel = objective.w_accel / counts[1] * (1.0 if loss_scale is None else float(loss_scale))
+    terms: dict[
+        int, tuple[torch.Tensor, torch.Tensor]
+    ] = {}  # first window of a chunk -> sums, in a fixed order below
+
+    def output_gradient(span: slice, output: torch.Tensor) -> torch.Tensor:
+        error, bend = _errors(output, truth[span], None if mask is None else mask[span])
+        terms[span.start] = error.abs().sum(), bend.abs().sum()
+        gradient = error.sign_().mul_(by_pos)
+        if bend.numel():
+            bend.sign_().mul_(by_accel)
+            gradient[..., :-2] += bend
+            gradient[..., 1:-1].sub_(bend, alpha=2)
+            gradient[..., 2:] += bend
+        return gradient
+
+    gradients = fused_gradients(
+        objective.model,
+        x.contiguous(),
+        output_gradient,
+        windows=objective.micro_batch,
+        seed=seed,
+        dtype=_products_dtype(),
+    )
+    pos, accel = (
+        torch.stack([terms[start][i] for start in sorted(terms)])
+        .sum(dtype=torch.float64)
+        .div(counts[i])
+        .float()
+        for i in (0, 1)
+    )
+    wanted = [
+        g if p.requires_grad else None for g, p in zip(gradients, objective.model.parameters(), strict=True)
+    ]
+    return pos, accel, wanted

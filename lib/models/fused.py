@@ -1,0 +1,256 @@
+"""The network's forward and backward pass on the CPU, written out by hand.
+
+Autograd keeps every activation of a batch and walks over memory once for each small operation; on a CPU that
+and the drawing of dropout masks take longer than the matrix products. Here
+- rows (one channel of one window) go through forward and backward in chunks that fit the processor's caches,
+  and only one chunk for each thread is alive; chunks share nothing but the weights, so each thread works on
+  its own chunk with single-threaded operations, and nothing waits at a barrier within a chunk;
+- dropout and LeakyReLU are one multiplication: LeakyReLU(keep * z) = z * factor with factor = keep (z > 0) or
+  slope x keep, and the same factor serves the backward pass; 1 / (1 - p) is part of the (scaled) weights;
+- bias, that factor and the residual addition ride on the matrix products where oneDNN is there;
+- a 64-bit random number makes 8 decisions if 256 p is whole, else 4: the probability of dropping is p rounded
+  to a multiple of 2^-16, so exact to 2^-17. Each chunk has its own stream (SFC64 of the step's seed and the
+  chunk's number): masks depend on neither threads nor order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .smoothnet import BLOCK_SLOPE, ENCODER_SLOPE, SmoothNet
+
+CHUNK_ROWS = 1024  # rows in a chunk: its activations are some 25 MB at H = 512, R = 128, B = 5
+
+# (windows, outputs (n, C, output_size)) -> gradient of the loss by the outputs, same shape
+OutputGradient = Callable[[slice, torch.Tensor], torch.Tensor]
+
+_leaky_backward = torch.ops.aten.leaky_relu_backward.grad_input
+
+
+@cache
+def _onednn() -> bool:
+    """Whether PyTorch's fused oneDNN product, not a public function, is there and does what it should."""
+    try:
+        op = torch.ops.mkldnn._linear_pointwise
+        x, w, other = torch.rand(3, 5).t(), torch.rand(4, 3), torch.rand(5, 4)
+        plain = x @ w.t()
+        found = op(x, w, None, "none", [], ""), op.binary(x, other, w.t().contiguous().t(), None, "mul")
+        return torch.allclose(found[0], plain) and torch.allclose(found[1], plain * other)
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+
+
+def linear(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    b: torch.Tensor | None = None,
+    times: torch.Tensor | None = None,
+    plus: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """(x w^T + b) * times, or + plus, in one pass where possible: (N, I), (O, I), (O,) -> (N, O)."""
+    if _onednn():
+        op = torch.ops.mkldnn._linear_pointwise
+        if times is not None:
+            return op.binary(x, times, w, b, "mul")
+        if plus is not None:
+            return op.binary(x, plus, w, b, "add")
+        return op(x, w, b, "none", [], "")
+    y = F.linear(x, w, b)
+    if times is not None:
+        y *= times
+    return y if plus is None else y.add_(plus)
+
+
+class Dropout:
+    """Draws 1 (keep) or 0 (drop) for units, from the stream of one chunk."""
+
+    def __init__(self, p: float, seed: int, chunk: int):
+        self.p = p
+        self.bits = np.random.SFC64(np.random.SeedSequence((seed, chunk)))
+
+    def keep(self, rows: int, units: int, dtype: torch.dtype) -> torch.Tensor:
+        """(rows, units) of 0 and 1 in `dtype`."""
+        if self.p == 0:
+            return torch.ones(rows, units, dtype=dtype)
+        result, count = torch.empty(rows, units, dtype=dtype), rows * units
+        if float(self.p * 256).is_integer():
+            drawn, threshold = self.bits.random_raw(-(-count // 8)).view(np.uint8), int(self.p * 256)
+        else:
+            drawn, threshold = (
+                self.bits.random_raw(-(-count // 4)).view(np.int16),
+                round(self.p * 65536) - 32768,
+            )
+        torch.ge(torch.from_numpy(drawn)[:count].view(rows, units), threshold, out=result)
+        return result
+
+
+class Weights:
+    """The parameters as the chunks use them: in the type of the products, times dropout's 1 / (1 - p)."""
+
+    def __init__(self, model: SmoothNet, dtype: torch.dtype):
+        self.p = model.dropout if model.training else 0.0
+        self.scale = 1 / (1 - self.p)
+        self.dtype = dtype
+        encoder, decoder = model.encoder[0], model.decoder
+        self.encoder = self._of(encoder, 1.0)
+        self.blocks = [
+            (*self._of(block.linear1, self.scale), *self._of(block.linear2, self.scale))
+            for block in model.res_blocks
+        ]
+        self.decoder = self._of(decoder, 1.0)
+
+    def _of(self, layer: torch.nn.Linear, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+        return (layer.weight * scale).to(self.dtype), (layer.bias * scale).to(self.dtype)
+
+
+class Gradients:
+    """Sums of parameter gradients over chunks, float32; (in, out) where the product likes that better."""
+
+    def __init__(self, weights: Weights):
+        def zeros(w: torch.Tensor, b: torch.Tensor, turned: bool) -> list[torch.Tensor]:
+            shape = w.t().shape if turned else w.shape
+            return [torch.zeros(shape, dtype=torch.float32), torch.zeros(b.shape, dtype=torch.float32)]
+
+        self.scale = weights.scale
+        self.encoder = zeros(*weights.encoder, True)
+        self.blocks = [(zeros(w1, b1, False), zeros(w2, b2, True)) for w1, b1, w2, b2 in weights.blocks]
+        self.decoder = zeros(*weights.decoder, False)
+
+    def add(
+        self, sums: list[torch.Tensor], rows: torch.Tensor, columns: torch.Tensor, out: torch.Tensor
+    ) -> None:
+        """Add rows^T columns to sums[0], and the sum of `out` (one of the two) to sums[1]."""
+        if rows.dtype == torch.float32:
+            sums[0] = linear(rows.t(), columns.t(), plus=sums[0])
+        else:
+            sums[0] += linear(rows.t(), columns.t())
+        sums[1] += out.sum(0, dtype=torch.float32)
+
+    def collect(self) -> list[torch.Tensor]:
+        """In the order of SmoothNet.parameters()."""
+        result = [self.encoder[0].t(), self.encoder[1]]
+        for (w1, b1), (w2, b2) in self.blocks:
+            result += [w1 * self.scale, b1 * self.scale, w2.t() * self.scale, b2 * self.scale]
+        return [tensor.contiguous() for tensor in (*result, *self.decoder)]
+
+
+def _chunk(
+    weights: Weights,
+    x: torch.Tensor,
+    dropout: Dropout,
+    output_gradient: Callable[[torch.Tensor], torch.Tensor],
+    gradients: Gradients,
+) -> None:
+    """Forward and backward of (N, W) rows; adds to `gradients`."""
+    rows = len(x)
+    x = x.to(weights.dtype)
+    h = linear(x, *weights.encoder)
+    F.leaky_relu_(h, ENCODER_SLOPE)
+    saved = []
+    for w1, b1, w2, b2 in weights.blocks:
+        factor1 = dropout.keep(rows, len(w1), weights.dtype)
+        a = F.leaky_relu_(linear(h, w1, b1, times=factor1), BLOCK_SLOPE)
+        _leaky_backward(factor1, a, BLOCK_SLOPE, True, grad_input=factor1)
+        z = linear(a, w2, b2)
+        factor2 = dropout.keep(rows, len(w2), weights.dtype)
+        _leaky_backward(factor2, z, BLOCK_SLOPE, False, grad_input=factor2)
+        saved.append((h, factor1, a, factor2))
+        h = torch.addcmul(h, z, factor2, out=z)
+    g = output_gradient(linear(h, *weights.decoder)).to(weights.dtype)
+
+    gradients.add(gradients.decoder, g, h, g)
+    dh = linear(g, weights.decoder[0].t())
+    for (w1, _, w2, _), sums in zip(reversed(weights.blocks), reversed(gradients.blocks), strict=True):
+        h, factor1, a, dz = saved.pop()
+        dz *= dh
+        gradients.add(sums[1], a, dz, dz)
+        da = linear(dz, w2.t(), times=factor1)
+        gradients.add(sums[0], da, h, da)
+        dh = linear(da, w1.t(), plus=dh)
+    _leaky_backward(dh, h, ENCODER_SLOPE, True, grad_input=dh)
+    gradients.add(gradients.encoder, x, dh, dh)
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Have the C library keep what a chunk frees for the next one: page faults would take long.
+
+    glibc gives memory back when more than twice the largest mapped block (up to 32 MB) that was ever freed is
+    free.
+    """
+    torch.empty(30 << 20, dtype=torch.uint8)
+
+
+@cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads whose own operations are single-threaded. A forked process gets its own."""
+    pool = ThreadPoolExecutor(threads, "smoothnet", initializer=torch.set_num_threads, initargs=(1,))
+    for task in [pool.submit(torch.get_num_threads) for _ in range(4 * threads)]:
+        task.result()
+    return pool
+
+
+def fused_gradients(
+    model: SmoothNet,
+    x: torch.Tensor,
+    output_gradient: OutputGradient,
+    *,
+    windows: int = 0,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> list[torch.Tensor]:
+    """Gradients of a loss by the parameters of `model`, chunk by chunk.
+
+    Args:
+        model: on the CPU, float32; its `training` and `dropout` decide about dropout.
+        x: (B, C, W) float32, contiguous.
+        output_gradient: called once for each chunk, in several threads; see OutputGradient.
+        windows: windows in a chunk; 0: chosen for the caches.
+        seed: of the dropout masks.
+        dtype: of the matrix products and activations, float32 or bfloat16.
+
+    Returns:
+        float32 tensors in the order of model.parameters().
+    """
+    count, channels, frames = x.shape
+    threads = torch.get_num_threads()
+    windows = windows or max(1, CHUNK_ROWS // channels)
+    weights = Weights(model, dtype)
+    starts = range(0, count, windows)
+    threads = min(threads, len(starts))
+    sums = [Gradients(weights) for _ in range(threads)]
+
+    @torch.no_grad()
+    def work(thread: int) -> None:
+        for number in range(thread, len(starts), threads):
+            span = slice(starts[number], min(starts[number] + windows, count))
+
+            def chunk_gradient(output: torch.Tensor, span: slice = span) -> torch.Tensor:
+                return output_gradient(span, output.view(-1, channels, model.output_size)).view(
+                    -1, model.output_size
+                )
+
+            dropout = Dropout(weights.p, seed, number)
+            _chunk(weights, x[span].view(-1, frames), dropout, chunk_gradient, sums[thread])
+
+    _keep_freed_memory()
+    if threads == 1:
+        work(0)
+    else:
+        before = torch.get_num_threads()
+        pool = _pool(threads, os.getpid())
+        torch.set_num_threads(before)  # new threads set the number for those that start after them
+        for task in [pool.submit(work, thread) for thread in range(threads)]:
+            task.result()
+    first, *others = [s.collect() for s in sums]
+    for other in others:
+        for total, part in zip(first, other, strict=True):
+            total += part
+    return first
