@@ -77,7 +77,6 @@ def named_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Call an entry script's main; a user's mistake becomes one sentence on stderr and status 2."""
-    sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
     from lib.utils.errors import SmoothNetError
 
     try:
@@ -125,7 +124,9 @@ def make_run_folder(cfg: Any, resume: bool = False) -> Path:
 
 def start_logging(folder: Path, name: str, debug: bool = False) -> None:
     """Send the package's log to stdout and to a file in the run folder."""
-    log = logging.getLogger("lib")
+    from lib.utils import errors
+
+    log = logging.getLogger(errors.__name__.partition(".")[0])  # lib, or smoothnet once installed
     log.setLevel(logging.DEBUG if debug else logging.INFO)
     log.propagate = False
     log.handlers.clear()
