@@ -120,10 +120,10 @@ class View:
 
 def fit_view(clip: Clip, width: int, height: int, margin: float = 0.07) -> View:
     """A camera that shows every series whole but for the 1 % most distant points, often glitches."""
-    points = np.concatenate([v.reshape(-1, clip.dims) for v in clip.series.values()])
-    if clip.mesh is not None:
-        some = [v[:: max(1, len(v) // 50)].reshape(-1, 3) for v in clip.mesh.vertices.values()]
-        points = np.concatenate([points, *some])
+    shown, rare = clip.series, 0.005
+    if clip.mesh is not None:  # all of a surface; a fraction of the frames is enough to know its extent
+        shown, rare = {n: v[:: max(1, len(v) // 50)] for n, v in clip.mesh.vertices.items()}, 0.0
+    points = np.concatenate([v.reshape(-1, clip.dims) for v in shown.values()])
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         points = np.zeros((1, clip.dims))
@@ -134,7 +134,7 @@ def fit_view(clip: Clip, width: int, height: int, margin: float = 0.07) -> View:
     else:
         rotation = np.eye(2)
     turned = points @ rotation.T
-    low, high = np.quantile(turned, 0.005, axis=0), np.quantile(turned, 0.995, axis=0)
+    low, high = np.quantile(turned, rare, axis=0), np.quantile(turned, 1 - rare, axis=0)
     centre = (low + high) / 2
     extent = np.maximum(high - low, 1e-9)[:2]
     room = np.array([width, height]) * (1 - 2 * margin)

@@ -30,7 +30,7 @@ class MeshRenderer:
         size = [view.width * SAMPLES, view.height * SAMPLES]
         self._plotter = pyvista.Plotter(off_screen=True, window_size=size, lighting="none")
         self._actor = self._plotter.add_mesh(
-            self._surface, smooth_shading=False, ambient=0.25, diffuse=0.75, specular=0.15, specular_power=12
+            self._surface, smooth_shading=False, ambient=0.3, diffuse=0.8, specular=0.12, specular_power=12
         )
         self._actor.prop.interpolation = "Phong"
         right, up, towards = view.rotation
@@ -55,8 +55,9 @@ class MeshRenderer:
         self._surface.compute_normals(
             cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True
         )
-        self._actor.prop.color = [c / 255 for c in blend(series_colour(name), (205, 210, 220), 0.35)]
+        self._actor.prop.color = [c / 255 for c in blend(series_colour(name), (226, 229, 235), 0.35)]
         self._plotter.reset_camera_clipping_range()
+        self._plotter.render()
         picture = self._plotter.screenshot(None, transparent_background=True, return_img=True)
         return Image.fromarray(np.ascontiguousarray(picture), "RGBA")
 

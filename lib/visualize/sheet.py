@@ -118,7 +118,8 @@ def _header(canvas: Canvas, clip: Clip) -> None:
                 canvas.disc(x + 5, 69, 5, SIDE_COLOURS[side])
                 words = f"{side} of the body" if side != MIDDLE else side
                 x += 15 + canvas.text(x + 15, 74, words, 13, FAINT) + 18
-    canvas.text(x, 74, "lines behind hands and feet: their path over the last 0.6 s", 13, FAINT)
+    if clip.mesh is None:
+        canvas.text(x, 74, "lines behind the joints: their path over the last 0.6 s", 13, FAINT)
 
 
 def _strip(canvas: Canvas, clip: Clip, view: View, renderer, name: str, moments: np.ndarray, y: int) -> None:

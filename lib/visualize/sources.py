@@ -1,0 +1,259 @@
+"""Clips from what there is to see: a sequence of an evaluated dataset, or a file of a user."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from yacs.config import CfgNode
+
+from ..core.evaluation import Method, evaluate_sequences, summarise
+from ..dataset.poses import PoseData
+from ..inference.formats import read_recording
+from ..inference.recording import Recording, Track
+from ..inference.smoother import Smoother
+from ..inference.tracks import present, smooth_recording
+from ..utils.errors import SmoothNetError
+from ..utils.rotations import sixd_to_axis_angle
+from .clip import INPUT, SMOOTHED, TRUTH, Clip, Curve, Mesh, make_clip, motion_curves
+
+log = logging.getLogger(__name__)
+
+DEFAULT_RATE = 30.0
+SERIES = {
+    "input": INPUT,
+    "smoothnet": SMOOTHED,
+    "groundtruth": TRUTH,
+}  # names in the evaluation -> in pictures
+CURVES = {"mpjpe": "MPJPE", "accel": "Accel"}
+PCK_NAMES = {"pck_005": "PCK@0.05", "pck_01": "PCK@0.1", "pck_02": "PCK@0.2"}
+
+
+def evaluated_clip(
+    data: PoseData,
+    methods: dict[str, Method],
+    index: int,
+    cfg: CfgNode,
+    *,
+    body: Any = None,
+    skeleton: str | None = None,
+    edges: list[tuple[int, int]] | None = None,
+    up: str | None = None,
+) -> Clip:
+    """Sequence `index` of a dataset, frames VIS.START to VIS.END, with the numbers of the evaluation.
+
+    Args:
+        methods: as for evaluate_sequences; "input" and "smoothnet" first.
+        body: for SMPL, from lib.models.body.load_body; its meshes are drawn.
+
+    Raises:
+        SmoothNetError: there is no such sequence, or no frame of it is to be shown.
+    """
+    if not 0 <= index < data.sequences:
+        raise SmoothNetError(
+            f"{data.label} has no sequence {index}; --visualize_video_id goes from 0 to {data.sequences - 1}"
+        )
+    produced = {name: method(index) for name, method in methods.items()}
+    kept: dict[str, Method] = {name: (lambda _, x=x: x) for name, x in produced.items()}
+    relative = cfg.EVALUATE.ROOT_RELATIVE
+    (result,) = evaluate_sequences(data, kept, root_relative=relative, body=body, sequences=[index])
+    summary = summarise([result])
+    length = len(result.valid)
+    rows = _frames(cfg, length, f"sequence {index} of {data.label}")
+
+    flat = data.facts.representation == "2D"
+    order = [*methods, "groundtruth"]
+    series = {SERIES.get(name, name): result.poses[name][rows] / (1.0 if flat else 1000.0) for name in order}
+    unit = "px" if flat else "m"
+    curves = []
+    for metric, shown in CURVES.items():
+        if metric in result.values["input"]:
+            values = {
+                SERIES.get(name, name): np.where(result.valid, result.values[name][metric], np.nan)[rows]
+                for name in methods
+            }
+            means = {SERIES.get(name, name): summary[f"{name}_{metric}"] for name in methods}
+            error = "px" if flat else "mm"
+            curves.append(Curve(shown, error if metric == "mpjpe" else f"{error}/frame²", values, means))
+    if not curves:  # PCK is one number a sequence
+        for metric, shown in PCK_NAMES.items():
+            means = {SERIES.get(name, name): 100 * summary[f"{name}_{metric}"] for name in methods}
+            curves.append(Curve(shown, "%", {}, means))
+        curves += [Curve(c.name, c.unit, c.values, {}) for c in motion_curves(series, unit)[:1]]
+
+    mesh = None
+    if data.facts.representation == "smpl":
+        mesh = _evaluated_mesh(data, produced, index, rows, body, relative)
+    smpl = data.facts.representation == "smpl"
+    return make_clip(
+        series,
+        fps=_rate(cfg.EVALUATE.FPS or data.facts.fps, data.label),
+        unit=unit,
+        title=f"{data.facts.dataset} · {data.estimator} · {data.facts.representation} · sequence {index}",
+        skeleton=skeleton or ("lsp14" if smpl else data.facts.skeleton) or None,
+        edges=edges,
+        up=up,
+        first_frame=rows.start,
+        curves=curves,
+        mesh=mesh,
+    )
+
+
+def _evaluated_mesh(
+    data: PoseData, produced: dict[str, np.ndarray], index: int, rows: slice, body: Any, relative: bool
+) -> Mesh:
+    """The surfaces of the shown frames, placed as the joints are (root-relative where the joints are)."""
+    whole = data.slice(index)
+    poses = {**produced, "groundtruth": data.groundtruth[whole].numpy()}
+    vertices = {}
+    for name, pose in poses.items():
+        betas = data.betas_groundtruth if name == "groundtruth" else data.betas_detected
+        root = list(data.facts.root) if relative else None
+        vertices[SERIES.get(name, name)] = _surfaces(body, pose[rows], betas[whole][rows], root)
+    return Mesh(vertices, body.faces)
+
+
+def _surfaces(body: Any, pose: np.ndarray, betas: np.ndarray, root: list[int] | None) -> np.ndarray:
+    """(n, 72) axis-angle or (n, 144) 6D -> vertices (n, V, 3) float32 in metres."""
+    pose = pose if pose.shape[1] == 72 else sixd_to_axis_angle(pose)
+    parts = []
+    for chunk in body.chunks(len(pose)):
+        joints, vertices = body(pose[chunk], betas[chunk])
+        parts.append(vertices - joints[:, root].mean(axis=1, keepdims=True) if root else vertices)
+    return np.concatenate(parts)
+
+
+def recorded_clip(
+    path: str | os.PathLike,
+    smoother: Smoother,
+    cfg: CfgNode,
+    *,
+    format: str | None = None,
+    dims: int | None = None,
+    track: str | None = None,
+    min_score: float | None = None,
+    prefer_2d: bool = False,
+    load_body: Callable[[], Any] | None = None,
+    skeleton: str | None = None,
+    edges: list[tuple[int, int]] | None = None,
+    up: str | None = None,
+) -> Clip:
+    """One person of a user's file, before and after smoothing; there is no ground truth.
+
+    Args:
+        track: id of the person; None takes the one with most points.
+        prefer_2d: of a file with 2D and 3D arrays, take the 2D ones (to lie over a video).
+        load_body: gives the SMPL body when the file holds SMPL rotations.
+
+    Raises:
+        SmoothNetError: as read_recording, or there is no such track.
+    """
+    recording = read_recording(path, format, dims)
+    chosen = _choose(recording, track, prefer_2d)
+    recording.tracks = [chosen]
+    (smoothed,), report = smooth_recording(recording, smoother, min_score=min_score, window=smoother.window)
+    log.info("%s: %s", path, report.text(recording.fps))
+    found = present(chosen, min_score)
+    before = np.where(found[..., None], chosen.points, np.nan)
+    rows = _frames(cfg, len(before), str(path))
+    before, smoothed = before[rows], smoothed[rows]
+    name, mesh = Path(path).name, None
+    if chosen.kind == "rotations":
+        if load_body is None or before.shape[1] < 22:
+            raise SmoothNetError(f"{path} holds rotations that are not SMPL's; they cannot be drawn")
+        series, mesh = _bodies(load_body(), {INPUT: before, SMOOTHED: smoothed})
+        skeleton = skeleton or "lsp14"
+    else:
+        series = {INPUT: before, SMOOTHED: smoothed}
+    unit = "m" if mesh is not None else guess_unit(before)
+    if chosen.part not in ("", "points"):
+        name += f" · {chosen.part}"
+    return make_clip(
+        series,
+        fps=_rate(cfg.EVALUATE.FPS or recording.fps or 0, str(path)),
+        unit=unit,
+        title=name,
+        skeleton=skeleton,
+        edges=edges,
+        up=up,
+        first_frame=chosen.start + rows.start,
+        curves=motion_curves(series, unit),
+        mesh=mesh,
+    )
+
+
+def _choose(recording: Recording, wanted: str | None, prefer_2d: bool) -> Track:
+    """The track to draw: the wanted one, else the one with most points of the preferred kind."""
+    drawable = [t for t in recording.tracks if t.kind == "rotations" or t.points.shape[2] in (2, 3)]
+    if not drawable:
+        raise SmoothNetError(
+            f"{recording.path} holds nothing that can be drawn (2D or 3D points, SMPL poses)"
+        )
+    if wanted is not None:
+        drawable = [t for t in drawable if str(t.id) == wanted]
+        if not drawable:
+            ids = ", ".join(dict.fromkeys(str(t.id) for t in recording.tracks))
+            raise SmoothNetError(f"{recording.path} has no track {wanted!r}; it has {ids}")
+
+    def rank(track: Track) -> tuple:
+        preferred = track.points.shape[2] == 2 if prefer_2d else track.kind == "rotations"
+        # Of several arrays the one with most joints is the pose; a single point may be its translation.
+        return preferred, track.points.shape[1] > 1, int(np.isfinite(track.points).all(axis=2).sum())
+
+    return max(drawable, key=rank)
+
+
+def _bodies(body: Any, series: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Mesh]:
+    """SMPL rotations (n, J, 6), mean shape, root-relative: the 14 joints and the surfaces."""
+    joints, vertices = {}, {}
+    for name, rotations in series.items():
+        pose = np.zeros((len(rotations), 72), np.float32)
+        count = min(24, rotations.shape[1])
+        # Axis-angle; frames without a pose keep the last one's place in the picture as missing joints.
+        there = np.isfinite(rotations[:, :22]).all(axis=(1, 2))
+        pose[there, : 3 * count] = sixd_to_axis_angle(rotations[there, :count].reshape(there.sum(), -1))
+        betas = np.zeros((len(pose), 10), np.float32)
+        points = body.joints(pose, betas).astype(np.float64)
+        root = points[:, [2, 3]].mean(axis=1, keepdims=True)
+        vertices[name] = _surfaces(body, pose, betas, [2, 3])
+        joints[name] = points - root
+        joints[name][~there] = np.nan
+        vertices[name][~there] = np.nan
+    return joints, Mesh(vertices, body.faces)
+
+
+def guess_unit(points: np.ndarray) -> str:
+    """The likely unit from the height of a pose: m or mm in 3D, px in 2D; "" where neither is plausible."""
+    there = np.isfinite(points).all(axis=2)
+    rows = there.any(axis=1)
+    if not rows.any():
+        return ""
+    low = np.where(there[..., None], points, np.inf).min(axis=1)[rows]
+    high = np.where(there[..., None], points, -np.inf).max(axis=1)[rows]
+    size = float(np.median((high - low).max(axis=1)))
+    if points.shape[2] == 2:
+        return "px" if size > 10 else ""
+    return "m" if 0.2 < size < 5 else "mm" if 200 < size < 5000 else ""
+
+
+def _frames(cfg: CfgNode, length: int, what: str) -> slice:
+    """Frames VIS.START to VIS.END (not included) of a recording of `length` frames."""
+    start, stop = cfg.VIS.START, min(cfg.VIS.END, length)
+    if start >= stop:
+        raise SmoothNetError(
+            f"{what} has {length} frames; VIS.START {start} and VIS.END {cfg.VIS.END} leave none of them"
+        )
+    if stop - start < length:
+        log.info("%s: frames %d to %d of %d are shown (VIS.START, VIS.END)", what, start, stop - 1, length)
+    return slice(start, stop)
+
+
+def _rate(fps: float, what: str) -> float:
+    if fps > 0:
+        return float(fps)
+    log.warning("%s does not say its frame rate; %g is assumed, give another with --fps", what, DEFAULT_RATE)
+    return DEFAULT_RATE
