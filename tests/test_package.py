@@ -1,4 +1,4 @@
-"""The wheel: the same library and scripts under the name smoothnet, with the default weights, free of torch's pin."""
+"""The wheel: the same library and scripts under the name smoothnet, with the default weights."""
 
 import os
 import shutil
