@@ -181,6 +181,7 @@ def _fused(
     seed: int,
     loss_scale: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor | None]]:
+    truth = truth.contiguous()
     counts = [float(count) for count in _counts(truth.shape, mask)]
     by_pos = objective.w_pos / counts[0] * (1.0 if loss_scale is None else float(loss_scale))
     by_accel = objective.w_accel / counts[1] * (1.0 if loss_scale is None else float(loss_scale))

@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 
 import numpy as np
 import torch
@@ -192,7 +193,8 @@ def _keep_freed_memory() -> None:
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     """Threads whose own operations are single-threaded. A forked process gets its own."""
     pool = ThreadPoolExecutor(threads, "smoothnet", initializer=torch.set_num_threads, initargs=(1,))
-    for task in [pool.submit(torch.get_num_threads) for _ in range(4 * threads)]:
+    started = Barrier(threads)
+    for task in [pool.submit(started.wait) for _ in range(threads)]:
         task.result()
     return pool
 
