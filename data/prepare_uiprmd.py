@@ -1,0 +1,55 @@
+"""From the authors' download of UI-PRMD to data/poses/uiprmd_kinect_3D; see data/README.md."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from lib.dataset.uiprmd import convert, write_pairs  # noqa: E402
+from lib.utils.errors import SmoothNetError  # noqa: E402
+
+
+def _people(text: str) -> list[int]:
+    """`1-8` or `1,2,9` -> numbers."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "raw", help="folder that holds 'Segmented Movements' (and 'Incorrect Segmented Movements')"
+    )
+    parser.add_argument(
+        "--output", default=str(ROOT / "data/poses"), help="folder of the pose files (%(default)s)"
+    )
+    parser.add_argument(
+        "--train_people", type=_people, default="1-8", help="people to train on (%(default)s)"
+    )
+    parser.add_argument("--test_people", type=_people, default="9", help="people to test on (%(default)s)")
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        pairs = convert(args.raw, args.train_people, args.test_people)
+        paths = write_pairs(pairs, args.output)
+    except SmoothNetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for name, reason in pairs.dropped.items():
+        print(f"dropped {name}: {reason}")
+    for phase, sequences in pairs.detected.items():
+        print(f"{phase}: {len(sequences)} sequences, {sum(map(len, sequences))} frames")
+    print("\n".join(f"wrote {path}" for path in paths))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

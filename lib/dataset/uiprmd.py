@@ -1,0 +1,348 @@
+"""UI-PRMD: from the authors' text files to pairs of Kinect estimates and motion-capture ground truth.
+
+Vakanski, Jun, Paul, Baker: "A Data Set of Human Body Movements for Physical Rehabilitation Exercises", Data 2018, 3(1):2,
+https://doi.org/10.3390/data3010002 (Open Data Commons Public Domain Dedication and License 1.0).
+
+The two sensors share neither clock nor axes nor joints. So for every clip a lag and a rigid transform are fitted, and for
+every joint one set of weights over nearby markers, on the training people only: absolute accuracy and a constant lag of
+the Kinect cannot be measured with the result.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
+
+from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from .skeletons import SKELETONS
+
+log = logging.getLogger(__name__)
+
+JOINTS = SKELETONS["uiprmd22"].joints
+# The Kinect files chain the collars to the neck.
+PARENTS = (-1, 0, 1, 2, 3, 4, 3, 6, 7, 8, 3, 10, 11, 12, 0, 14, 15, 16, 0, 18, 19, 20)
+MARKERS = (
+    "LFHD RFHD LBHD RBHD C7 T10 CLAV STRN RBAK LSHO LUPA LELB LFRM LWRA LWRB LFIN RSHO RUPA RELB RFRM RWRA RWRB RFIN "
+    "LASI RASI LPSI RPSI LTHI LKNE LTIB LANK LHEE LTOE RTHI RKNE RTIB RANK RHEE RTOE"
+).split()
+
+# Markers (Vicon Plug-in Gait) from which a joint is estimated; the right side mirrors the left.
+_PELVIS = "LASI RASI LPSI RPSI"
+NEARBY = {
+    "waist": f"{_PELVIS} T10 LTHI RTHI",
+    "spine": f"{_PELVIS} T10 STRN CLAV C7",
+    "chest": "C7 T10 CLAV STRN LSHO RSHO",
+    "neck": "C7 T10 CLAV STRN LSHO RSHO",
+    "head": "LFHD RFHD LBHD RBHD C7 CLAV LSHO RSHO",
+    "head_tip": "LFHD RFHD LBHD RBHD C7 CLAV LSHO RSHO",
+    "left_collar": "C7 T10 CLAV STRN LSHO RSHO",
+    "left_shoulder": "LSHO LUPA CLAV C7 STRN RSHO LELB",
+    "left_elbow": "LELB LUPA LFRM LSHO LWRA LWRB",
+    "left_wrist": "LWRA LWRB LFIN LFRM LELB",
+    "left_hip": f"{_PELVIS} LTHI LKNE",
+    "left_knee": "LKNE LTHI LTIB LANK",
+    "left_ankle": "LANK LHEE LTOE LTIB LKNE",
+    "left_toe": "LTOE LANK LHEE LTIB",
+}
+
+KINECT_HZ, VICON_HZ = 30, 100
+MAX_LAG = 1.5  # seconds, either way
+FRAMES_AT_LEAST = 32
+RESIDUAL_AT_MOST = 0.060  # metres, mean distance of the joints after the fit of a clip
+ROUNDS = 3  # of fitting the weights, then the clips again
+HUBER = 0.03  # metres; joints further off count less
+RIDGE = (
+    0.01  # metres of noise that the ridge stands for: keeps the weights near the plain mean of the markers
+)
+
+
+@dataclass
+class Clip:
+    """One repetition of an exercise.
+
+    Attributes:
+        name: such as m01_s09_e01, with _inc for an incorrect execution. m: exercise, s: person, e: repetition.
+        kinect: (L, 22, 3) absolute joints, metres, 30 Hz.
+        vicon: (T, 39, 3) markers, metres, 100 Hz, gaps closed.
+        lag, rotation, translation: Vicon time = Kinect time + lag; Kinect point = rotation @ Vicon point + translation.
+        residual: mean distance of the joints after the fit, metres.
+        rows: Kinect frames that Vicon covers. markers: (len(rows), 39, 3) Vicon at these frames.
+    """
+
+    name: str
+    person: int
+    kinect: np.ndarray
+    vicon: np.ndarray
+    lag: float = 0.0
+    rotation: np.ndarray = field(default_factory=lambda: np.eye(3))
+    translation: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    residual: float = np.inf
+    rows: slice = field(default_factory=lambda: slice(0, 0))
+    markers: np.ndarray | None = None
+
+
+@dataclass
+class Pairs:
+    """What `convert` made: phase -> sequences, names, and why clips were dropped."""
+
+    names: dict[str, list[str]]
+    detected: dict[str, list[np.ndarray]]
+    groundtruth: dict[str, list[np.ndarray]]
+    dropped: dict[str, str]
+
+
+def convert(raw: str | Path, train_people: Sequence[int], test_people: Sequence[int]) -> Pairs:
+    """Read the authors' folder `raw` and make pairs: (L, 66) float32, metres, each relative to its own waist.
+
+    Ground truth is in the axes and at the times of the Kinect. Frames that Vicon does not cover are left out.
+
+    Raises:
+        SmoothNetError: the folder is not UI-PRMD, a file is missing or damaged, or nobody is there to train on.
+    """
+    people = {"train": set(train_people), "test": set(test_people)}
+    clips, dropped = read_clips(raw, people["train"] | people["test"])
+    training = [clip for clip in clips if clip.person in people["train"]]
+    if not training:
+        raise SmoothNetError(
+            f"{raw} has no usable clip of the people {_listed(people['train'])}, on whom the joints are fitted"
+        )
+    weights = mean_weights()
+    for number in range(ROUNDS):
+        for clip in training:
+            align(clip, weights)
+        weights = fit_weights([clip for clip in training if clip.residual < RESIDUAL_AT_MOST] or training)
+        log.info(
+            "round %d: residual %.1f mm", number + 1, 1000 * np.mean([clip.residual for clip in training])
+        )
+    pairs = Pairs(*({phase: [] for phase in people} for _ in range(3)), dropped)
+    for clip in clips:
+        align(clip, weights)
+        frames = clip.rows.stop - clip.rows.start
+        if frames < FRAMES_AT_LEAST:
+            dropped[clip.name] = f"only {frames} frames that both sensors have"
+        elif clip.residual >= RESIDUAL_AT_MOST:
+            dropped[clip.name] = f"the sensors differ by {1000 * clip.residual:.0f} mm after the fit"
+        else:
+            phase = "train" if clip.person in people["train"] else "test"
+            joints = np.einsum("km,tmd->tkd", weights, clip.markers) @ clip.rotation.T
+            pairs.names[phase].append(clip.name)
+            pairs.detected[phase].append(_from_waist(clip.kinect[clip.rows]))
+            pairs.groundtruth[phase].append(_from_waist(joints))
+    return pairs
+
+
+def write_pairs(pairs: Pairs, folder: str | Path) -> list[Path]:
+    """Write `folder`/uiprmd_kinect_3D in the layout of the other datasets; phases without clips are left out."""
+    folder = Path(folder) / "uiprmd_kinect_3D"
+    paths = []
+    for phase, names in pairs.names.items():
+        if not names:
+            continue
+        images = [
+            [f"{n}/{i:05d}" for i in range(len(x))] for n, x in zip(names, pairs.detected[phase], strict=True)
+        ]
+        for kind, stem, sequences in (
+            ("groundtruth", "uiprmd_gt_3D", pairs.groundtruth[phase]),
+            ("detected", "uiprmd_kinect_3D", pairs.detected[phase]),
+        ):
+            path = folder / kind / f"{stem}_{phase}.npz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as file:
+                np.savez_compressed(
+                    file, imgname=_objects([np.array(x) for x in images]), joints_3d=_objects(sequences)
+                )
+            paths.append(path)
+    return paths
+
+
+def read_clips(raw: str | Path, people: set[int]) -> tuple[list[Clip], dict[str, str]]:
+    """The clips of these people, correct executions first, and those dropped (name -> why)."""
+    raw = Path(raw)
+    if not raw.is_dir():
+        raise SmoothNetError(
+            f"{raw} is not a folder: give the one that holds 'Segmented Movements' of UI-PRMD"
+        )
+    found = sorted(
+        (bool(match[3]), match[1], path)
+        for path in raw.rglob("*positions*")
+        if path.parts[-3:-1] == ("Kinect", "Positions")
+        and (match := re.fullmatch(r"(m\d\d_s(\d\d)_e\d\d)_positions(_inc)?\.txt(\.gz)?", path.name))
+        and int(match[2]) in people
+    )
+    if not found:
+        raise SmoothNetError(
+            f"{raw} has no clips of UI-PRMD's people {_listed(people)}: expected files such as "
+            f"{raw / 'Segmented Movements/Kinect/Positions/m01_s01_e01_positions.txt'} (or .txt.gz)"
+        )
+    clips: list[Clip] = []
+    dropped: dict[str, str] = {}
+    for incorrect, name, path in found:
+        sensors = path.parent.parent.parent
+        suffix = "_inc" if incorrect else ""
+        angles_path = _beside(sensors / "Kinect/Angles", f"{name}_angles{suffix}")
+        vicon_path = _beside(sensors / "Vicon/Positions", f"{name}_positions{suffix}")
+        if angles_path is None or vicon_path is None:  # the authors' archive itself lacks some
+            dropped[name + suffix] = (
+                f"there is no file of its {'Vicon positions' if angles_path else 'angles'}"
+            )
+            continue
+        positions = read_table(path, 66).reshape(-1, 22, 3)
+        angles = read_table(angles_path, 66).reshape(-1, 22, 3)
+        if len(positions) != len(angles):
+            raise SmoothNetError(f"{path} has {len(positions)} frames, but its angles have {len(angles)}")
+        vicon = close_gaps(read_table(vicon_path, 117).reshape(-1, 39, 3) / 1000)
+        if vicon is None:
+            dropped[name + suffix] = "a marker is never seen"
+        elif len(vicon) < 4 or len(positions) < FRAMES_AT_LEAST:
+            dropped[name + suffix] = f"only {len(positions)} frames"
+        else:
+            clips.append(Clip(name + suffix, int(name[5:7]), kinect_joints(positions, angles), vicon))
+    return clips, dropped
+
+
+def read_table(path: Path, columns: int) -> np.ndarray:
+    """Comma-separated numbers from .txt or .txt.gz: (rows, columns)."""
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as file:
+            table = np.loadtxt(file, delimiter=",", ndmin=2)
+    except (OSError, EOFError, ValueError) as error:
+        raise SmoothNetError(
+            f"{path} is not a table of numbers ({error}); unpack the archive again"
+        ) from error
+    if table.shape[1] != columns or not np.isfinite(table).all():
+        raise SmoothNetError(f"{path} has {table.shape[1]} columns, not the {columns} finite ones of UI-PRMD")
+    return table
+
+
+def kinect_joints(positions: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Forward kinematics: (L, 22, 3) cm, the first joint absolute, the others in the parent's frame; (L, 22, 3) Euler
+    angles about x, y, z in degrees, applied as Rz Rx Ry -> (L, 22, 3) absolute, metres."""
+    local = Rotation.from_euler("ZXY", angles[..., [2, 0, 1]].reshape(-1, 3), degrees=True).as_matrix()
+    local = local.reshape(*angles.shape, 3)
+    turned, joints = local.copy(), positions / 100
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        turned[:, joint] = turned[:, parent] @ local[:, joint]
+        offset = np.einsum("tij,tj->ti", turned[:, parent], joints[:, joint])
+        joints[:, joint] = joints[:, parent] + offset
+    return joints
+
+
+def close_gaps(markers: np.ndarray) -> np.ndarray | None:
+    """Bridge frames in which a marker was lost (0, 0, 0) by a straight line; None if a marker is never seen."""
+    lost = (markers == 0).all(-1)
+    if lost.all(0).any():
+        return None
+    filled, frames = markers.copy(), np.arange(len(markers))
+    for marker in np.flatnonzero(lost.any(0)):
+        gap = lost[:, marker]
+        for axis in range(3):
+            filled[gap, marker, axis] = np.interp(frames[gap], frames[~gap], markers[~gap, marker, axis])
+    return filled
+
+
+def nearby_markers() -> list[np.ndarray]:
+    """Numbers of the markers each joint is estimated from."""
+    mirror = {"L": "R", "R": "L"}
+    lists = []
+    for joint in JOINTS:
+        names = NEARBY.get(joint.replace("right_", "left_"), "").split()
+        if joint.startswith("right_"):
+            names = [mirror.get(name[0], name[0]) + name[1:] for name in names]
+        lists.append(np.array([MARKERS.index(name) for name in names]))
+    return lists
+
+
+def mean_weights() -> np.ndarray:
+    """(22, 39) weights to start from: the plain mean of the nearby markers."""
+    weights = np.zeros((len(JOINTS), len(MARKERS)))
+    for joint, markers in enumerate(nearby_markers()):
+        weights[joint, markers] = 1 / len(markers)
+    return weights
+
+
+def align(clip: Clip, weights: np.ndarray) -> None:
+    """Fit the lag and the rigid transform of a clip, given the weights (22, 39) of the markers."""
+    # 300 Hz has the frames of both sensors: every 10th is Kinect's, every 3rd Vicon's (100 / 30 = 10 / 3)
+    frames, steps = len(clip.kinect), 3 * (len(clip.vicon) - 1)
+    spline = CubicSpline(np.arange(len(clip.vicon)), clip.vicon)
+    fine = np.einsum("km,tmd->tkd", weights, spline(np.arange(steps + 1) / 3))
+    best = None
+    for lag in range(-round(MAX_LAG * VICON_HZ), round(MAX_LAG * VICON_HZ) + 1):
+        first = max(0, -(3 * lag // 10)) if lag < 0 else 0
+        last = min(frames, (steps - 3 * lag) // 10 + 1)
+        if last - first < max(FRAMES_AT_LEAST, frames // 2):
+            continue
+        vicon = fine[10 * np.arange(first, last) + 3 * lag]
+        rotation, translation = rigid_transform(vicon, clip.kinect[first:last])
+        error = np.linalg.norm(vicon @ rotation.T + translation - clip.kinect[first:last], axis=-1).mean()
+        if best is None or error < best[0]:
+            best = error, lag, slice(first, last), rotation, translation
+    if best is None:  # too short together; convert() says so
+        clip.rows, clip.residual, clip.markers = slice(0, 0), np.inf, clip.vicon[:0]
+        return
+    clip.residual, lag, clip.rows, clip.rotation, clip.translation = best
+    clip.lag = lag / VICON_HZ
+    clip.markers = spline(np.arange(clip.rows.start, clip.rows.stop) * VICON_HZ / KINECT_HZ + lag)
+
+
+def rigid_transform(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation (3, 3) and translation (3,) that take points `source` (..., 3) closest to `target` (Kabsch 1976)."""
+    source, target = source.reshape(-1, 3), target.reshape(-1, 3)
+    centre_s, centre_t = source.mean(0), target.mean(0)
+    u, _, vt = np.linalg.svd((target - centre_t).T @ (source - centre_s))
+    rotation = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+    return rotation, centre_t - rotation @ centre_s
+
+
+def fit_weights(clips: Sequence[Clip]) -> np.ndarray:
+    """(22, 39) weights over the nearby markers of each joint, summing to 1, that give the Kinect's joints best.
+
+    Ridge regression with Huber weights: w = 1/n + v minimises sum h |joint - sum_i w_i marker_i|^2 + ridge |v|^2.
+    """
+    markers = np.concatenate([clip.markers for clip in clips])
+    joints = np.concatenate([(clip.kinect[clip.rows] - clip.translation) @ clip.rotation for clip in clips])
+    weights = np.zeros((len(JOINTS), len(MARKERS)))
+    for joint, nearby in enumerate(nearby_markers()):
+        mean = markers[:, nearby].mean(1)
+        spread = np.moveaxis(markers[:, nearby] - mean[:, None], 1, 2)  # (frames, 3, n), each row sums to 0
+        wanted = joints[:, joint] - mean
+        huber = np.ones(len(wanted))
+        for _ in range(5):
+            square = np.einsum("t,tdi,tdj->ij", huber, spread, spread, optimize=True)
+            product = np.einsum("t,tdi,td->i", huber, spread, wanted, optimize=True)
+            ridge = RIDGE**2 * len(wanted) * np.eye(len(nearby))
+            v = np.linalg.solve(square + ridge, product)  # sums to 0, as every row of spread does
+            error = np.linalg.norm(wanted - spread @ v, axis=-1)
+            huber = np.minimum(1, HUBER / np.maximum(error, 1e-9))
+        weights[joint, nearby] = 1 / len(nearby) + v
+    return weights
+
+
+def _from_waist(joints: np.ndarray) -> np.ndarray:
+    return (joints - joints[:, :1]).reshape(len(joints), -1).astype(np.float32)
+
+
+def _objects(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    result = np.empty(len(arrays), dtype=object)
+    result[:] = arrays
+    return result
+
+
+def _beside(folder: Path, stem: str) -> Path | None:
+    for path in (folder / f"{stem}.txt", folder / f"{stem}.txt.gz"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _listed(people: set[int]) -> str:
+    return ", ".join(str(person) for person in sorted(people))
