@@ -16,6 +16,7 @@ import numpy as np
 
 from ...utils.errors import SmoothNetError
 from ...utils.files import atomic_write
+from ...utils.rotations import axis_angle_to_6d, quaternion_to_6d, sixd_to_axis_angle, sixd_to_quaternion
 from ..recording import Recording, Track
 from .tables import guess_dims
 
@@ -86,7 +87,7 @@ def write_arrays(recording: Recording, smoothed: list[np.ndarray], out: Path) ->
     for name in results:
         # Whole numbers would bring the jitter back when the smoothed ones were rounded to them.
         dtype = results[name].dtype
-        results[name] = results[name].astype(dtype if dtype.kind == "f" else np.float32)
+        results[name] = np.array(results[name], dtype if dtype.kind == "f" else np.float32, order="C")
     for track, new in zip(recording.tracks, smoothed, strict=True):
         name, person = track.where
         layout = source.layout[name]
@@ -94,10 +95,15 @@ def write_arrays(recording: Recording, smoothed: list[np.ndarray], out: Path) ->
         changed = np.isfinite(new).all(axis=2) & (new != track.points).any(axis=2)
         old = target[..., : layout.dims]
         values = new[changed]
-        if layout.rotations and len(values):
+        if not len(values):
+            continue
+        if layout.rotations:
             values = _from_6d(values, layout.rotations, old[changed].astype(np.float64))
         frames, joints = np.nonzero(changed)
         target[frames, joints, : layout.dims] = values
+    for name in results:  # .npy says whether an array lies by rows or by columns
+        if source.arrays[name].flags.f_contiguous and not source.arrays[name].flags.c_contiguous:
+            results[name] = np.asfortranarray(results[name])
     for name, (whole, start) in source.copies.items():
         part = source.arrays[name]
         results[name] = (
@@ -125,29 +131,22 @@ def write_arrays(recording: Recording, smoothed: list[np.ndarray], out: Path) ->
 
 def _to_6d(values: np.ndarray, rotations: str) -> np.ndarray:
     """(N, 3) axis-angle or (N, 4) quaternions -> (N, 6)."""
-    import torch  # here, so that files of points are smoothed without torch (ONNX)
-
-    from ...utils.rotations import axis_angle_to_6d, matrix_to_6d, quaternion_to_matrix
-
-    tensor = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
-    if rotations == "axis-angle":
-        return axis_angle_to_6d(tensor).numpy()
-    return matrix_to_6d(quaternion_to_matrix(tensor, rotations)).numpy()
+    return axis_angle_to_6d(values) if rotations == "axis-angle" else quaternion_to_6d(values, rotations)
 
 
 def _from_6d(sixd: np.ndarray, rotations: str, old: np.ndarray) -> np.ndarray:
-    """(N, 6) -> (N, 3) or (N, 4), of the numbers that mean the same rotation those nearest to `old`."""
-    import torch
+    """(N, 6) -> (N, 3) or (N, 4), of the numbers that mean the same rotation those nearest to `old`.
 
-    from ...utils.rotations import matrix_to_quaternion, sixd_to_axis_angle, sixd_to_matrix
-
-    tensor = torch.from_numpy(np.ascontiguousarray(sixd, dtype=np.float64))
+    Six numbers that say no rotation give back `old`.
+    """
+    known = np.where(np.isfinite(old), old, 0)
     if rotations == "axis-angle":
-        return _nearest_axis_angle(sixd_to_axis_angle(tensor).numpy(), np.where(np.isfinite(old), old, 0))
-    values = matrix_to_quaternion(sixd_to_matrix(tensor), rotations).numpy()
-    return np.where(
-        (values * old).sum(axis=1, keepdims=True) < 0, -values, values
-    )  # q and -q are one rotation
+        values = _nearest_axis_angle(sixd_to_axis_angle(sixd), known)
+    else:
+        values = sixd_to_quaternion(sixd, rotations)
+        # q and -q are one rotation
+        values = np.where((values * known).sum(axis=1, keepdims=True) < 0, -values, values)
+    return np.where(np.isfinite(values).all(axis=1, keepdims=True), values, old)
 
 
 def _nearest_axis_angle(values: np.ndarray, old: np.ndarray) -> np.ndarray:

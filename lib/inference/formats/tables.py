@@ -167,29 +167,9 @@ _TIMES = {
     "time (s)",
     "time_sec",
 }
-_INDICES = {
-    "",
-    "frame",
-    "frames",
-    "frame#",
-    "frame_id",
-    "frame_idx",
-    "frame_index",
-    "frame_number",
-    "index",
-    "idx",
-}
-_INDICES |= {
-    "id",
-    "image_id",
-    "person",
-    "person_id",
-    "track",
-    "track_id",
-    "unnamed: 0",
-    "timestamp_ms",
-    "time_ms",
-}
+_FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum"}
+_INDICES = {"", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id"}
+_INDICES |= {"time_ms", "timestamp_ms"}
 _SCORE = r"score|scores|conf|confidence|likelihood|visibility|presence|prob|probability|c|p|s"
 _SEPARATED = re.compile(
     rf"^(?P<joint>.+)[\s_.\-:/]+(?P<what>x|y|z|{_SCORE})(?:\s*[(\[].*[)\]])?$", re.IGNORECASE

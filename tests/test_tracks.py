@@ -1,0 +1,212 @@
+"""Missing points, gaps, several people, and the report on them."""
+
+import numpy as np
+import pytest
+
+from lib.inference.recording import Recording, Track
+from lib.inference.tracks import associate, smooth_recording, uncut_pieces
+
+
+class Spy:
+    """A smoother that adds 1 and notes what it was given."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, points):
+        self.calls.append(points.copy())
+        return points + 1
+
+
+def recording(points, scores=None, **options):
+    return Recording("a", "npy", [Track(0, points, scores=scores, **options)], len(points))
+
+
+def walk(frames=40, joints=3, dims=2):
+    t = np.arange(frames)[:, None, None]
+    return np.sin(t / 5 + np.arange(joints)[:, None] + np.arange(dims)) * 10
+
+
+def test_a_whole_track_is_one_call():
+    spy, points = Spy(), walk()
+    (smoothed,), report = smooth_recording(recording(points), spy, window=8)
+    np.testing.assert_array_equal(smoothed, points + 1)
+    assert len(spy.calls) == 1
+    assert (report.frames, report.tracks, report.points, report.missing) == (40, 1, 120, 0)
+    assert (report.interpolated, report.filled, report.split, report.short) == (0, 0, 0, 0)
+
+
+def test_missing_points_come_back_missing_and_are_never_given_as_numbers():
+    spy, points = Spy(), walk()
+    points[5:8, 1] = np.nan
+    (smoothed,), report = smooth_recording(recording(points), spy)
+    assert np.isnan(smoothed[5:8, 1]).all() and np.isfinite(smoothed[5:8, [0, 2]]).all()
+    assert np.isnan(spy.calls[0][5:8, 1]).all()
+    assert (report.missing, report.interpolated, report.filled, report.split) == (3, 3, 0, 0)
+
+
+def test_low_scores_are_missing_and_unknown_scores_are_not():
+    points, scores = walk(), np.full((40, 3), 0.9)
+    scores[4, 0], scores[5, 0], scores[6, 0] = 0.29, 0.3, np.nan
+    (smoothed,), report = smooth_recording(recording(points, scores), Spy(), min_score=0.3)
+    np.testing.assert_array_equal(np.isnan(smoothed[3:8, 0, 0]), [False, True, False, False, False])
+    assert report.missing == 1
+    assert smooth_recording(recording(points, scores), Spy())[1].missing == 0
+
+
+@pytest.mark.parametrize(("gap", "calls", "split"), [(4, 1, 0), (5, 2, 3)])
+def test_a_longer_gap_of_the_body_splits_the_track(gap, calls, split):
+    spy, points = Spy(), walk()
+    points[10 : 10 + gap] = np.nan
+    _, report = smooth_recording(recording(points), spy, max_gap=4)
+    assert len(spy.calls) == calls and report.split == split
+    if calls == 2:
+        np.testing.assert_array_equal(spy.calls[0], points[:10])
+        np.testing.assert_array_equal(spy.calls[1], points[15:])
+        assert report.interpolated == 0
+
+
+def test_a_longer_gap_of_one_joint_splits_that_joint_alone():
+    """Every side of the joint's gap is smoothed without the other; the rest of the body is smoothed whole."""
+    points = walk()
+    points[10:20, 1] = np.nan
+
+    def mean_of_joint(given):
+        return np.where(np.isfinite(given), np.nanmean(given, axis=0), np.nan)
+
+    (smoothed,), report = smooth_recording(recording(points), mean_of_joint, max_gap=4)
+    np.testing.assert_allclose(smoothed[:10, 1], np.tile(points[:10, 1].mean(axis=0), (10, 1)))
+    np.testing.assert_allclose(smoothed[20:, 1], np.tile(points[20:, 1].mean(axis=0), (20, 1)))
+    np.testing.assert_allclose(smoothed[:, 0], np.tile(points[:, 0].mean(axis=0), (40, 1)))
+    assert np.isnan(smoothed[10:20, 1]).all()
+    assert (report.split, report.interpolated, report.missing) == (1, 0, 10)
+
+
+def test_the_body_is_always_given_whole():
+    spy, points = Spy(), walk()
+    points[10:20, 1] = np.nan
+    smooth_recording(recording(points), spy, max_gap=4)
+    assert all(call.shape[1:] == (3, 2) for call in spy.calls)
+
+
+def test_joints_that_come_late_or_leave_early_cost_no_extra_call():
+    spy, points = Spy(), walk()
+    points[:15, 1] = np.nan
+    points[30:, 2] = np.nan
+    (smoothed,), report = smooth_recording(recording(points), spy, max_gap=4)
+    assert len(spy.calls) == 1 and report.split == 0 and report.interpolated == 0
+    np.testing.assert_array_equal(np.isnan(smoothed), np.isnan(points))
+
+
+def test_fill_draws_a_line_over_short_gaps_only():
+    points = walk()
+    points[5:8, 0] = np.nan
+    points[20:30, 1] = np.nan
+    points[:2, 2] = np.nan
+    (smoothed,), report = smooth_recording(recording(points), Spy(), max_gap=4, fill=True)
+    share = np.array([[0.25], [0.5], [0.75]])
+    np.testing.assert_allclose(smoothed[5:8, 0], (points[4, 0] + share * (points[8, 0] - points[4, 0])) + 1)
+    assert np.isnan(smoothed[20:30, 1]).all() and np.isnan(smoothed[:2, 2]).all()
+    assert (report.interpolated, report.filled, report.missing) == (3, 3, 15)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 5])
+def test_short_clips(frames):
+    points = walk(frames)
+    (smoothed,), report = smooth_recording(recording(points), Spy(), window=8)
+    np.testing.assert_array_equal(smoothed, points + 1)
+    assert report.short == (3 if frames else 0) and report.frames == frames
+    assert report.text()
+
+
+def test_nobody_at_all():
+    spy = Spy()
+    (smoothed,), report = smooth_recording(recording(np.full((6, 3, 2), np.nan)), spy)
+    assert np.isnan(smoothed).all() and not spy.calls and report.missing == 18
+    assert smooth_recording(Recording("a", "npy", [], 0), spy)[0] == []
+
+
+def test_rotations_have_a_smoother_of_their_own():
+    points, other = Spy(), Spy()
+    smooth_recording(recording(walk(dims=6), kind="rotations"), points, other)
+    assert len(other.calls) == 1 and not points.calls
+
+
+def test_jitter_is_the_mean_acceleration_of_what_was_found():
+    points = np.zeros((6, 1, 2))
+    points[:, 0, 0] = [0, 3, 0, 100, 0, 0]
+    scores = np.array([[1.0], [1], [1], [0], [1], [1]])
+    _, report = smooth_recording(recording(points, scores), lambda given: given / 2, min_score=0.5)
+    assert report.jitter == {"points": (6.0, 3.0)}  # |0 - 2 * 3 + 0| at the one frame with both neighbours
+    assert "jitter 6 -> 3 per frame^2 (-50 %)" in report.text()
+    assert "jitter 600 -> 300 per s^2" in report.text(fps=10)
+
+
+def test_report_says_what_was_done():
+    points = walk()
+    points[5:8, 1] = np.nan
+    points[20:32, 2] = np.nan
+    text = smooth_recording(recording(points), Spy(), max_gap=4, fill=True, window=12)[1].text()
+    for part in (
+        "40 frames, 1 track, 15 of 120 points missing (12.5 %)",
+        "3 of them bridged for the network and 3 filled in",
+        "1 longer gap split tracks",
+        "1 piece shorter than the window padded",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("found", "max_gap", "pieces"),
+    [
+        ("", 2, []),
+        ("..", 2, []),
+        ("x", 2, [(0, 1)]),
+        (".xx..x.", 2, [(1, 6)]),
+        (".xx...x.", 2, [(1, 3), (6, 7)]),
+        ("x.x", 0, [(0, 1), (2, 3)]),
+    ],
+)
+def test_uncut_pieces(found, max_gap, pieces):
+    assert uncut_pieces(np.array([c == "x" for c in found], dtype=bool), max_gap) == pieces
+
+
+# ---------------------------------------------------------------------------------------------- association
+
+BODY = np.array([[0, 0], [0, 2], [1, 1], [-1, 1]], dtype=float)
+
+
+def test_people_keep_their_numbers_in_any_order():
+    rng = np.random.default_rng(0)
+    frames, poses, truth = [], [], []
+    for t in range(30):
+        people = [BODY + (0.1 * t, 0), BODY + (5 - 0.1 * t, 2.2), BODY * 2 + (0, 20)]
+        for person in rng.permutation(3):
+            if t == 10 and person == 1:
+                continue  # not seen for a frame
+            frames.append(t)
+            poses.append(people[person] + rng.normal(scale=0.05, size=BODY.shape))
+            truth.append(int(person))
+    tracks = associate(frames, poses)
+    assert len(set(zip(tracks, truth, strict=True))) == 3 == len(set(tracks))
+
+
+def test_someone_far_away_is_someone_else():
+    assert associate([0, 1, 2], [BODY, BODY + 0.5, BODY + 5]) == [0, 0, 1]
+
+
+def test_someone_away_for_long_is_someone_else():
+    assert associate([0, 30], [BODY, BODY]) == [0, 0]
+    assert associate([0, 31], [BODY, BODY]) == [0, 1]
+
+
+def test_association_is_free_of_the_unit():
+    frames, poses = [0, 0, 1, 1], [BODY, BODY + 4, BODY + 3.8, BODY + 0.2]
+    assert associate(frames, poses) == associate(frames, [pose * 1000 + 7 for pose in poses]) == [0, 1, 1, 0]
+
+
+def test_association_with_missing_joints():
+    upper, lower, nobody = BODY.copy(), BODY.copy(), np.full((4, 2), np.nan)
+    upper[:2], lower[2:] = np.nan, np.nan
+    assert associate([0, 1, 2], [upper, lower, BODY[:3]]) == [0, 0, 0]
+    assert associate([0, 1, 2], [BODY, nobody, BODY]) == [0, 1, 0]
