@@ -10,7 +10,7 @@ from lib.utils.unpickle import Npz
 
 
 def write_clip(raw, name, seconds=2.5, lag=0.2, zipped=False, lose=None, seed=0):
-    """A body whose joints are the plain means of the markers, seen by two sensors with their own axes and clocks."""
+    """Joints that are the plain means of the markers, seen by two sensors, unlike in axes and clock."""
     rng = np.random.default_rng(seed)
     weights = uiprmd.mean_weights()
     rest = 0.4 * np.random.default_rng(99).normal(size=(39, 3))
@@ -110,5 +110,5 @@ def test_a_folder_that_is_not_uiprmd_is_refused(raw, tmp_path):
         uiprmd.convert(raw, [1], [9])
     bad = raw / "Segmented Movements/Kinect/Angles/m01_s09_e01_angles.txt"
     bad.write_text("1,2,3\n")
-    with pytest.raises(SmoothNetError, match="m01_s09_e01_angles.txt has 3 columns"):
+    with pytest.raises(SmoothNetError, match=r"m01_s09_e01_angles\.txt has 3 columns"):
         uiprmd.convert(raw, [9], [8])

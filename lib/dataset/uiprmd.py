@@ -1,11 +1,12 @@
 """UI-PRMD: from the authors' text files to pairs of Kinect estimates and motion-capture ground truth.
 
-Vakanski, Jun, Paul, Baker: "A Data Set of Human Body Movements for Physical Rehabilitation Exercises", Data 2018, 3(1):2,
-https://doi.org/10.3390/data3010002 (Open Data Commons Public Domain Dedication and License 1.0).
+Vakanski, Jun, Paul, Baker: "A Data Set of Human Body Movements for Physical Rehabilitation Exercises",
+Data 2018, 3(1):2, https://doi.org/10.3390/data3010002
+(Open Data Commons Public Domain Dedication and License 1.0).
 
-The two sensors share neither clock nor axes nor joints. So for every clip a lag and a rigid transform are fitted, and for
-every joint one set of weights over nearby markers, on the training people only: absolute accuracy and a constant lag of
-the Kinect cannot be measured with the result.
+The two sensors share neither clock nor axes nor joints. So for every clip a lag and a rigid transform are
+fitted, and for every joint one set of weights over nearby markers, on the training people only: absolute
+accuracy and a constant lag of the Kinect cannot be measured with the result.
 """
 
 from __future__ import annotations
@@ -30,15 +31,52 @@ log = logging.getLogger(__name__)
 JOINTS = SKELETONS["uiprmd22"].joints
 # The Kinect files chain the collars to the neck.
 PARENTS = (-1, 0, 1, 2, 3, 4, 3, 6, 7, 8, 3, 10, 11, 12, 0, 14, 15, 16, 0, 18, 19, 20)
-MARKERS = (
-    "LFHD RFHD LBHD RBHD C7 T10 CLAV STRN RBAK LSHO LUPA LELB LFRM LWRA LWRB LFIN RSHO RUPA RELB RFRM RWRA RWRB RFIN "
-    "LASI RASI LPSI RPSI LTHI LKNE LTIB LANK LHEE LTOE RTHI RKNE RTIB RANK RHEE RTOE"
-).split()
+MARKERS = [
+    "LFHD",
+    "RFHD",
+    "LBHD",
+    "RBHD",
+    "C7",
+    "T10",
+    "CLAV",
+    "STRN",
+    "RBAK",
+    "LSHO",
+    "LUPA",
+    "LELB",
+    "LFRM",
+    "LWRA",
+    "LWRB",
+    "LFIN",
+    "RSHO",
+    "RUPA",
+    "RELB",
+    "RFRM",
+    "RWRA",
+    "RWRB",
+    "RFIN",
+    "LASI",
+    "RASI",
+    "LPSI",
+    "RPSI",
+    "LTHI",
+    "LKNE",
+    "LTIB",
+    "LANK",
+    "LHEE",
+    "LTOE",
+    "RTHI",
+    "RKNE",
+    "RTIB",
+    "RANK",
+    "RHEE",
+    "RTOE",
+]
 
 # Markers (Vicon Plug-in Gait) from which a joint is estimated; the right side mirrors the left.
 _PELVIS = "LASI RASI LPSI RPSI"
 NEARBY = {
-    "waist": f"{_PELVIS} T10 LTHI RTHI",
+    "waist": f"{_PELVIS} T10",
     "spine": f"{_PELVIS} T10 STRN CLAV C7",
     "chest": "C7 T10 CLAV STRN LSHO RSHO",
     "neck": "C7 T10 CLAV STRN LSHO RSHO",
@@ -49,7 +87,7 @@ NEARBY = {
     "left_elbow": "LELB LUPA LFRM LSHO LWRA LWRB",
     "left_wrist": "LWRA LWRB LFIN LFRM LELB",
     "left_hip": f"{_PELVIS} LTHI LKNE",
-    "left_knee": "LKNE LTHI LTIB LANK",
+    "left_knee": "LKNE LTHI LTIB",
     "left_ankle": "LANK LHEE LTOE LTIB LKNE",
     "left_toe": "LTOE LANK LHEE LTIB",
 }
@@ -70,10 +108,10 @@ class Clip:
     """One repetition of an exercise.
 
     Attributes:
-        name: such as m01_s09_e01, with _inc for an incorrect execution. m: exercise, s: person, e: repetition.
+        name: such as m01_s09_e01, with _inc if executed incorrectly (m: exercise, s: person, e: repetition).
         kinect: (L, 22, 3) absolute joints, metres, 30 Hz.
         vicon: (T, 39, 3) markers, metres, 100 Hz, gaps closed.
-        lag, rotation, translation: Vicon time = Kinect time + lag; Kinect point = rotation @ Vicon point + translation.
+        lag, rotation, translation: Vicon time = Kinect time + lag, Kinect = rotation @ Vicon + translation.
         residual: mean distance of the joints after the fit, metres.
         rows: Kinect frames that Vicon covers. markers: (len(rows), 39, 3) Vicon at these frames.
     """
@@ -106,14 +144,14 @@ def convert(raw: str | Path, train_people: Sequence[int], test_people: Sequence[
     Ground truth is in the axes and at the times of the Kinect. Frames that Vicon does not cover are left out.
 
     Raises:
-        SmoothNetError: the folder is not UI-PRMD, a file is missing or damaged, or nobody is there to train on.
+        SmoothNetError: the folder is not UI-PRMD, a file is damaged, or nobody is there to train on.
     """
     people = {"train": set(train_people), "test": set(test_people)}
     clips, dropped = read_clips(raw, people["train"] | people["test"])
     training = [clip for clip in clips if clip.person in people["train"]]
     if not training:
         raise SmoothNetError(
-            f"{raw} has no usable clip of the people {_listed(people['train'])}, on whom the joints are fitted"
+            f"{raw} has no usable clip of people {_listed(people['train'])}, on whom the joints are fitted"
         )
     weights = mean_weights()
     for number in range(ROUNDS):
@@ -141,7 +179,7 @@ def convert(raw: str | Path, train_people: Sequence[int], test_people: Sequence[
 
 
 def write_pairs(pairs: Pairs, folder: str | Path) -> list[Path]:
-    """Write `folder`/uiprmd_kinect_3D in the layout of the other datasets; phases without clips are left out."""
+    """Write `folder`/uiprmd_kinect_3D in the layout of the other datasets, without empty phases."""
     folder = Path(folder) / "uiprmd_kinect_3D"
     paths = []
     for phase, names in pairs.names.items():
@@ -224,8 +262,15 @@ def read_table(path: Path, columns: int) -> np.ndarray:
 
 
 def kinect_joints(positions: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Forward kinematics: (L, 22, 3) cm, the first joint absolute, the others in the parent's frame; (L, 22, 3) Euler
-    angles about x, y, z in degrees, applied as Rz Rx Ry -> (L, 22, 3) absolute, metres."""
+    """Forward kinematics of the Kinect's chain of joints.
+
+    Args:
+        positions: (L, 22, 3) cm, the first joint absolute, the others in the parent's frame.
+        angles: (L, 22, 3) degrees about x, y, z, applied as Rz Rx Ry.
+
+    Returns:
+        (L, 22, 3) absolute, metres.
+    """
     local = Rotation.from_euler("ZXY", angles[..., [2, 0, 1]].reshape(-1, 3), degrees=True).as_matrix()
     local = local.reshape(*angles.shape, 3)
     turned, joints = local.copy(), positions / 100
@@ -237,7 +282,7 @@ def kinect_joints(positions: np.ndarray, angles: np.ndarray) -> np.ndarray:
 
 
 def close_gaps(markers: np.ndarray) -> np.ndarray | None:
-    """Bridge frames in which a marker was lost (0, 0, 0) by a straight line; None if a marker is never seen."""
+    """Bridge frames in which a marker was lost (0, 0, 0) by a line; None if it is never seen."""
     lost = (markers == 0).all(-1)
     if lost.all(0).any():
         return None
@@ -295,7 +340,7 @@ def align(clip: Clip, weights: np.ndarray) -> None:
 
 
 def rigid_transform(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation (3, 3) and translation (3,) that take points `source` (..., 3) closest to `target` (Kabsch 1976)."""
+    """Rotation (3, 3) and translation (3,) that take points `source` (..., 3) to `target` (Kabsch)."""
     source, target = source.reshape(-1, 3), target.reshape(-1, 3)
     centre_s, centre_t = source.mean(0), target.mean(0)
     u, _, vt = np.linalg.svd((target - centre_t).T @ (source - centre_s))
@@ -304,9 +349,9 @@ def rigid_transform(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray,
 
 
 def fit_weights(clips: Sequence[Clip]) -> np.ndarray:
-    """(22, 39) weights over the nearby markers of each joint, summing to 1, that give the Kinect's joints best.
+    """(22, 39) weights over the nearby markers of each joint, summing to 1, that give the Kinect's best.
 
-    Ridge regression with Huber weights: w = 1/n + v minimises sum h |joint - sum_i w_i marker_i|^2 + ridge |v|^2.
+    Ridge regression with Huber weights: w = 1/n + v minimises sum h |joint - w markers|^2 + ridge |v|^2.
     """
     markers = np.concatenate([clip.markers for clip in clips])
     joints = np.concatenate([(clip.kinect[clip.rows] - clip.translation) @ clip.rotation for clip in clips])
