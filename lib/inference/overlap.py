@@ -30,6 +30,11 @@ def shown_points(points: np.ndarray) -> np.ndarray:
     return np.isfinite(points).all(axis=-1)
 
 
+def blank_missing(points: np.ndarray) -> np.ndarray:
+    """(..., D) coordinates with every coordinate of a missing point NaN."""
+    return np.where(shown_points(points)[..., None], points, np.nan)
+
+
 def fill_windows(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Fill the missing points of (n, K, D, W) windows from their neighbours in the window.
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..models.normalize import NORMALIZATIONS
 from ..utils.errors import SmoothNetError
 from .network import Network, as_numpy, find_checkpoint, load_network
-from .overlap import MAX_GAP, segments, shown_points, smooth_with_gaps
+from .overlap import MAX_GAP, blank_missing, segments, shown_points, smooth_with_gaps
 from .stream import Stream
 
 AUTO = {"body": "body", "none": "metres"}  # trained with -> what frees it of the unit of the input
@@ -124,7 +124,7 @@ class Smoother:
         """(T, K, D) -> (T, K, D), segment by segment."""
         smoothed = np.full(points.shape, np.nan, points.dtype)
         for part in segments(points, max_gap):
-            segment = points[part]
+            segment = blank_missing(points[part])
             # The network computes in float32: as far as possible leave out of it where the person stands.
             origin = np.zeros(points.shape[2])
             if self.normalize != "none":

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .network import as_numpy
-from .overlap import MAX_GAP, Run, pad_window, shown_points, smooth_windows, window_weight
+from .overlap import MAX_GAP, Run, blank_missing, pad_window, shown_points, smooth_windows, window_weight
 
 
 @dataclass
@@ -181,7 +181,7 @@ class Stream:
                     f"frame {self._count} has the shape {array.shape}, this stream takes {wanted}"
                 )
             self._shape = array.shape
-            frames[key] = array.astype(np.float64)
+            frames[key] = blank_missing(array.astype(np.float64))
         return frames
 
     def _start(self, now: int, points: np.ndarray) -> _Segment:
