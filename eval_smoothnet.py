@@ -16,12 +16,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from lib.core.checkpoints import load_model
     from lib.core.config import as_yaml, load_config
-    from lib.core.evaluation import evaluate
+    from lib.core.evaluation import body_for, evaluate
     from lib.core.report import csv_text, table_rows, text_table, write_report
     from lib.dataset.poses import load_all
-    from lib.models.body import body_for
     from lib.models.smoothnet import count_parameters, multiply_adds
-    from lib.utils.device import describe_device, select_device
+    from lib.utils.device import describe_device, explain_out_of_memory, select_device
+    from lib.utils.distributed import join, leave, local_rank
     from lib.utils.errors import SmoothNetError
     from lib.utils.files import write_json, write_text
 
@@ -29,15 +29,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not cfg.EVALUATE.PRETRAINED:
         raise SmoothNetError("name the weights to evaluate with --checkpoint")
     model, known = load_model(cfg.EVALUATE.PRETRAINED, args.slide_window_size)
-    device = select_device(cfg.DEVICE)
+    device = select_device(cfg.DEVICE, local_rank())
     datasets = load_all(cfg, cfg.EVALUATE.PHASE)
     body = body_for(datasets, cfg.SMPL_MODEL_DIR)
-    run = make_run_folder(cfg, resume=True)
-    start_logging(run, "eval_log.txt", cfg.DEBUG)
-    write_text(run / "eval_config.yaml", as_yaml(cfg))
-    print(f"device: {describe_device(device)}\nrun folder: {run}")
+    world = join(device)
+    if world.main:
+        run = make_run_folder(cfg, resume=True)
+        start_logging(run, "eval_log.txt", cfg.DEBUG)
+        write_text(run / "eval_config.yaml", as_yaml(cfg))
+        print(f"device: {describe_device(device)}\nrun folder: {run}", flush=True)
 
-    rows, per_sequence = evaluate(cfg, model.to(device), known["normalize"], datasets, device, body=body)
+    with explain_out_of_memory(device, "use a shorter window or fewer other programs on it"):
+        rows, per_sequence = evaluate(
+            cfg, model.to(device), known["normalize"], datasets, device, world=world, body=body
+        )
+    leave()
+    if not world.main:
+        return 0
     write_json(run / "metrics.json", {"results": rows})
     if cfg.EVALUATE.PER_SEQUENCE:
         write_text(run / "per_sequence.csv", csv_text(*per_sequence))

@@ -15,24 +15,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     from lib.core.config import as_yaml, load_config
-    from lib.core.training import train
+    from lib.core.evaluation import body_for
+    from lib.core.training import OUT_OF_MEMORY, train
     from lib.dataset.poses import load_all
-    from lib.models.body import body_for
-    from lib.utils.device import describe_device, select_device
+    from lib.utils.device import describe_device, explain_out_of_memory, select_device
+    from lib.utils.distributed import join, leave, local_rank
     from lib.utils.files import write_text
 
     cfg = load_config(args.cfg, named_settings(args), args.opts)
-    device = select_device(cfg.DEVICE)
+    device = select_device(cfg.DEVICE, local_rank())
     train_sets = load_all(cfg, "train")
     test_sets = load_all(cfg, "test") if cfg.TRAIN.VALIDATE else []
     body = body_for(test_sets, cfg.SMPL_MODEL_DIR)
     stop = StopOnSignal()
-    run = make_run_folder(cfg, resume=bool(cfg.TRAIN.RESUME))
-    start_logging(run, "train_log.txt", cfg.DEBUG)
-    write_text(run / "config.yaml", as_yaml(cfg))
-    print(as_yaml(cfg))
-    print(f"device: {describe_device(device)}\nrun folder: {run}")
-    train(cfg, train_sets, test_sets, run, device, body=body, stop=stop)
+    world = join(device)
+    run = world.from_main(make_run_folder(cfg, resume=bool(cfg.TRAIN.RESUME)) if world.main else None)
+    if world.main:
+        start_logging(run, "train_log.txt", cfg.DEBUG)
+        write_text(run / "config.yaml", as_yaml(cfg))
+        print(as_yaml(cfg))
+        print(f"device: {describe_device(device)}\nrun folder: {run}", flush=True)
+    echo = None if sys.stdout.isatty() else sys.stdout  # the progress bar is for people, the lines for tools
+    with explain_out_of_memory(device, OUT_OF_MEMORY):
+        train(cfg, train_sets, test_sets, run, device, world=world, body=body, stop=stop, echo=echo)
+    leave()
     return stop.status
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,17 @@ def boolean(text: str) -> bool:
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
     except KeyError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False") from None
+
+
+def loss_scale(text: str) -> float:
+    """True: PyTorch's usual first scale; False: no scaling; or the first scale itself."""
+    try:
+        return {True: 65536.0, False: 0.0}[boolean(text)]
+    except argparse.ArgumentTypeError:
+        try:
+            return float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is neither True, False nor a number") from None
 
 
 class Argument(NamedTuple):
@@ -57,6 +69,17 @@ ARGUMENTS = (
     Argument(("--report",), "EVALUATE.REPORT", "e", "also write the table to this .md, .csv or .json file"),
     Argument(("--per_sequence",), "EVALUATE.PER_SEQUENCE", "e", "write per_sequence.csv, one line a sequence", SWITCH),
     Argument(("--autocast",), "TRAIN.AUTOCAST", "te", "mixed precision", SWITCH),
+    Argument(("--grad_scale",), "TRAIN.GRAD_SCALE", "t", "scale the loss of float16 training, or its first scale",
+             {"type": loss_scale, "nargs": "?", "const": 65536.0, "metavar": "True|False|NUMBER"}),
+    Argument(("--compile",), "TRAIN.COMPILE", "t", "compile the network with the device's compiler", SWITCH),
+    Argument(("--profiler",), "TRAIN.PROFILER", "t", "record a profile of a few steps", SWITCH),
+    Argument(("--profiler_path",), "TRAIN.PROFILER_PATH", "t", "folder for it, ./profiler_log by default"),
+    Argument(("--early_stop",), "TRAIN.EARLY_STOP", "t", "stop after so many epochs without a better result", {"type": int}),
+    Argument(("--nproc_per_node",), "", "l", "processes on this machine, one a device", {"type": int, "default": 1}),
+    Argument(("--nnode",), "", "l", "machines", {"type": int, "default": 1}),
+    Argument(("--node_rank",), "", "l", "number of this machine, from 0", {"type": int, "default": 0}),
+    Argument(("--master_addr",), "", "l", "address of machine 0", {"default": "127.0.0.1"}),
+    Argument(("--master_port",), "", "l", "free port there", {"type": int, "default": 29500}),
     Argument(("--opts",), "", "tev", "KEY VALUE ...: any setting, last word", {"nargs": argparse.REMAINDER, "default": []}),
     Argument(("--eval",), "", "l", "evaluate --checkpoint instead of training", SWITCH),
 )  # fmt: skip
@@ -82,7 +105,8 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
     try:
         return main(argv)
     except SmoothNetError as error:
-        print(f"error: {error}", file=sys.stderr)
+        rank = os.environ.get("RANK", "0")  # of several processes, which usually have the same to say
+        print(f"error: {error}" if rank == "0" else f"error of process {rank}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

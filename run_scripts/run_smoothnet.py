@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -33,12 +34,21 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         given = getattr(args, argument.flags[0][2:]) not in (None, [], False)
         if given and "l" not in argument.scripts and script not in argument.scripts:
             parser.error(f"{argument.flags[0]} is for {'training' if args.eval else '--eval'} only")
+    if args.nproc_per_node < 1 or not 0 <= args.node_rank < args.nnode:
+        parser.error("--nproc_per_node and --nnode are at least 1, --node_rank is from 0 to nnode - 1")
+    if args.nproc_per_node > 1 and ":" in (args.device or ""):
+        parser.error(f"--device {args.device} is one device; {args.nproc_per_node} processes take one each of a kind")
     return args
 
 
 def build_command(args: argparse.Namespace) -> list[str]:
     """The child's argument list. Paths given relative to the current folder are made absolute."""
-    command = [sys.executable, str(ROOT / ("eval_smoothnet.py" if args.eval else "train_smoothnet.py"))]
+    command = [sys.executable]
+    if args.nproc_per_node > 1 or args.nnode > 1:
+        command += ["-m", "torch.distributed.run", "--nproc_per_node", str(args.nproc_per_node)]
+        command += ["--nnodes", str(args.nnode), "--node_rank", str(args.node_rank)]
+        command += ["--master_addr", args.master_addr, "--master_port", str(args.master_port)]
+    command.append(str(ROOT / ("eval_smoothnet.py" if args.eval else "train_smoothnet.py")))
     for argument in ARGUMENTS:
         name = argument.flags[0][2:]
         value = getattr(args, name)
@@ -54,9 +64,17 @@ def run(command: list[str]) -> int:
     """Run the command in the checkout, pass signals on, and return its status (128 + N if signal N ended it)."""
     print(shlex.join(command), flush=True)
     child = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # so that Ctrl-C reaches it once, from here
+    passed_on: list[int] = []
+
+    def pass_on(number: int, frame: Any) -> None:
+        passed_on.append(number)
+        child.send_signal(number)
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: child.send_signal(number))
+        signal.signal(number, pass_on)
     status = child.wait()
+    if status == 1 and passed_on:  # torchrun's status after a signal
+        return 128 + passed_on[0]
     return status if status >= 0 else 128 - status
 
 

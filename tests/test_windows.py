@@ -146,5 +146,8 @@ def test_the_order_of_an_epoch_is_a_permutation_that_follows_from_seed_and_epoch
 
 
 def test_batches_alternate_between_datasets():
-    assert epoch_batches([5, 2], 2) == [(0, 0), (1, 0), (0, 1), (0, 2)]
-    assert epoch_batches([5, 2], 2, legacy=True) == [(0, 0), (1, 0)]
+    first, second, third = slice(0, 2), slice(2, 4), slice(4, 5)
+    assert epoch_batches([5, 2], 2) == [(0, first), (1, first), (0, second), (0, third)]
+    assert epoch_batches([5, 2], 2, legacy=True) == [(0, first), (1, first)]
+    # two processes: batches of four windows, and the fifth window alone could not be shared
+    assert epoch_batches([5, 6], 2, processes=2) == [(0, slice(0, 5)), (1, slice(0, 4)), (1, slice(4, 6))]

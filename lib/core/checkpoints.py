@@ -103,6 +103,14 @@ def load_model(path: str | Path, window_size: int | None = None) -> tuple[Smooth
 
 
 def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint, all or nothing: readers see the old file or the whole new one."""
+    """Write a checkpoint, all or nothing: readers see the old file or the whole new one. Its tensors go to the CPU."""
     with atomic_write(path) as file:
-        torch.save(dict(content), file)
+        torch.save(_on_cpu(dict(content)), file)
+
+
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    return type(value)(map(_on_cpu, value)) if type(value) in (list, tuple) else value

@@ -60,11 +60,21 @@ DEFAULTS.TRAIN.MICRO_BATCH = 0  # added: windows per piece of a batch; 0: chosen
 DEFAULTS.TRAIN.STEP = -1  # added: stop after this many iterations; -1: train for EPOCH epochs
 DEFAULTS.TRAIN.AUTOCAST = False  # added: mixed precision
 DEFAULTS.TRAIN.AUTOCAST_DTYPE = "auto"  # added: auto | float16 | bfloat16
-DEFAULTS.TRAIN.GRAD_SCALE = 65536.0  # added: first loss scale of float16 training
+DEFAULTS.TRAIN.GRAD_SCALE = 65536.0  # added: first loss scale of float16 training; 0: no scaling
+DEFAULTS.TRAIN.EARLY_STOP = 0  # added: stop after so many epochs without a better result; 0: never
 DEFAULTS.TRAIN.COMPILE = False  # added: torch.compile
 DEFAULTS.TRAIN.PROFILER = False  # added: record a profile of the first steps
 DEFAULTS.TRAIN.PROFILER_PATH = "profiler_log"  # added
 DEFAULTS.TRAIN.LOG_EVERY = 50  # added: iterations between readings of the loss on an accelerator
+
+DEFAULTS.AUGMENT = CfgNode()  # added: changed copies of the training windows, see lib/dataset/augment.py; all off
+DEFAULTS.AUGMENT.FLIP = 0.0  # chance of a sign flip
+DEFAULTS.AUGMENT.REVERSE = 0.0  # chance of time running backwards
+DEFAULTS.AUGMENT.SCALE = 1.0  # signals are multiplied by 1 / SCALE to SCALE
+DEFAULTS.AUGMENT.MOTION = 0.0  # chance that the truth, not its error, is multiplied by 1 to MOTION_MAX
+DEFAULTS.AUGMENT.MOTION_MAX = 4.0
+DEFAULTS.AUGMENT.SPEED = 0.0  # chance that the truth, not its error, is 1 to SPEED_MAX times as fast
+DEFAULTS.AUGMENT.SPEED_MAX = 3.0
 
 DEFAULTS.EVALUATE = CfgNode()
 DEFAULTS.EVALUATE.PRETRAINED = ""  # checkpoint
@@ -99,11 +109,11 @@ CHOICES = {
 }
 POSITIVE = (
     "MODEL.SLIDE_WINDOW_SIZE MODEL.HIDDEN_SIZE MODEL.RES_HIDDEN_SIZE TRAIN.BATCH_SIZE TRAIN.EPOCH TRAIN.LR "
-    "TRAIN.LRDECAY TRAIN.LOG_EVERY TRAIN.GRAD_SCALE EVALUATE.SLIDE_WINDOW_STEP_SIZE EVALUATE.TRADITION_SAVGOL.WINDOW_SIZE "
+    "TRAIN.LRDECAY TRAIN.LOG_EVERY EVALUATE.SLIDE_WINDOW_STEP_SIZE EVALUATE.TRADITION_SAVGOL.WINDOW_SIZE "
     "EVALUATE.TRADITION_GAUS1D.WINDOW_SIZE EVALUATE.TRADITION_GAUS1D.SIGMA EVALUATE.TRADITION_ONEEURO.MIN_CUTOFF"
 ).split()
 NOT_NEGATIVE = (
-    "MODEL.NUM_BLOCK TRAIN.MICRO_BATCH TRAIN.WORKERS_NUM EVALUATE.FPS LOSS.W_ACCEL LOSS.W_POS "
+    "MODEL.NUM_BLOCK TRAIN.MICRO_BATCH TRAIN.GRAD_SCALE TRAIN.EARLY_STOP TRAIN.WORKERS_NUM EVALUATE.FPS LOSS.W_ACCEL LOSS.W_POS "
     "EVALUATE.TRADITION_SAVGOL.POLYORDER EVALUATE.TRADITION_ONEEURO.BETA VIS.START VIS.END"
 ).split()
 ROOT_KEY = re.compile(r"DATASET\.ROOT_\w+_3D")
@@ -257,5 +267,11 @@ def _check(cfg: CfgNode) -> None:
         for key in keys:
             if not holds(get(cfg, key)):
                 raise SmoothNetError(f"{key} must be {words}, not {get(cfg, key)}")
+    for key in ("FLIP", "REVERSE", "MOTION", "SPEED"):
+        if not 0 <= cfg.AUGMENT[key] <= 1:
+            raise SmoothNetError(f"AUGMENT.{key} is a chance, from 0 to 1, not {cfg.AUGMENT[key]}")
+    for key in ("SCALE", "MOTION_MAX", "SPEED_MAX"):
+        if not cfg.AUGMENT[key] >= 1:
+            raise SmoothNetError(f"AUGMENT.{key} must be at least 1, not {cfg.AUGMENT[key]}")
     if not 0 <= cfg.MODEL.DROPOUT < 1:
         raise SmoothNetError(f"MODEL.DROPOUT must be at least 0 and below 1, not {cfg.MODEL.DROPOUT}")

@@ -19,6 +19,7 @@ from ..dataset.windows import smooth_sequence
 from ..models.normalize import with_normalization
 from ..models.smoothnet import SmoothNet
 from ..utils import device as devices
+from ..utils.distributed import World
 from ..utils.rotations import sixd_to_axis_angle
 from . import metrics as m
 from .filters import apply_filter, filter_names
@@ -274,6 +275,15 @@ def _inner(length: int) -> np.ndarray:
     return inner
 
 
+def body_for(datasets: list[PoseData], model_dir: str) -> Any:
+    """The SMPL body if any dataset is of rotations, else None; a missing model file is a SmoothNetError."""
+    if all(data.facts.representation != "smpl" for data in datasets):
+        return None
+    from ..models.body import load_body  # smplx is needed for SMPL only
+
+    return load_body(model_dir)
+
+
 def evaluate(
     cfg: CfgNode,
     model: SmoothNet,
@@ -281,9 +291,13 @@ def evaluate(
     datasets: list[PoseData],
     device: torch.device,
     *,
+    world: World = World(),  # noqa: B008  (frozen)
     body: Any = None,
 ) -> tuple[list[dict[str, Any]], tuple[list[str], list[list[Any]]]]:
     """Evaluate the network and the filters of EVALUATE.TRADITION on every dataset.
+
+    Args:
+        world: the processes among which the sequences are shared out; rank 0 returns what one process would.
 
     Returns:
         the rows of metrics.json; header and lines of the table with one line a sequence and method.
@@ -307,10 +321,19 @@ def evaluate(
             ),
             **{name: filter_method(name, data, cfg) for name in filter_names(cfg.EVALUATE.TRADITION)},
         }
-        results = evaluate_sequences(data, methods, root_relative=cfg.EVALUATE.ROOT_RELATIVE, body=body)
-        kept = [without_poses(result) for result in results]
+        results = evaluate_sequences(
+            data,
+            methods,
+            root_relative=cfg.EVALUATE.ROOT_RELATIVE,
+            body=body,
+            sequences=world.share(data.offsets.diff().tolist()),
+        )
+        parts = world.gather(([without_poses(result) for result in results], timer.seconds, timer.frames))
+        if not world.main:
+            continue
+        kept = sorted((result for part, _, _ in parts for result in part), key=lambda result: result.index)
         summary = summarise(kept)
-        summary["us_per_frame"] = timer.us_per_frame
+        summary["us_per_frame"] = 1e6 * sum(part[1] for part in parts) / max(sum(part[2] for part in parts), 1)
         rows.append(result_row(data, model.window_size, cfg.EVALUATE.PRETRAINED, summary))
         metric_names += [metric for metric in data.facts.metrics if metric not in metric_names]
         for result in kept:

@@ -57,8 +57,10 @@ class TrainingWindows:
 
 
 def gather(frames: torch.Tensor, starts: torch.Tensor, window: int) -> torch.Tensor:
-    """(frames, C) and (B,) starts -> (B, C, W) windows, contiguous."""
-    return frames.unfold(0, window, 1)[starts]
+    """(frames, C) and (B,) starts -> (B, C, W) windows."""
+    channels = frames.shape[1]
+    whole = frames.as_strided((len(frames) - window + 1, window * channels), (channels, 1))  # a row is a window
+    return whole.index_select(0, starts).view(-1, window, channels).transpose(1, 2)
 
 
 def training_windows(data: PoseData, window: int, sampling: str = "uniform") -> TrainingWindows:
@@ -123,14 +125,30 @@ def epoch_order(count: int, seed: int, epoch: int, dataset: int = 0) -> torch.Te
     return torch.randperm(count, generator=generator)
 
 
-def epoch_batches(counts: list[int], batch_size: int, legacy: bool = False) -> list[tuple[int, int]]:
-    """The batches of one epoch as (dataset, number of the batch in it), alternating between the datasets.
+def epoch_batches(
+    counts: list[int], batch_size: int, legacy: bool = False, processes: int = 1
+) -> list[tuple[int, slice]]:
+    """The batches of one epoch as (dataset, part of its order), alternating between the datasets.
 
     Every window comes once; with `legacy` the epoch ends with the smallest dataset, as in the official code.
+
+    Args:
+        counts: windows of each dataset.
+        batch_size: windows per batch and process; a batch here is that of all processes together.
+        processes: so many windows at least are in every batch; a smaller rest joins the batch before it.
+
+    Raises:
+        SmoothNetError: a dataset has fewer windows than there are processes.
     """
-    batches = [-(-count // batch_size) for count in counts]
-    rounds = min(batches) if legacy else max(batches)
-    return [(d, k) for k in range(rounds) for d in range(len(counts)) if k < batches[d]]
+    size = batch_size * processes
+    parts = []
+    for count in counts:
+        if count < processes:
+            raise SmoothNetError(f"{processes} processes cannot share {count} windows; start fewer")
+        starts = list(range(0, count - processes + 1, size))
+        parts.append([slice(a, b) for a, b in zip(starts, [*starts[1:], count], strict=True)])
+    rounds = min(map(len, parts)) if legacy else max(map(len, parts))
+    return [(d, part[k]) for k in range(rounds) for d, part in enumerate(parts) if k < len(part)]
 
 
 def window_starts(length: int, window: int, step: int) -> list[int]:
@@ -142,11 +160,17 @@ def window_starts(length: int, window: int, step: int) -> list[int]:
 
 
 def overlap_add(total: torch.Tensor, windows: torch.Tensor, step: int) -> None:
-    """Add (n, C, W) windows that start every `step` frames to (frames, C) `total`, in place."""
+    """Add (n, C, W) windows that start every `step` frames to (C, frames) `total`, in place.
+
+    Windows that do not overlap are added together, in pieces of W neighbouring numbers: ceil(W / step)
+    additions, and every window is read once.
+    """
     n, _, window = windows.shape
-    last = (n - 1) * step + 1
-    for offset in range(window):
-        total[offset : offset + last : step] += windows[:, :, offset]
+    stride = -(-window // step)  # from one window to the next that does not overlap it
+    for first in range(min(stride, n)):
+        part = windows[first::stride]
+        begin, end = first * step, (first + (len(part) - 1) * stride) * step + window
+        total[:, begin:end].unfold(1, window, stride * step).add_(part.transpose(0, 1))
 
 
 def _runs(starts: list[int], step: int, size: int) -> Iterator[list[int]]:
@@ -182,13 +206,13 @@ def smooth_sequence(
     if length < window:
         return smooth_sequence(network, pad_sequence(x, window), window, step, rows)[:length]
     step = min(step, window)  # so that every frame is covered
-    total = torch.zeros_like(x, dtype=torch.float32)
-    covered = torch.zeros(length, 1, dtype=torch.float32, device=x.device)
-    ones = torch.ones(1, 1, window, dtype=torch.float32, device=x.device)
-    views = x.unfold(0, window, 1)
-    for run in _runs(window_starts(length, window, step), step, max(1, rows // channels)):
-        span = slice(run[0], run[-1] + window)
-        windows = views[run[0] : run[-1] + 1 : step].contiguous()
-        overlap_add(total[span], network(windows).float(), step)
-        overlap_add(covered[span], ones.expand(len(run), 1, window), step)
-    return total / covered
+    total = torch.zeros(channels, length, device=x.device)
+    views = x.t().contiguous().unfold(1, window, 1)
+    starts = window_starts(length, window, step)
+    for run in _runs(starts, step, max(1, rows // channels)):
+        windows = views[:, run[0] : run[-1] + 1 : step].transpose(0, 1).contiguous()
+        overlap_add(total[:, run[0] : run[-1] + window], network(windows).float(), step)
+    changes = torch.zeros(length + 1)  # in the number of windows that cover a frame
+    changes[starts] += 1
+    changes[torch.tensor(starts) + window] -= 1
+    return (total / changes[:-1].cumsum(0).to(x.device)).t().contiguous()

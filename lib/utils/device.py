@@ -12,7 +12,8 @@ import os
 import platform
 import re
 import sys
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from functools import cache
 from typing import Any
 
@@ -173,8 +174,8 @@ def make_grad_scaler(device: torch.device, enabled: bool, init_scale: float = 65
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy a cpu tensor to the device, from page-locked memory so that the host does not wait for it."""
-    if device.type == "cpu":
+    """A cpu tensor on the device, copied from page-locked memory so that the host does not wait for it."""
+    if tensor.device.type == device.type:
         return tensor
     return tensor.pin_memory().to(device, non_blocking=True)
 
@@ -248,6 +249,17 @@ def profiler_activities(device: torch.device) -> list[torch.profiler.ProfilerAct
     if device.type == "cuda":
         return [activity.CPU, activity.CUDA]
     return [activity.CPU, getattr(activity, "SDAA", None) or activity.PrivateUse1]
+
+
+@contextmanager
+def explain_out_of_memory(device: torch.device, advice: str) -> Iterator[None]:
+    """Turn an error that says that memory ran out into a SmoothNetError with `advice`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise SmoothNetError(f"{device} ran out of memory: {advice}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -62,6 +62,9 @@ class SdaaTensor(torch.Tensor):
 
     @classmethod
     def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
+        if torch.is_inference_mode_enabled():  # a wrapper cannot be a view of one from outside that mode
+            with torch.inference_mode(False):
+                return run(function, args, kwargs or {})
         return run(function, args, kwargs or {})
 
     def __reduce_ex__(self, protocol):
@@ -235,7 +238,9 @@ backend_registration._setup_privateuseone_for_python_backend("sdaa", backend_mod
 
 # Factories and copies from the cpu reach the device through its dispatch key; all else through SdaaTensor.
 everything = torch.library.Library("_", "IMPL")
-everything.fallback(lambda function, *args, **kwargs: run(function, args, kwargs), "PrivateUse1")
+everything.fallback(
+    lambda function, *args, **kwargs: SdaaTensor.__torch_dispatch__(function, (), args, kwargs), "PrivateUse1"
+)
 everything.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
 
 # These would resize an empty tensor in place, which a wrapper cannot follow.
