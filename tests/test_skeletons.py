@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.dataset.skeletons import SKELETONS, skeleton_for
+from lib.dataset.skeletons import SKELETONS, skeleton_for, skeleton_from_names
 
 
 @pytest.mark.parametrize("name", SKELETONS)
@@ -103,3 +103,28 @@ def test_guess_by_count_and_by_shape():
     assert skeleton_for(25, 2, poses) == "body25b"
     poses[0, 3] = np.nan
     assert skeleton_for(25, 2, poses) == "body25b"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Hip", "RHip", "RKnee", "RAnkle", "RBigToe", "LHip", "Neck", "Head", "LShoulder", "LElbow"],
+        ["HIP", "RIGHT_HIP", "RIGHT_KNEE", "RIGHT_ANKLE", "RIGHT_BIG_TOE", "LEFT_HIP", "NECK", "HEAD",
+         "LEFT_SHOULDER", "LEFT_ELBOW"],
+        ["hip", "hip_r", "knee_r", "ankle_r", "big toe right", "hip_l", "neck", "head",
+         "l_shoulder", "elbow_left"],
+    ],
+)  # fmt: skip
+def test_names_alone_make_a_skeleton(names):
+    skeleton = skeleton_from_names(names)
+    assert skeleton.joints[4] == "right_big_toe" and skeleton.joints[9] == "left_elbow"
+    edges = {frozenset(edge) for edge in skeleton.edges}
+    assert edges == {
+        frozenset(e) for e in [(0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (0, 6), (6, 7), (6, 8), (8, 9)]
+    }
+    assert skeleton.sides[1] == "right" and skeleton.sides[5] == "left" and skeleton.sides[6] == "middle"
+
+
+def test_names_that_say_nothing_stay_as_they_are_and_connect_nothing():
+    assert skeleton_from_names(["snout", "tail", "Paw"]).edges == ()
+    assert skeleton_from_names(["RHand", "right_hand"]).joints == ("RHand", "right_hand")

@@ -7,6 +7,8 @@ the 24 SMPL joints; the 22 joints of UI-PRMD's Kinect recordings.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -289,3 +291,48 @@ def _mean_edge_length(skeleton: Skeleton, poses: np.ndarray) -> float:
     lengths = np.linalg.norm(poses[:, pairs[:, 0]] - poses[:, pairs[:, 1]], axis=-1)
     finite = lengths[np.isfinite(lengths)]
     return float(finite.mean()) if finite.size else np.inf
+
+
+# What is connected where joints are known by their names alone: pairs on one side, then those with the middle.
+# The middle's joints have many names; the first one present is taken.
+_LIMBS = (
+    ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("ankle", "heel"),
+    ("ankle", "big_toe"), ("big_toe", "small_toe"), ("ankle", "toe"), ("ankle", "foot"), ("eye", "ear"),
+)  # fmt: skip
+_PELVIS = ("hip", "mid_hip", "c_hip", "pelvis", "waist", "root")
+_NECK = ("neck", "upper_neck", "thorax", "chest")
+_HEAD = ("head", "head_top", "nose")
+
+
+def skeleton_from_names(names: Sequence[str]) -> Skeleton:
+    """A skeleton for joints in any order, from names such as RShoulder, left_knee or LEFT_HEEL.
+
+    Joints whose names say nothing are drawn as points.
+    """
+    joints = tuple(_canonical(name) for name in names)
+    if len(set(joints)) < len(joints):  # what was different must stay so
+        joints = tuple(names)
+    number = {name: index for index, name in enumerate(joints)}
+    pelvis, neck, head = (next((n for n in group if n in number), None) for group in (_PELVIS, _NECK, _HEAD))
+    pairs = [(pelvis, neck), (neck, head), *((head, n) for n in _HEAD if n != head)]
+    for side in (LEFT, RIGHT):
+        pairs += [(f"{side}_{a}", f"{side}_{b}") for a, b in _LIMBS]
+        pairs += [(neck, f"{side}_shoulder"), (pelvis, f"{side}_hip"), ("nose", f"{side}_eye")]
+        if neck is None or pelvis is None:
+            pairs.append((f"{side}_shoulder", f"{side}_hip"))
+    pairs += [("left_shoulder", "right_shoulder")] if neck is None else []
+    pairs += [("left_hip", "right_hip")] if pelvis is None else []
+    edges = tuple((number[a], number[b]) for a, b in pairs if a in number and b in number)
+    root = (number[pelvis],) if pelvis else tuple(number[n] for n in ("left_hip", "right_hip") if n in number)
+    return Skeleton(joints, edges, root or (0,))
+
+
+def _canonical(name: str) -> str:
+    """RBigToe, right_big_toe and "Right Big Toe" -> right_big_toe."""
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)]
+    for spellings, side in ((("left", "l"), LEFT), (("right", "r"), RIGHT)):
+        for place in (0, -1):
+            if len(words) > 1 and words[place] in spellings:
+                del words[place]
+                return "_".join([side, *words])
+    return "_".join(words) or name

@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from ..core.evaluation import Method, evaluate_sequences, summarise
 from ..dataset.poses import PoseData
+from ..dataset.skeletons import Skeleton, skeleton_from_names
 from ..inference.formats import read_recording
 from ..inference.recording import Recording, Track
 from ..inference.smoother import Smoother
@@ -138,7 +139,7 @@ def recorded_clip(
     min_score: float | None = None,
     prefer_2d: bool = False,
     load_body: Callable[[], Any] | None = None,
-    skeleton: str | None = None,
+    skeleton: str | Skeleton | None = None,
     edges: list[tuple[int, int]] | None = None,
     up: str | None = None,
 ) -> Clip:
@@ -155,20 +156,29 @@ def recorded_clip(
     recording = read_recording(path, format, dims)
     chosen = _choose(recording, track, prefer_2d)
     recording.tracks = [chosen]
-    (smoothed,), report = smooth_recording(recording, smoother, min_score=min_score, window=smoother.window)
+    # As for files: a network trained without a normalisation takes the 6 numbers of a rotation as they are.
+    plain = smoother.network.normalize == "none"
+    rotations = Smoother(smoother.network, "none") if plain else smoother
+    (smoothed,), report = smooth_recording(
+        recording, smoother, rotations, min_score=min_score, window=smoother.window
+    )
     log.info("%s: %s", path, report.text(recording.fps))
     found = present(chosen, min_score)
     before = np.where(found[..., None], chosen.points, np.nan)
     rows = _frames(cfg, len(before), str(path))
     before, smoothed = before[rows], smoothed[rows]
     name, mesh = Path(path).name, None
+    series = {INPUT: before, SMOOTHED: smoothed}
     if chosen.kind == "rotations":
         if load_body is None or before.shape[1] < 22:
             raise SmoothNetError(f"{path} holds rotations that are not SMPL's; they cannot be drawn")
         series, mesh = _bodies(load_body(), {INPUT: before, SMOOTHED: smoothed})
         skeleton = skeleton or "lsp14"
-    else:
-        series = {INPUT: before, SMOOTHED: smoothed}
+    elif skeleton is None and recording.names and len(recording.names) == before.shape[1]:
+        named = skeleton_from_names(recording.names)
+        # A few names may agree by chance; then the joint count says more.
+        if edges is not None or 2 * len(named.edges) >= len(named.joints):
+            skeleton = named
     unit = "m" if mesh is not None else guess_unit(before)
     if chosen.part not in ("", "points"):
         name += f" · {chosen.part}"
