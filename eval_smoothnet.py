@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from lib.core.checkpoints import load_model
     from lib.core.config import as_yaml, load_config
     from lib.core.evaluation import body_for, evaluate
-    from lib.core.report import csv_text, table_rows, text_table, write_report
+    from lib.core.report import csv_text, report_text, write_report
     from lib.dataset.poses import load_all
     from lib.models.smoothnet import count_parameters, multiply_adds
     from lib.utils.device import describe_device, explain_out_of_memory, select_device
@@ -51,12 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_text(run / "per_sequence.csv", csv_text(*per_sequence))
     if cfg.EVALUATE.REPORT:
         write_report(rows, cfg.EVALUATE.REPORT)
-    print(text_table(*table_rows(rows)))
-    channels = datasets[0].detected.shape[1]
+    print(report_text(rows))
+    channels, step = datasets[0].detected.shape[1], cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE
     print(
-        f"network: window {model.window_size}, {count_parameters(model)} parameters, "
-        f"{multiply_adds(model) * channels * model.window_size / model.window_size / 1e6:.1f} M multiply-adds per frame "
-        f"({channels} channels, step {cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE}), {rows[0]['metrics']['us_per_frame']:.1f} us per frame"
+        f"network: {count_parameters(model)} parameters, {multiply_adds(model) * channels / step / 1e6:.1f} M multiply-adds "
+        f"and {rows[0]['metrics']['us_per_frame']:.1f} us per frame ({channels} channels, window {model.window_size}, step {step})"
     )
     return 0
 

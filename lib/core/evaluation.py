@@ -16,6 +16,7 @@ from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..dataset.windows import smooth_sequence
+from ..models.fused import inference
 from ..models.normalize import with_normalization
 from ..models.smoothnet import SmoothNet
 from ..utils import device as devices
@@ -23,7 +24,7 @@ from ..utils.distributed import World
 from ..utils.rotations import sixd_to_axis_angle
 from . import metrics as m
 from .filters import apply_filter, filter_names
-from .pck import THRESHOLDS, pck
+from .pck import THRESHOLDS, pck, pck_parts
 from .report import result_row
 
 Method = Callable[[int], np.ndarray]  # number of a sequence -> (L, C) float32 in the network's space
@@ -77,7 +78,7 @@ def network_method(
         normalize: the normalisation the weights were trained with.
         autocast: type of the matrix products, None for float32.
     """
-    network = with_normalization(model, normalize, data.facts.dims)
+    network = with_normalization(inference(model), normalize, data.facts.dims)
 
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].to(device)
@@ -236,7 +237,10 @@ def summarise(results: Iterable[SequenceResult]) -> dict[str, float]:
         for metric in first:
             parts = [result.values[name][metric] for result in results]
             if metric in THRESHOLDS:
-                summary[f"{name}_{metric}"] = float(np.nanmean(np.stack(parts)))
+                fractions = np.stack(parts)  # (S, K)
+                summary[f"{name}_{metric}"] = float(np.nanmean(fractions))
+                for part, fraction in pck_parts(fractions).items() if fractions.shape[1] == 15 else ():
+                    summary[f"{name}_{metric}_{part}"] = fraction
                 continue
             value = per_frame[f"{name}_{metric}"] = np.concatenate(parts)
             if metric == "accel":

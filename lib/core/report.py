@@ -11,7 +11,8 @@ from typing import Any
 from ..dataset.poses import PoseData
 from ..utils.errors import SmoothNetError
 from ..utils.files import write_text
-from .published import published
+from .pck import PARTS, THRESHOLDS
+from .published import TECORIGIN, published_rows
 
 COLUMNS = {
     "mpjpe": "MPJPE",
@@ -54,20 +55,33 @@ def table_rows(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
         for method in methods:
             if method == "improvement":
                 continue
-            values = [_number(row["metrics"].get(f"{method}_{key}")) for key in metrics]
+            values = [_number(row["metrics"].get(f"{method}_{key}"), key) for key in metrics]
             lines.append([*start, METHODS.get(method, method), *values])
-        quoted = published(*start[:3], row["slide_window_size"])
-        if quoted:
+        for quoted in published_rows(*start[:3], row["slide_window_size"]):
+            who = "published by Tecorigin" if quoted["source"] == TECORIGIN else "published"
             for method, name in METHODS.items():
-                values = [_number(quoted.get(f"{method}_{key}")) for key in metrics]
-                lines.append([*start, f"{name} (published)", *values])
+                if f"{method}_mpjpe" in quoted:
+                    values = [_number(quoted.get(f"{method}_{key}"), key) for key in metrics]
+                    lines.append([*start, f"{name} ({who})", *values])
     return header, lines
 
 
-def _number(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if abs(value) < 1.5 else f"{value:.2f}"
+def part_rows(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The same for PCK by body part: one line for each row, method and threshold; no lines without PCK."""
+    lines = []
+    for row in rows:
+        start = [row["dataset"], row["estimator"], row["body_representation"], str(row["slide_window_size"])]
+        for threshold in THRESHOLDS:
+            ending = f"_{threshold}_head"
+            for method in [key.removesuffix(ending) for key in row["metrics"] if key.endswith(ending)]:
+                values = [_number(row["metrics"].get(f"{method}_{threshold}_{part}"), threshold) for part in PARTS]
+                lines.append([*start, f"{METHODS.get(method, method)} {COLUMNS[threshold]}", *values])
+    return ["dataset", "estimator", "rep", "W", "method", *PARTS], lines
+
+
+def _number(value: Any, metric: str) -> str:
+    """Two decimals; PCK, a fraction, four."""
+    return "" if value is None else f"{value:.4f}" if metric in THRESHOLDS else f"{value:.2f}"
 
 
 def text_table(header: list[str], lines: list[list[str]]) -> str:
@@ -85,6 +99,12 @@ def text_table(header: list[str], lines: list[list[str]]) -> str:
     return "\n".join([line(header), rule, *(line(cells) for cells in lines)])
 
 
+def report_text(rows: list[dict[str, Any]]) -> str:
+    """The table over all rows, with one of PCK by body part below it where there is PCK."""
+    tables = [table_rows(rows), part_rows(rows)]
+    return "\n\n".join(text_table(header, lines) for header, lines in tables if lines)
+
+
 def write_report(rows: list[dict[str, Any]], path: str | Path) -> None:
     """Write the table as .md, .csv or .json, by the name's ending.
 
@@ -92,11 +112,10 @@ def write_report(rows: list[dict[str, Any]], path: str | Path) -> None:
         SmoothNetError: another ending, or the file cannot be written.
     """
     path = Path(path)
-    header, lines = table_rows(rows)
     if path.suffix == ".md":
-        write_text(path, text_table(header, lines) + "\n")
+        write_text(path, report_text(rows) + "\n")
     elif path.suffix == ".csv":
-        write_text(path, csv_text(header, lines))
+        write_text(path, csv_text(*table_rows(rows)))
     elif path.suffix == ".json":
         write_text(path, json.dumps({"results": rows}, indent=2) + "\n")
     else:

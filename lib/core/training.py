@@ -292,7 +292,7 @@ def load_batch(
     x, truth, mask = (None if t is None else devices.to_device(t, device) for t in windows.batch(order))
     if cfg.MODEL.NORMALIZE != "none":
         x, offset, scale = normalize(x, windows.dims)
-        truth = (truth - offset) / scale
+        truth = (truth - offset) / (scale + (scale == 0))  # 0: nothing moves in the window
     if is_on(cfg.AUGMENT):
         generator = torch.Generator().manual_seed(derive_seed(seed, 2))  # apart from the dropout masks of this step
         x, truth = augment(x, truth, cfg.AUGMENT, generator, mask)
