@@ -262,3 +262,34 @@ def test_memory_holds_one_chunk_not_the_batch(monkeypatch):
     model, x, truth = make((8, 8, 16, 8, 1, 64, 51))
     gradients_of(model, x, truth)
     assert max(seen) <= fused.CHUNK_ROWS and sum(seen) == 64 * 51
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_inference_equals_the_network(size, threads, monkeypatch):
+    model, x, _ = make(size, dropout=0.5)
+    model.eval()
+    monkeypatch.setattr(fused, "CHUNK_ROWS", 6)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        run = fused.inference(model)
+        for mode in (torch.no_grad, torch.inference_mode):
+            with mode():
+                torch.testing.assert_close(run(x), model(x), rtol=1e-5, atol=1e-6)
+                torch.testing.assert_close(
+                    run(x.transpose(0, 1)), model(x.transpose(0, 1)), rtol=1e-5, atol=1e-6
+                )
+                with torch.autocast("cpu", torch.bfloat16):
+                    torch.testing.assert_close(run(x).float(), model(x).float(), rtol=0.1, atol=0.1)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_inference_leaves_gradients_and_dropout_to_the_network():
+    model, x, _ = make(SIZES[0], dropout=0.5)
+    run = fused.inference(model)
+    with torch.no_grad():
+        assert not torch.equal(run(x), run(x))  # training mode: dropout is on
+    model.eval()
+    assert run(x).requires_grad

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..models.fused import fused_gradients
+from ..models.fused import FUSED_DTYPES, fused_gradients, products_dtype
 from ..models.smoothnet import SmoothNet
 from .loss import second_difference, smoothnet_loss
 
@@ -78,13 +78,9 @@ class TrainingObjective(nn.Module):
             x.device.type == "cpu"
             and type(self.model) is SmoothNet
             and self.call[0] is None
-            and _products_dtype() in (torch.float32, torch.bfloat16)
+            and products_dtype() in FUSED_DTYPES
             and all(p.dtype == torch.float32 for p in self.model.parameters())
         )
-
-
-def _products_dtype() -> torch.dtype:
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
 
 
 class _Pieces(torch.autograd.Function):
@@ -206,7 +202,7 @@ def _fused(
         output_gradient,
         windows=objective.micro_batch,
         seed=seed,
-        dtype=_products_dtype(),
+        dtype=products_dtype(),
     )
     pos, accel = (
         torch.stack([terms[start][i] for start in sorted(terms)])

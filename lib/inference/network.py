@@ -77,16 +77,18 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
             "PyTorch is needed to read a checkpoint: pip install torch, or use a model exported to .onnx"
         ) from error
     from ..core.checkpoints import load_model
+    from ..models.fused import inference
     from ..utils.device import select_device
 
     model, metadata = load_model(path, window)
     place = select_device(str(device))
     model = model.to(place)
+    smooth = inference(model)
 
     def run(windows: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             x = torch.from_numpy(np.ascontiguousarray(windows, dtype=np.float32))
-            return model(x.to(place)).cpu().numpy()
+            return smooth(x.to(place)).cpu().numpy()
 
     return Network(run, model.window_size, metadata["normalize"], model, place)
 

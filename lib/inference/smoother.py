@@ -143,12 +143,13 @@ class Smoother:
         import torch
 
         from ..dataset.windows import smooth_sequence
+        from ..models.fused import inference
         from ..models.normalize import with_normalization
 
         length, joints, dims = segment.shape
         with torch.inference_mode():
             frames = torch.from_numpy(segment.reshape(length, joints * dims)).to(self.network.device)
-            network = with_normalization(self.network.model, self.normalize, dims)
+            network = with_normalization(inference(self.network.model), self.normalize, dims)
             return smooth_sequence(network, frames, self.window, step).cpu().numpy().reshape(segment.shape)
 
 

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from .smoothnet import BLOCK_SLOPE, ENCODER_SLOPE, SmoothNet
 
+FUSED_DTYPES = (torch.float32, torch.bfloat16)
 CHUNK_ROWS = 1024  # rows in a chunk: its activations are some 25 MB at H = 512, R = 128, B = 5
 
 # (windows, outputs (n, C, output_size)) -> gradient of the loss by the outputs, same shape
@@ -54,16 +55,21 @@ def linear(
     b: torch.Tensor | None = None,
     times: torch.Tensor | None = None,
     plus: torch.Tensor | None = None,
+    slope: float | None = None,
 ) -> torch.Tensor:
-    """(x w^T + b) * times, or + plus, in one pass where possible: (N, I), (O, I), (O,) -> (N, O)."""
+    """(x w^T + b) * times, or + plus, or its LeakyReLU, in one pass if possible: (N, I), (O, I) -> (N, O)."""
     if _onednn():
         op = torch.ops.mkldnn._linear_pointwise
         if times is not None:
             return op.binary(x, times, w, b, "mul")
         if plus is not None:
             return op.binary(x, plus, w, b, "add")
+        if slope is not None:
+            return op(x, w, b, "leaky_relu", [slope], "")
         return op(x, w, b, "none", [], "")
     y = F.linear(x, w, b)
+    if slope is not None:
+        F.leaky_relu_(y, slope)
     if times is not None:
         y *= times
     return y if plus is None else y.add_(plus)
@@ -152,8 +158,7 @@ def _chunk(
     """Forward and backward of (N, W) rows; adds to `gradients`."""
     rows = len(x)
     x = x.to(weights.dtype)
-    h = linear(x, *weights.encoder)
-    F.leaky_relu_(h, ENCODER_SLOPE)
+    h = linear(x, *weights.encoder, slope=ENCODER_SLOPE)
     saved = []
     for w1, b1, w2, b2 in weights.blocks:
         factor1 = dropout.keep(rows, len(w1), weights.dtype)
@@ -190,13 +195,64 @@ def _keep_freed_memory() -> None:
 
 
 @cache
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+def _threads(threads: int, process: int) -> ThreadPoolExecutor:
     """Threads whose own operations are single-threaded. A forked process gets its own."""
     pool = ThreadPoolExecutor(threads, "smoothnet", initializer=torch.set_num_threads, initargs=(1,))
     started = Barrier(threads)
     for task in [pool.submit(started.wait) for _ in range(threads)]:
         task.result()
     return pool
+
+
+def thread_pool(threads: int) -> ThreadPoolExecutor:
+    """So many threads whose own operations are single-threaded; the same ones every time."""
+    before = torch.get_num_threads()
+    pool = _threads(threads, os.getpid())
+    torch.set_num_threads(before)  # new threads set the number for those that start after them, too
+    return pool
+
+
+def inference(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network for evaluation and smoothing: (n, C, W) -> (n, C, output_size), without gradients.
+
+    On the CPU its products go through oneDNN where that is there, each thread on its own rows; everywhere
+    else, and where gradients are wanted or dropout is on, this is the network itself. Weights are read when
+    they are first
+    needed: ask anew after changing them.
+    """
+    ready: dict[torch.dtype, Weights] = {}
+
+    @torch.no_grad()
+    def piece(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+        h = linear(x.to(weights.dtype), *weights.encoder, slope=ENCODER_SLOPE)
+        for w1, b1, w2, b2 in weights.blocks:
+            h += linear(linear(h, w1, b1, slope=BLOCK_SLOPE), w2, b2, slope=BLOCK_SLOPE)
+        return linear(h, *weights.decoder)
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        dtype = products_dtype()
+        simple = type(model) is SmoothNet and not model.training and x.dtype == torch.float32
+        plain = torch.is_grad_enabled() or dtype not in FUSED_DTYPES or not _onednn()
+        if plain or not simple or x.device.type != "cpu":
+            return model(x)
+        if dtype not in ready:
+            ready[dtype] = Weights(model, dtype)
+        rows = x.reshape(-1, x.shape[-1]).split(CHUNK_ROWS)
+        threads = min(torch.get_num_threads(), len(rows))
+        if threads == 1:
+            done = [piece(ready[dtype], part) for part in rows]
+        else:
+            done = list(
+                thread_pool(torch.get_num_threads()).map(lambda part: piece(ready[dtype], part), rows)
+            )
+        return torch.cat(done).view(*x.shape[:-1], model.output_size)
+
+    return run
+
+
+def products_dtype() -> torch.dtype:
+    """The type of the matrix products on the CPU: autocast's, or float32."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
 
 
 def fused_gradients(
@@ -246,9 +302,7 @@ def fused_gradients(
     if threads == 1:
         work(0)
     else:
-        before = torch.get_num_threads()
-        pool = _pool(threads, os.getpid())
-        torch.set_num_threads(before)  # new threads set the number for those that start after them
+        pool = thread_pool(threads)
         for task in [pool.submit(work, thread) for thread in range(threads)]:
             task.result()
     first, *others = [s.collect() for s in sums]
