@@ -500,6 +500,7 @@ def validate(
     frames = sum(count for _, count in losses)
     if frames:
         loss = sum(loss * count for loss, count in losses) / frames
+        check_finite(loss, position)  # the last step of the epoch may have ruined the weights
         values = {"val.loss": loss, "val.ips": frames / max(timer.seconds, 1e-9)}
         lines.log(position.epoch, position.batch - 1, **values)
     return rows
