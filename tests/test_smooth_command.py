@@ -175,7 +175,7 @@ def test_samples(name, checkpoint, tmp_path, capsys):
 
 
 def test_rotations_go_in_as_they_are(checkpoint, tmp_path):
-    """A network without a normalisation sees the six numbers of a rotation unscaled; a constant pose stays rigid."""
+    """A network without a normalisation sees the six numbers of a rotation unscaled."""
     poses = np.random.default_rng(0).normal(size=(20, 72)) * 0.3
     np.savez(
         tmp_path / "a.npz", poses=poses, trans=walk(20, 1, 3)[:, 0], betas=np.ones(10), mocap_framerate=60.0

@@ -180,7 +180,7 @@ def test_people_keep_their_numbers_in_any_order():
     rng = np.random.default_rng(0)
     frames, poses, truth = [], [], []
     for t in range(30):
-        people = [BODY + (0.1 * t, 0), BODY + (5 - 0.1 * t, 2.2), BODY * 2 + (0, 20)]
+        people = [BODY + at for at in np.array([[0.1 * t, 0], [5 - 0.1 * t, 2.2], [0, 20]])]
         for person in rng.permutation(3):
             if t == 10 and person == 1:
                 continue  # not seen for a frame

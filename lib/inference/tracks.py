@@ -188,7 +188,8 @@ def _acceleration(points: np.ndarray, found: np.ndarray) -> tuple[float, int]:
     """Sum and count of |x[t-1] - 2 x[t] + x[t+1]| where all three frames were found."""
     if len(points) < 3:
         return 0.0, 0
-    norms = np.linalg.norm(np.diff(points, n=2, axis=0), axis=2)
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(np.diff(points, n=2, axis=0), axis=2)
     all_three = found[:-2] & found[1:-1] & found[2:]
     return float(norms[all_three].sum()), int(all_three.sum())
 
@@ -251,6 +252,8 @@ def associate(frames: list[int], poses: list[np.ndarray]) -> list[int]:
 
 
 def _pose_distance(old: np.ndarray, new: np.ndarray) -> float:
+    if old.shape[1] != new.shape[1]:
+        return np.inf
     joints = min(len(old), len(new))
     old, new = old[:joints], new[:joints]
     in_old, in_new = np.isfinite(old).all(axis=1), np.isfinite(new).all(axis=1)

@@ -87,11 +87,12 @@ class _Tokens:
 
     def __init__(self, document: Document):
         self.text = document.text
-        self.spans = [match.span(1) for match in _SCALAR.finditer(self.text) if match.group(1)]
+        ends = (end for match in _SCALAR.finditer(self.text) if match.group(1) for end in match.span(1))
+        self.spans = np.fromiter(ends, np.int64).reshape(-1, 2)
         # The same document with every number replaced by its position among the numbers: parsed, it has the
         # same shape as the original, so a path that led to a coordinate now leads to the place of its token.
         pieces, end = [], 0
-        for ordinal, (start, stop) in enumerate(self.spans):
+        for ordinal, (start, stop) in enumerate(self.spans.tolist()):
             pieces += [self.text[end:start], str(ordinal)]
             end = stop
         pieces.append(self.text[end:])

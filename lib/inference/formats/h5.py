@@ -62,7 +62,9 @@ def read_h5(path: Path, **_) -> Recording:
         with h5py.File(path, "r") as file:
             blocks = _find_blocks(file)
             tables = [_read_block(file, block) for block in blocks]
-    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
+    except SmoothNetError:
+        raise
+    except Exception as error:  # a damaged file fails in any way at all
         raise SmoothNetError(f"{path} is not a DeepLabCut .h5 file: {error}") from error
     places = [(b, column) for b, block in enumerate(blocks) for column in range(len(block.labels))]
     labels = [blocks[b].labels[column] for b, column in places]
