@@ -11,6 +11,7 @@ import pytest
 from lib.inference.formats import FORMATS, read_recording, write_recording
 from lib.inference.formats.numbers import number_style
 from lib.inference.formats.timeline import timeline
+from lib.inference.tracks import smooth_recording
 from lib.utils.errors import SmoothNetError
 
 
@@ -315,6 +316,21 @@ def test_openpose_text_outside_the_coordinates_stays(tmp_path):
     )
     lost = json.loads((tmp_path / "out" / "cam1_000000000003_keypoints.json").read_text())
     assert lost["people"][0]["pose_keypoints_2d"][3:] == [0, 0, 0]
+
+
+def test_filled_points_are_written_where_the_file_has_a_place(tmp_path):
+    path = openpose(tmp_path)
+    recording = read_recording(path)
+    smoothed, report = smooth_recording(recording, lambda points: points, fill=True)
+    # The second joint of frame 3 is 0, 0, 0 in the file; the other person is not in frame 2 at all.
+    # Missing: 10 points of the first person (9 of the hand), 2 + 12 of the other, who has no hand.
+    assert (report.missing, report.interpolated, report.filled) == (24, 3, 1)
+    write_recording(recording, smoothed, tmp_path / "out")
+    lost = json.loads((tmp_path / "out" / "cam1_000000000003_keypoints.json").read_text())
+    assert lost["people"][0]["pose_keypoints_2d"][3:] == [104.125, 50.5, 0]
+    assert (tmp_path / "out" / "cam1_000000000002_keypoints.json").read_bytes() == (
+        path / "cam1_000000000002_keypoints.json"
+    ).read_bytes()
 
 
 def test_mmpose_ids_scores_and_names(tmp_path):

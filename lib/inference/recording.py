@@ -27,6 +27,9 @@ class Track:
     part: str = (
         "points"  # names what the numbers are, e.g. the array of an npz; tracks of a part share a unit
     )
+    in_file: np.ndarray | None = (
+        None  # (frames, joints) bool, where the file has a place for it; None: everywhere
+    )
     where: Any = None  # the format's own note of where in the file these numbers stand
 
 

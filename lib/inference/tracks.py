@@ -5,8 +5,10 @@ score is below `min_score`.
 
 **Gaps.** Each joint has its own gaps. One of at most `max_gap` frames is bridged, for the network alone (the
 smoother interpolates inside its windows). A longer one cuts the joint's track: its two sides are smoothed as
-clips of their own and know nothing of each other. What was missing comes back missing; with `fill`, bridged
-frames come back as a straight line between the smoothed ends of the gap, the longer gaps still not.
+clips of their own and know nothing of each other. What was missing comes back missing: the file keeps what it
+says there, zeros or nothing or a point with a low score. With `fill`, bridged points come back on a straight
+line between the smoothed ends of the gap where the file has a place for them (their scores stay as they are),
+the longer gaps still not.
 
 **The rest of the body.** A network with body normalisation scales a window by the size of the whole body,
 so it is never given a joint alone. First the track is cut where the whole body is away for longer than
@@ -125,8 +127,9 @@ def smooth_recording(
         report.missing += int((~found).sum())
         report.interpolated += int(bridged.sum())
         if fill:
-            report.filled += int(bridged.sum())
-            _draw_lines(values, found, bridged)
+            wanted = bridged if track.in_file is None else bridged & track.in_file
+            report.filled += int(wanted.sum())
+            _draw_lines(values, found, wanted)
         before, count = _acceleration(track.points, found)
         after, _ = _acceleration(values, found)
         total = sums[track.part]
@@ -164,11 +167,11 @@ def _smooth_pieces(
     return np.where(found[..., None], result, np.nan)
 
 
-def _draw_lines(values: np.ndarray, found: np.ndarray, bridged: np.ndarray) -> None:
-    """Fill the bridged frames of `values` with straight lines between their neighbours, in place."""
+def _draw_lines(values: np.ndarray, found: np.ndarray, missing: np.ndarray) -> None:
+    """Fill the `missing` points of `values` with straight lines between their neighbours, in place."""
     frames = np.arange(len(values))
-    for joint in np.flatnonzero(bridged.any(axis=0)):
-        wanted, known = bridged[:, joint], found[:, joint]
+    for joint in np.flatnonzero(missing.any(axis=0)):
+        wanted, known = missing[:, joint], found[:, joint]
         for dim in range(values.shape[2]):
             values[wanted, joint, dim] = np.interp(frames[wanted], frames[known], values[known, joint, dim])
 

@@ -184,16 +184,21 @@ def make_tracks(detections: list[Detection]) -> list[Track]:
         dims = found[0].parts[part][0].shape[1]
         points = np.full((length, joints, dims), np.nan)
         scores = np.full((length, joints), np.nan)
+        in_file = np.zeros((length, joints), dtype=bool)
         slots: list[list[Slot]] = [[] for _ in range(length)]
         for detection in found:
             xyz, score, where = detection.parts[part]
             t = detection.frame - start
             points[t, : len(xyz)] = xyz
             slots[t] = where
+            for slot in where:
+                in_file[t, slot.joints] = True
             if score is not None:
                 scores[t, : len(score)] = score
         has_scores = any(d.parts[part][1] is not None for d in found)
-        tracks.append(Track(id, points, start, scores if has_scores else None, part=part, where=slots))
+        tracks.append(
+            Track(id, points, start, scores if has_scores else None, part=part, in_file=in_file, where=slots)
+        )
     return sorted(tracks, key=lambda track: (track.part, track.start))
 
 

@@ -125,7 +125,9 @@ def _track(table: Table, id, joints: list[list[int]], scores: list[int | None], 
         for k, column in enumerate(scores):
             if column is not None:
                 values[table.frames, k] = table.column(column, f"{column + 1} (score of {names[k]})")
-    return Track(id, points, scores=values, where=np.array(joints))
+    in_file = np.zeros(points.shape[:2], dtype=bool)
+    in_file[table.frames] = True
+    return Track(id, points, scores=values, in_file=in_file, where=np.array(joints))
 
 
 def write_table(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
