@@ -293,7 +293,7 @@ def _mean_edge_length(skeleton: Skeleton, poses: np.ndarray) -> float:
     return float(finite.mean()) if finite.size else np.inf
 
 
-# What is connected where joints are known by their names alone: pairs on one side, then those with the middle.
+# What is connected where joints are known by their names alone: on one side, then from side to middle.
 # The middle's joints have many names; the first one present is taken.
 _LIMBS = (
     ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("ankle", "heel"),
