@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_text(run / "config.yaml", as_yaml(cfg))
         print(as_yaml(cfg))
         print(f"device: {describe_device(device)}\nrun folder: {run}", flush=True)
-    echo = None if sys.stdout.isatty() else sys.stdout  # the progress bar is for people, the lines for tools
+    # the progress bar is for people, the iteration lines for tools
+    echoed = {"yes": True, "no": False, "auto": not sys.stdout.isatty()}[cfg.LOG.ECHO]
+    echo = sys.stdout if echoed else None
     with explain_out_of_memory(device, OUT_OF_MEMORY):
         train(cfg, train_sets, test_sets, run, device, world=world, body=body, stop=stop, echo=echo)
     leave()

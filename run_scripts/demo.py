@@ -53,7 +53,7 @@ def main() -> int:
     cfg = ["--cfg", "configs/demo_synthetic_3D.yaml", "--device", "cpu"]
     epoch = [] if args.epoch is None else ["--epoch", args.epoch]
     run("data/make_demo.py", "--output", poses, "--train", args.sequences)
-    run("run_scripts/run_smoothnet.py", *cfg, *NAMES, *epoch, "--logdir", trained, *at)
+    run("run_scripts/run_smoothnet.py", *cfg, *NAMES, *epoch, "--logdir", trained, *at, "LOG.ECHO", "no")
     checkpoint = trained / "best.pth.tar"
     run(
         "run_scripts/run_smoothnet.py", *cfg, *NAMES, "--checkpoint", checkpoint, "--eval", "--tradition", "all",

@@ -95,6 +95,7 @@ DEFAULTS.LOSS.W_POS = 1.0
 
 DEFAULTS.LOG = CfgNode()
 DEFAULTS.LOG.NAME = ""
+DEFAULTS.LOG.ECHO = "auto"  # added: iteration lines on stdout: auto (where it is no terminal) | yes | no
 
 DEFAULTS.VIS = CfgNode()
 DEFAULTS.VIS.START = 0
@@ -106,6 +107,7 @@ CHOICES = {
     "TRAIN.DATA_DEVICE": ("auto", "cpu", "device"),
     "TRAIN.AUTOCAST_DTYPE": ("auto", "float16", "bfloat16"),
     "EVALUATE.PHASE": ("train", "test"),
+    "LOG.ECHO": ("auto", "yes", "no"),
 }
 POSITIVE = (
     "MODEL.SLIDE_WINDOW_SIZE MODEL.HIDDEN_SIZE MODEL.RES_HIDDEN_SIZE TRAIN.BATCH_SIZE TRAIN.EPOCH TRAIN.LR "
