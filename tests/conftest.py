@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -34,3 +35,11 @@ def smpl_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open(folder / "SMPL_NEUTRAL.pkl", "wb") as file:
         pickle.dump(model, file, protocol=2)
     return folder
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nothing listens on, for processes to meet at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

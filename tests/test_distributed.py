@@ -1,0 +1,210 @@
+"""Several processes (gloo, on the cpu) do what one process does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from helpers import ROOT, SMALL, command, read_json, write_poses
+
+from lib.dataset.windows import epoch_batches
+from lib.utils.distributed import World
+from lib.utils.errors import SmoothNetError
+from run_scripts import run_smoothnet
+
+LAUNCHER = "run_scripts/run_smoothnet.py"
+DATA = ["--dataset_name", "toy", "--estimator", "est", "--body_representation", "3D", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return write_poses(tmp_path_factory.mktemp("poses"), lengths=(40, 30, 25, 12))
+
+
+def launch(base, run, *arguments, opts=()):
+    settings = ["--opts", "DATASET.BASE_DIR", base, *SMALL, "MODEL.DROPOUT", "0", *opts]
+    return command(LAUNCHER, *DATA, "--logdir", run, *arguments, *settings, timeout=200)
+
+
+def two(port):
+    return ["--nproc_per_node", "2", "--master_port", port]
+
+
+def weights(run):
+    return torch.load(run / "checkpoint.pth.tar", weights_only=True)["state_dict"]
+
+
+def test_two_processes_train_and_evaluate_like_one_on_the_joined_batch(base, tmp_path, free_port):
+    """79 windows in joint batches of 16 leave 15 for the last: 8 for one process and 7 for the other."""
+    assert launch(base, tmp_path / "one", "--epoch", "2", "--bs", "16").returncode == 0
+    out = launch(base, tmp_path / "two", "--epoch", "2", "--bs", "8", *two(free_port))
+    assert out.returncode == 0, out.stdout + out.stderr
+    assert "torch.distributed.run --nproc_per_node 2" in out.stdout.splitlines()[0]
+    assert out.stdout.count("run folder:") == 1  # rank 0 alone reports
+    one, pair = (read_json(tmp_path / name / "metrics.json")["history"] for name in ("one", "two"))
+    for a, b in zip(one, pair, strict=True):
+        assert a["iteration"] == b["iteration"]
+        assert b["loss"] == pytest.approx(a["loss"], rel=1e-4)
+    for name, value in weights(tmp_path / "one").items():
+        torch.testing.assert_close(weights(tmp_path / "two")[name], value, rtol=1e-3, atol=1e-5)
+
+    # the same weights evaluated by one and by two processes: the same numbers to the last digit
+    results = []
+    for name, arguments in (("e1", []), ("e2", two(free_port))):
+        out = launch(
+            base, tmp_path / name, "--eval", "--checkpoint", tmp_path / "two/checkpoint.pth.tar",
+            "--per_sequence", "--tradition", "savgol", *arguments,
+        )  # fmt: skip
+        assert out.returncode == 0, out.stdout + out.stderr
+        metrics = read_json(tmp_path / name / "metrics.json")["results"][0]["metrics"]
+        metrics.pop("us_per_frame")
+        results.append((metrics, (tmp_path / name / "per_sequence.csv").read_text()))
+    assert results[0] == results[1]
+    trained = read_json(tmp_path / "two/metrics.json")["results"][0]["metrics"]
+    assert trained == {key: value for key, value in results[0][0].items() if key in trained}
+
+
+def test_two_processes_resume_where_they_were(base, tmp_path, free_port):
+    arguments = ["--bs", "8", *two(free_port)]
+    assert launch(base, tmp_path / "whole", "--epoch", "2", *arguments).returncode == 0
+    assert launch(base, tmp_path / "parts", "--step", "7", *arguments).returncode == 0
+    refused = launch(base, tmp_path / "parts", "--epoch", "2", "--bs", "8", "--resume", "auto")
+    assert refused.returncode == 2 and "16 windows a step" in refused.stderr
+    assert launch(base, tmp_path / "parts", "--epoch", "2", "--resume", "auto", *arguments).returncode == 0
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(weights(tmp_path / "parts")[name], value), name
+
+
+def test_a_process_that_dies_ends_the_run(base, tmp_path, free_port):
+    opts = ["--opts", "DATASET.BASE_DIR", str(base), *SMALL]
+    run = tmp_path / "run"
+    launcher = [
+        sys.executable,
+        LAUNCHER,
+        *DATA,
+        "--logdir",
+        run,
+        "--epoch",
+        "100000",
+        "--bs",
+        "8",
+        *two(free_port),
+        *opts,
+    ]
+    with subprocess.Popen(
+        list(map(str, launcher)), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 100
+            while not (run / "epoch_1.pth.tar").exists() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            os.kill(worker(process.pid, rank=1), signal.SIGKILL)
+            _, stderr = process.communicate(timeout=60)  # within a minute
+        finally:
+            process.kill() if process.poll() is None else None
+    assert process.returncode == 1
+    assert "error: process 0 lost the others" in stderr or "SIGKILL" in stderr
+    assert torch.load(run / "checkpoint.pth.tar", weights_only=True)["epoch"] >= 1
+
+
+def worker(launcher, rank):
+    """Process id of a rank below the launcher (Linux)."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as stat, open(f"/proc/{entry}/environ") as environ:
+                    parents[int(entry)] = (
+                        int(stat.read().rpartition(")")[2].split()[1]),
+                        environ.read().split("\0"),
+                    )
+            except OSError:
+                continue
+    torchrun = next(pid for pid, (parent, _) in parents.items() if parent == launcher)
+    return next(
+        pid for pid, (parent, environ) in parents.items() if parent == torchrun and f"RANK={rank}" in environ
+    )
+
+
+def test_one_process_each_sees_every_window_once():
+    for counts, size, processes in (
+        ([79], 8, 2),
+        ([17, 5], 4, 3),
+        ([3], 1024, 3),
+        ([64], 4, 4),
+        ([65], 4, 4),
+    ):
+        seen = [np.zeros(count, int) for count in counts]
+        for d, part in epoch_batches(counts, size, processes=processes):
+            order = np.arange(counts[d])[part]
+            shares = [order[rank::processes] for rank in range(processes)]
+            assert min(map(len, shares)) >= 1
+            assert max(map(len, shares)) <= size + 1
+            for share in shares:
+                seen[d][share] += 1
+        assert all((times == 1).all() for times in seen)
+    with pytest.raises(SmoothNetError, match="4 processes cannot share 3 windows"):
+        epoch_batches([3], 8, processes=4)
+
+
+def test_sequences_are_shared_out_evenly_and_once():
+    lengths = [10, 70, 30, 40, 20, 5, 1]
+    shares = [World(rank, 3).share(lengths) for rank in range(3)]
+    assert sorted(i for share in shares for i in share) == list(range(7))
+    assert sorted(sum(lengths[i] for i in share) for share in shares) == [51, 55, 70]
+    assert World().share(lengths) == list(range(7))
+    assert World(1, 2).share([9]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--nproc_per_node", "0"],
+        ["--nnode", "2", "--node_rank", "2"],
+        ["--node_rank", "1"],
+        ["--nproc_per_node", "2", "--device", "cuda:0"],
+        ["--grad_scale", "much"],
+    ],
+)
+def test_contradictions_are_usage_errors(wrong, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run_smoothnet.parse(wrong)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err
+
+
+def test_command_for_several_machines():
+    args = run_smoothnet.parse(
+        [
+            "--nproc_per_node",
+            "4",
+            "--nnode",
+            "2",
+            "--node_rank",
+            "1",
+            "--master_addr",
+            "10.0.0.5",
+            "--device",
+            "sdaa",
+        ]
+    )
+    command = run_smoothnet.build_command(args)
+    assert command[1:13] == [
+        "-m", "torch.distributed.run", "--nproc_per_node", "4", "--nnodes", "2", "--node_rank", "1",
+        "--master_addr", "10.0.0.5", "--master_port", "29500",
+    ]  # fmt: skip
+    assert command[13].endswith("train_smoothnet.py") and command[14:] == ["--device", "sdaa"]
+    assert "torch.distributed.run" not in run_smoothnet.build_command(run_smoothnet.parse([]))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "scale"), [("True", 65536.0), ("False", 0.0), ("1024", 1024.0), (None, 65536.0)]
+)
+def test_grad_scale_spellings(spelling, scale):
+    args = run_smoothnet.parse(["--grad_scale", *([] if spelling is None else [spelling])])
+    assert args.grad_scale == scale
