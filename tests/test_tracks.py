@@ -82,11 +82,27 @@ def test_a_longer_gap_of_one_joint_splits_that_joint_alone():
     assert (report.split, report.interpolated, report.missing) == (1, 0, 10)
 
 
-def test_the_body_is_always_given_whole():
+def test_a_cut_joint_goes_in_as_one_joint_a_piece_beside_the_whole_body():
     spy, points = Spy(), walk()
     points[10:20, 1] = np.nan
-    smooth_recording(recording(points), spy, max_gap=4)
-    assert all(call.shape[1:] == (3, 2) for call in spy.calls)
+    (smoothed,), _ = smooth_recording(recording(points), spy, max_gap=4)
+    (call,) = spy.calls
+    assert call.shape == (40, 4, 2)
+    np.testing.assert_array_equal(call[:, [0, 3]], points[:, [0, 2]])
+    np.testing.assert_array_equal(call[:10, 1], points[:10, 1])
+    np.testing.assert_array_equal(call[20:, 2], points[20:, 1])
+    assert np.isnan(call[10:, 1]).all() and np.isnan(call[:20, 2]).all()
+    np.testing.assert_array_equal(smoothed, points + 1)
+
+
+@pytest.mark.parametrize(("window", "joints"), [(11, 3), (12, 4)])
+def test_pieces_that_no_window_sees_together_share_a_joint(window, joints):
+    """The gap is 10 frames: 11 frames reach from its last frame before to the last of the gap, 12 over it."""
+    spy, points = Spy(), walk()
+    points[10:20, 1] = np.nan
+    (smoothed,), _ = smooth_recording(recording(points), spy, max_gap=4, window=window)
+    assert spy.calls[0].shape == (40, joints, 2)
+    np.testing.assert_array_equal(smoothed, points + 1)
 
 
 def test_joints_that_come_late_or_leave_early_cost_no_extra_call():

@@ -4,20 +4,19 @@
 score is below `min_score`.
 
 **Gaps.** Each joint has its own gaps. One of at most `max_gap` frames is bridged, for the network alone (the
-smoother interpolates inside its windows). A longer one cuts the joint's track: its two sides are smoothed as
-clips of their own and know nothing of each other. What was missing comes back missing: the file keeps what it
-says there, zeros or nothing or a point with a low score. With `fill`, bridged points come back on a straight
-line between the smoothed ends of the gap where the file has a place for them (their scores stay as they are),
-the longer gaps still not.
+smoother interpolates inside its windows). A longer one cuts: what lies before and after it is smoothed apart
+and knows nothing of the other side. What was missing comes back missing: the file keeps what it says there,
+zeros or nothing or a point with a low score. With `fill`, bridged points come back on a straight line between
+the smoothed ends of the gap where the file has a place for them (their scores stay as they are), the longer
+gaps still not.
 
-**The rest of the body.** A network with body normalisation scales a window by the size of the whole body,
-so it is never given a joint alone. First the track is cut where the whole body is away for longer than
-`max_gap`. Then, for each span of frames in which some joints have a piece, the network is given that span
-of the whole body with its gaps, and only those joints are kept of the result. Joints that appear late or
-leave early cause no cut. In the common case, no long gaps, that is one call a track; a body in tatters
-costs one call a piece.
+**The rest of the body.** A network with body normalisation scales a window by the size of the whole body, so it
+is never given a joint alone. Where the whole body is away for longer than `max_gap`, the track is cut into
+clips; of each clip the network is given all joints at once. A joint that is cut inside a clip goes in as one
+joint a piece, each missing outside its piece: a window next to the gap holds the piece's last value, as it does
+for a joint that comes late or leaves early.
 
-**Who is who.** Where a file has no track ids, `associate` matches poses from frame to frame; see there.
+**Who is who.** Where a file has no track ids, `Association` matches poses from frame to frame; see there.
 """
 
 from __future__ import annotations
@@ -104,7 +103,8 @@ def smooth_recording(
         min_score: Points with a score below this are missing; None takes all the file has.
         max_gap: The longest gap, in frames, that is bridged.
         fill: Whether bridged points are returned.
-        window: The network's window; only counted with, for `Report.short`.
+        window: The network's window, for `Report.short` and to save work: pieces of a joint that no window can
+            see together are given as one joint. None: each piece is a joint.
 
     Returns:
         For each track an array like its `points`, NaN where nothing is to be written, and the report.
@@ -115,7 +115,7 @@ def smooth_recording(
     for track in recording.tracks:
         found = present(track, min_score)
         run = smooth_rotations if track.kind == "rotations" and smooth_rotations else smooth
-        values = _smooth_pieces(track.points, found, max_gap, run)
+        values = _smooth_pieces(track.points, found, max_gap, window, run)
         bridged = np.zeros_like(found)
         for joint in range(found.shape[1]):
             spans = uncut_pieces(found[:, joint], max_gap)
@@ -148,22 +148,35 @@ def present(track: Track, min_score: float | None) -> np.ndarray:
 
 
 def _smooth_pieces(
-    points: np.ndarray, found: np.ndarray, max_gap: int, smooth: Callable[[np.ndarray], np.ndarray]
+    points: np.ndarray,
+    found: np.ndarray,
+    max_gap: int,
+    window: int | None,
+    smooth: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """(frames, joints, dims) smoothed piece by piece, NaN where nothing was found: see the module's head."""
     known = np.where(found[..., None], points, np.nan)
     result = np.full(points.shape, np.nan)
     for begin, end in uncut_pieces(found.any(axis=1), max_gap):
-        joints_of: dict[tuple[int, int], list[int]] = defaultdict(list)
+        columns: list[tuple[int, list[tuple[int, int]]]] = []  # joint, its pieces in this column
         for joint in range(points.shape[1]):
-            spans = [(begin + i, begin + j) for i, j in uncut_pieces(found[begin:end, joint], max_gap)]
-            if spans:
-                spans[0] = (begin, spans[0][1])
-                spans[-1] = (spans[-1][0], end)
-            for span in spans:
-                joints_of[span].append(joint)
-        for (first, last), joints in joints_of.items():
-            result[first:last, joints] = smooth(known[first:last])[:, joints]
+            own: list[list[tuple[int, int]]] = []
+            for first, last in uncut_pieces(found[begin:end, joint], max_gap):
+                # Pieces that no window sees together share a column.
+                far = (c for c in own if window is not None and first - c[-1][1] >= window - 1)
+                column = next(far, None)
+                if column is None:
+                    own.append(column := [])
+                column.append((first, last))
+            columns += [(joint, pieces) for pieces in own]
+        body = np.full((end - begin, len(columns), points.shape[2]), np.nan)
+        for column, (joint, pieces) in enumerate(columns):
+            for first, last in pieces:
+                body[first:last, column] = known[begin + first : begin + last, joint]
+        smoothed = smooth(body)
+        for column, (joint, pieces) in enumerate(columns):
+            for first, last in pieces:
+                result[begin + first : begin + last, joint] = smoothed[first:last, column]
     return np.where(found[..., None], result, np.nan)
 
 
