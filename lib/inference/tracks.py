@@ -3,18 +3,18 @@
 **Missing.** A point is missing where a coordinate is NaN (readers turn a format's own mark into NaN) or its
 score is below `min_score`.
 
-**Gaps.** Each joint has its own gaps. One of at most `max_gap` frames is bridged, for the network alone (the
-smoother interpolates inside its windows). A longer one cuts: what lies before and after it is smoothed apart
-and knows nothing of the other side. What was missing comes back missing: the file keeps what it says there,
-zeros or nothing or a point with a low score. With `fill`, bridged points come back on a straight line between
-the smoothed ends of the gap where the file has a place for them (their scores stay as they are), the longer
-gaps still not.
+**Gaps.** Each joint has its own gaps. One of at most `max_gap` frames is bridged, for the network alone
+(the smoother interpolates inside its windows). A longer one cuts: what lies before and after it is
+smoothed apart and knows nothing of the other side. What was missing comes back missing: the file keeps
+what it says there, zeros or nothing or a point with a low score. With `fill`, bridged points come back on
+a straight line between the smoothed ends of the gap where the file has a place for them (their scores
+stay as they are), the longer gaps still not.
 
-**The rest of the body.** A network with body normalisation scales a window by the size of the whole body, so it
-is never given a joint alone. Where the whole body is away for longer than `max_gap`, the track is cut into
-clips; of each clip the network is given all joints at once. A joint that is cut inside a clip goes in as one
-joint a piece, each missing outside its piece: a window next to the gap holds the piece's last value, as it does
-for a joint that comes late or leaves early.
+**The rest of the body.** A network with body normalisation scales a window by the size of the whole body,
+so it is never given a joint alone. Where the whole body is away for longer than `max_gap`, the track is
+cut into clips; of each clip the network is given all joints at once. A joint that is cut inside a clip
+goes in as one joint a piece, each missing outside its piece: a window next to the gap holds the piece's
+last value, as it does for a joint that comes late or leaves early.
 
 **Who is who.** Where a file has no track ids, `Association` matches poses from frame to frame; see there.
 """
@@ -103,7 +103,8 @@ def smooth_recording(
         min_score: Points with a score below this are missing; None takes all the file has.
         max_gap: The longest gap, in frames, that is bridged.
         fill: Whether bridged points are returned.
-        window: The network's window, for `Report.short` and to save work: pieces of a joint that no window can
+        window: The network's window, for `Report.short` and to save work: pieces of a joint that no
+        window can
             see together are given as one joint. None: each piece is a joint.
 
     Returns:
