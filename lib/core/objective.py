@@ -66,7 +66,7 @@ class TrainingObjective(nn.Module):
             loss_scale: factor (0-dim) that pieces put on their loss before their backward pass, for float16:
                 the scale of a GradScaler. The loss that is returned and its gradients are without it.
         """
-        network = self.call[0] or self.model
+        network = self.model if self.call[0] is None else self.call[0]
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
         fused = self.fused and self._fits_fused(x)
         if not learns or not (fused or 0 < self.micro_batch < len(x)):
