@@ -68,10 +68,15 @@ def network(window: int, dropout: float = 0.0) -> SmoothNet:
 
 def products(window: int, rows: int, chunk: int, product: Callable[..., torch.Tensor], train: bool) -> None:
     """All matrix products of `rows` rows, `chunk` at a time, and nothing else; product(x, w) is x w^T."""
-    x, h, a, g = (torch.ones(chunk, n) for n in (window, HIDDEN, RES_HIDDEN, window))
     encoder, decoder = torch.ones(HIDDEN, window), torch.ones(window, HIDDEN)
     w1, w2 = torch.ones(RES_HIDDEN, HIDDEN), torch.ones(HIDDEN, RES_HIDDEN)
-    for _ in range(max(1, round(rows / chunk))):
+    block = torch.ones(4, chunk, HIDDEN)
+    for first in range(0, rows, chunk):
+        count = min(chunk, rows - first)
+        widths = (window, HIDDEN, RES_HIDDEN, window)
+        x, h, a, g = (
+            part.view(-1)[: count * n].view(count, n) for part, n in zip(block, widths, strict=True)
+        )
         product(x, encoder)
         for _ in range(BLOCKS):
             product(h, w1)
@@ -239,7 +244,8 @@ def evaluate(sequences: int, frames: int):
 
 
 def overlap(repeats: int):
-    """The mean over windows against a copy of the windows."""
+    """The sum over windows against a copy of the windows, on one thread."""
+    torch.set_num_threads(1)
     for window, step in ((8, 1), (32, 1), (64, 1), (32, 8)):
         n = 8192 // CHANNELS
         windows = torch.randn(n, CHANNELS, window)
