@@ -18,7 +18,7 @@ from pathlib import Path
 
 from run_scripts.argument import add_arguments, named_settings, run_main
 
-FIRST_LINE = __doc__.splitlines()[0]
+WHAT, EXAMPLES = __doc__.split("\n\n", 1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -296,6 +296,17 @@ def test_a_video_lies_under_2d_poses(tmp_path):
         write_clip(clip_of(3), tmp_path / "no.mp4", SIZE, video=original)
 
 
+def test_a_frame_without_a_body_is_empty(smpl_dir):
+    from lib.visualize.meshes import MeshRenderer
+
+    clip = mesh_clip(smpl_dir, frames=2)
+    clip.mesh.vertices["input"][1] = np.nan
+    renderer = MeshRenderer(clip.mesh, fit_view(clip, 80, 80))
+    covered = [np.asarray(renderer.render("input", frame))[..., 3].any() for frame in (0, 1)]
+    renderer.close()
+    assert covered == [True, False]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

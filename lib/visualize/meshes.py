@@ -51,6 +51,8 @@ class MeshRenderer:
     def render(self, name: str, frame: int) -> Image.Image:
         """The surface of series `name` at `frame`: RGBA, SAMPLES times the view's size."""
         points = np.asarray(self._mesh.vertices[name][frame], dtype=np.float32)
+        if not np.isfinite(points).all():  # nobody was found in this frame
+            return Image.new("RGBA", tuple(self._plotter.window_size), (0, 0, 0, 0))
         self._surface.points = points
         self._surface.compute_normals(
             cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True
@@ -59,7 +61,7 @@ class MeshRenderer:
         self._plotter.reset_camera_clipping_range()
         self._plotter.render()
         picture = self._plotter.screenshot(None, transparent_background=True, return_img=True)
-        return Image.fromarray(np.ascontiguousarray(picture), "RGBA")
+        return Image.fromarray(np.ascontiguousarray(picture))
 
     def close(self) -> None:
         self._plotter.close()

@@ -58,7 +58,7 @@ def write_gif(
         palette = Path(folder) / "palette.png"
         colours = first.quantize(256, method=Image.Quantize.MEDIANCUT).getpalette()
         entries = np.resize(np.asarray(colours, dtype=np.uint8), (16, 16, 3))
-        Image.fromarray(entries, "RGB").save(palette)
+        Image.fromarray(entries).save(palette)
         options = ["-i", str(palette), "-lavfi", "paletteuse=dither=none:diff_mode=rectangle", "-loop", "0"]
         _encode(path, again(), size, fps, [*options, "-f", "gif"])
 
