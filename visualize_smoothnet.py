@@ -24,9 +24,9 @@ WHAT, EXAMPLES = __doc__.split("\n\n", 1)
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="visualize_smoothnet.py",
-        description=FIRST_LINE,
+        description=WHAT,
         allow_abbrev=False,
-        epilog=f"See also: {__doc__}",
+        epilog=EXAMPLES,
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
