@@ -19,6 +19,12 @@ SIZES = [  # window, output, hidden, res_hidden, blocks, batch, channels
 ]
 
 
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """Four windows of five channels, so that tiny batches have several chunks of the hand-written pass."""
+    monkeypatch.setattr(fused, "CHUNK_ROWS", 20)
+
+
 def make(size, dropout=0.0, seed=0):
     window, output, hidden, res_hidden, blocks, batch, channels = size
     torch.manual_seed(seed)
@@ -59,8 +65,9 @@ def check(objective, x, truth, mask, expected, rtol=2e-5):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("pieces", [0, 2, 3, 100])
 @pytest.mark.parametrize("hand_written", [True, False])
-def test_loss_and_every_gradient_equal_plain_code(size, masked, pieces, hand_written):
+def test_loss_and_every_gradient_equal_plain_code(size, masked, pieces, hand_written, monkeypatch):
     model, x, truth = make(size)
+    monkeypatch.setattr(fused, "CHUNK_ROWS", pieces * x.shape[1] or 1)
     mask = torch.rand(len(x), truth.shape[-1]) > 0.3 if masked else None
     objective = TrainingObjective(model, 1.0, 0.3, micro_batch=pieces, fused=hand_written)
     check(objective, x, truth, mask, plain(model, x, truth, mask))
@@ -145,6 +152,12 @@ def test_the_seed_decides_about_dropout_and_nothing_else_does():
     torch.rand(5)
     assert same(first, gradients_of(model, x, truth, micro_batch=4, seed=3))
     assert not same(first, gradients_of(model, x, truth, micro_batch=4, seed=4))
+
+
+def test_the_hand_written_pass_does_not_depend_on_the_size_of_pieces():
+    model, x, truth = make((8, 8, 16, 8, 2, 40, 5), dropout=0.25)
+    whole = gradients_of(model, x, truth, micro_batch=0, seed=3)
+    assert same(whole, gradients_of(model, x, truth, micro_batch=7, seed=3))
 
 
 def test_masks_do_not_depend_on_the_number_of_threads():

@@ -27,7 +27,8 @@ class TrainingObjective(nn.Module):
     Args:
         model: the network.
         w_pos, w_accel: weights of the two terms.
-        micro_batch: windows in a piece; 0: the whole batch on accelerators, a cache-full on the CPU.
+        micro_batch: windows in a piece of plain autograd; 0: the whole batch. The hand-written pass goes by the
+            caches whatever it is, so its dropout masks do not depend on it.
         network: what to call for plain autograd, e.g. torch.compile(model); the model if None.
         fused: use the hand-written pass on the CPU.
     """
@@ -181,9 +182,7 @@ def _fused(
     counts = [float(count) for count in _counts(truth.shape, mask)]
     by_pos = objective.w_pos / counts[0] * (1.0 if loss_scale is None else float(loss_scale))
     by_accel = objective.w_accel / counts[1] * (1.0 if loss_scale is None else float(loss_scale))
-    terms: dict[
-        int, tuple[torch.Tensor, torch.Tensor]
-    ] = {}  # first window of a chunk -> sums, in a fixed order below
+    terms: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # first window of a chunk -> its sums
 
     def output_gradient(span: slice, output: torch.Tensor) -> torch.Tensor:
         error, bend = _errors(output, truth[span], None if mask is None else mask[span])
@@ -200,7 +199,6 @@ def _fused(
         objective.model,
         x.contiguous(),
         output_gradient,
-        windows=objective.micro_batch,
         seed=seed,
         dtype=products_dtype(),
     )

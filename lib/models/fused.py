@@ -216,9 +216,8 @@ def inference(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
     """The network for evaluation and smoothing: (n, C, W) -> (n, C, output_size), without gradients.
 
     On the CPU its products go through oneDNN where that is there, each thread on its own rows; everywhere
-    else, and where gradients are wanted or dropout is on, this is the network itself. Weights are read when
-    they are first
-    needed: ask anew after changing them.
+    else, and where gradients are wanted or dropout is on, this is the network itself. Weights are read when they
+    are first needed: ask anew after changing them.
     """
     ready: dict[torch.dtype, Weights] = {}
 
