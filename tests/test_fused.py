@@ -268,6 +268,7 @@ def test_bfloat16_autocast_comes_near_float32_and_keeps_float32_gradients():
 
 def test_memory_holds_one_chunk_not_the_batch(monkeypatch):
     seen = []
+    monkeypatch.setattr(fused, "CHUNK_ROWS", 200)
     original = fused._chunk
     monkeypatch.setattr(
         fused, "_chunk", lambda weights, x, *rest: seen.append(len(x)) or original(weights, x, *rest)
