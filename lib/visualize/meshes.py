@@ -21,8 +21,10 @@ class MeshRenderer:
         """
         try:
             import pyvista
+            from vtkmodules.vtkCommonCore import vtkLogger
         except ImportError as error:
             raise SmoothNetError(f"meshes need PyVista: pip install pyvista ({error})") from error
+        vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)  # that there is no display is no news
         self._mesh = mesh
         first = next(iter(mesh.vertices.values()))[0]
         corners = np.column_stack([np.full(len(mesh.faces), 3), mesh.faces]).ravel()
