@@ -68,20 +68,16 @@ def read_lines(path: Path) -> list[str]:
 def split_row(line: str, delimiter: str) -> list[str]:
     """Cells of a line as they stand, quotes and blanks included, so that joining them gives the line back."""
     line = line.rstrip("\r\n")
+    parts = line.split(delimiter)
     if '"' not in line:
-        return line.split(delimiter)
-    quoted = re.compile(rf'((?:"(?:[^"]|"")*"|[^"{re.escape(delimiter)}])*)(?:{re.escape(delimiter)}|$)')
-    cells, position = [], 0
-    while position <= len(line):
-        match = quoted.match(line, position)
-        if match is None:  # an odd quote: take the rest as one cell
-            cells.append(line[position:])
-            break
-        cells.append(match.group(1))
-        if match.end() == match.end(1):
-            break
-        position = match.end()
-    return cells
+        return parts
+    cells, quoted = [], []  # a cell goes on while its quotes are odd in number; after a lone quote, to the end
+    for part in parts:
+        quoted.append(part)
+        if part.count('"') % 2 == (len(quoted) > 1):  # closes what is open, or opens nothing
+            cells.append(delimiter.join(quoted))
+            quoted = []
+    return cells + [delimiter.join(quoted)] if quoted else cells
 
 
 def _table(path: Path, lines: list[str], delimiter: str, first_row: int) -> Table:
