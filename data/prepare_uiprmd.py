@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from lib.dataset.uiprmd import convert, write_pairs  # noqa: E402
-from lib.utils.errors import SmoothNetError  # noqa: E402
+from run_scripts.argument import run_main  # noqa: E402
 
 
 def _people(text: str) -> list[int]:
@@ -35,14 +35,15 @@ def main(argv: list[str] | None = None) -> int:
         "--train_people", type=_people, default="1-8", help="people to train on (%(default)s)"
     )
     parser.add_argument("--test_people", type=_people, default="9", help="people to test on (%(default)s)")
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="fit the weights of the markers on the people to train on, instead of taking the fixed ones",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        pairs = convert(args.raw, args.train_people, args.test_people)
-        paths = write_pairs(pairs, args.output)
-    except SmoothNetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    pairs = convert(args.raw, args.train_people, args.test_people, args.fit)
+    paths = write_pairs(pairs, args.output)
     for name, reason in pairs.dropped.items():
         print(f"dropped {name}: {reason}")
     for phase, sequences in pairs.detected.items():
@@ -52,4 +53,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main(main))

@@ -1,4 +1,7 @@
 import gzip
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +12,10 @@ from lib.utils.errors import SmoothNetError
 from lib.utils.unpickle import Npz
 
 
-def write_clip(raw, name, seconds=2.5, lag=0.2, zipped=False, lose=None, seed=0):
-    """Joints that are the plain means of the markers, seen by two sensors, unlike in axes and clock."""
+def write_clip(raw, name, seconds=2.5, lag=0.2, zipped=False, lose=None, seed=0, weights=None):
+    """Joints that are weighted means of the markers, seen by two sensors, unlike in axes and clock."""
     rng = np.random.default_rng(seed)
-    weights = uiprmd.mean_weights()
+    weights = uiprmd.regressor_weights() if weights is None else weights
     rest = 0.4 * np.random.default_rng(99).normal(size=(39, 3))
     phase, size = rng.uniform(0, 6, (39, 3)), rng.uniform(0.05, 0.2, (39, 3))
     turn, shift = Rotation.from_euler("xyz", rng.uniform(-1, 1, 3)), rng.normal(size=3)
@@ -66,6 +69,43 @@ def test_joints_are_found_through_lag_axes_gaps_and_gzip(raw, tmp_path):
         np.testing.assert_array_equal(file["joints_3d"][0], pairs.groundtruth["test"][0])
 
 
+def test_weights_can_be_fitted_anew(raw):
+    means = uiprmd.mean_weights()
+    truth = [write_clip(raw, f"m01_s0{p}_e01", seed=p, weights=means).reshape(-1, 66) for p in (1, 9)]
+    pairs = uiprmd.convert(raw, [1], [9], fit=True)
+    for phase, expected in zip(("train", "test"), truth, strict=True):
+        found = pairs.groundtruth[phase][0]
+        np.testing.assert_allclose(found, expected[: len(found)], atol=2e-3)
+    with pytest.raises(SmoothNetError, match="no usable clip of people 2"):
+        uiprmd.convert(raw, [2], [9], fit=True)
+
+
+def test_weights_sum_to_one():
+    np.testing.assert_allclose(uiprmd.regressor_weights().sum(1), 1, atol=1e-9)
+
+
+def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
+    script = Path(uiprmd.__file__).parents[2] / "data/prepare_uiprmd.py"
+
+    def run(folder):
+        command = [sys.executable, script, folder, "--output", tmp_path / "poses"]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    refused = run(tmp_path / "nowhere")
+    assert (
+        refused.returncode == 2 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
+    )
+    write_clip(raw, "m01_s01_e01")
+    write_clip(raw, "m01_s09_e01", seconds=1.0)
+    made = run(raw)
+    assert made.returncode == 0, made.stderr
+    assert "dropped m01_s09_e01" in made.stdout and "train: 1 sequences" in made.stdout
+    assert {p.name for p in tmp_path.rglob("*.npz")} == {
+        "uiprmd_gt_3D_train.npz",
+        "uiprmd_kinect_3D_train.npz",
+    }
+
+
 def test_forward_kinematics_turns_offsets_by_the_parents_angles():
     positions, angles = np.zeros((1, 22, 3)), np.zeros((1, 22, 3))
     positions[0, 0] = 100, 0, 0
@@ -107,7 +147,7 @@ def test_a_folder_that_is_not_uiprmd_is_refused(raw, tmp_path):
         uiprmd.convert(raw, [1], [9])
     write_clip(raw, "m01_s09_e01")
     with pytest.raises(SmoothNetError, match="people 1"):
-        uiprmd.convert(raw, [1], [9])
+        uiprmd.convert(raw, [1], [2])
     bad = raw / "Segmented Movements/Kinect/Angles/m01_s09_e01_angles.txt"
     bad.write_text("1,2,3\n")
     with pytest.raises(SmoothNetError, match=r"m01_s09_e01_angles\.txt has 3 columns"):

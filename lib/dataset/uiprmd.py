@@ -5,7 +5,7 @@ Data 2018, 3(1):2, https://doi.org/10.3390/data3010002
 (Open Data Commons Public Domain Dedication and License 1.0).
 
 The two sensors share neither clock nor axes nor joints. So for every clip a lag and a rigid transform are
-fitted, and for every joint one set of weights over nearby markers, on the training people only: absolute
+fitted, and a joint is one weighted mean of nearby markers, the same for everybody: absolute
 accuracy and a constant lag of the Kinect cannot be measured with the result.
 """
 
@@ -31,76 +31,61 @@ log = logging.getLogger(__name__)
 JOINTS = SKELETONS["uiprmd22"].joints
 # The Kinect files chain the collars to the neck.
 PARENTS = (-1, 0, 1, 2, 3, 4, 3, 6, 7, 8, 3, 10, 11, 12, 0, 14, 15, 16, 0, 18, 19, 20)
-MARKERS = [
-    "LFHD",
-    "RFHD",
-    "LBHD",
-    "RBHD",
-    "C7",
-    "T10",
-    "CLAV",
-    "STRN",
-    "RBAK",
-    "LSHO",
-    "LUPA",
-    "LELB",
-    "LFRM",
-    "LWRA",
-    "LWRB",
-    "LFIN",
-    "RSHO",
-    "RUPA",
-    "RELB",
-    "RFRM",
-    "RWRA",
-    "RWRB",
-    "RFIN",
-    "LASI",
-    "RASI",
-    "LPSI",
-    "RPSI",
-    "LTHI",
-    "LKNE",
-    "LTIB",
-    "LANK",
-    "LHEE",
-    "LTOE",
-    "RTHI",
-    "RKNE",
-    "RTIB",
-    "RANK",
-    "RHEE",
-    "RTOE",
+# fmt: off
+MARKERS = [  # Vicon Plug-in Gait
+    "LFHD", "RFHD", "LBHD", "RBHD", "C7", "T10", "CLAV", "STRN", "RBAK", "LSHO",
+    "LUPA", "LELB", "LFRM", "LWRA", "LWRB", "LFIN", "RSHO", "RUPA", "RELB", "RFRM",
+    "RWRA", "RWRB", "RFIN", "LASI", "RASI", "LPSI", "RPSI", "LTHI", "LKNE", "LTIB",
+    "LANK", "LHEE", "LTOE", "RTHI", "RKNE", "RTIB", "RANK", "RHEE", "RTOE",
 ]
+# fmt: on
 
-# Markers (Vicon Plug-in Gait) from which a joint is estimated; the right side mirrors the left.
-_PELVIS = "LASI RASI LPSI RPSI"
-NEARBY = {
-    "waist": f"{_PELVIS} T10",
-    "spine": f"{_PELVIS} T10 STRN CLAV C7",
-    "chest": "C7 T10 CLAV STRN LSHO RSHO",
-    "neck": "C7 T10 CLAV STRN LSHO RSHO",
-    "head": "LFHD RFHD LBHD RBHD C7 CLAV LSHO RSHO",
-    "head_tip": "LFHD RFHD LBHD RBHD C7 CLAV LSHO RSHO",
-    "left_collar": "C7 T10 CLAV STRN LSHO RSHO",
-    "left_shoulder": "LSHO LUPA CLAV C7 STRN RSHO LELB",
-    "left_elbow": "LELB LUPA LFRM LSHO LWRA LWRB",
-    "left_wrist": "LWRA LWRB LFIN LFRM LELB",
-    "left_hip": f"{_PELVIS} LTHI LKNE",
-    "left_knee": "LKNE LTHI LTIB",
-    "left_ankle": "LANK LHEE LTOE LTIB LKNE",
-    "left_toe": "LTOE LANK LHEE LTIB",
+# Every joint as a weighted mean of nearby markers (weights sum to 1). The markers are chosen by anatomy. The
+# weights were fitted on people 1-8 of the whole archive when the pairs behind the shipped weights of the network were made,
+# and recovered from these pairs to three decimals; `convert(fit=True)` fits anew, over the same markers. People's
+# Kinect waists differ by centimetres, so a fit on three of them gives a waist, and all that is relative to it,
+# about 2 cm away from this.
+REGRESSOR = {
+    "waist": "T10 -0.276 STRN -0.099 LASI 0.306 RASI 0.351 LPSI 0.432 RPSI 0.286",
+    "spine": "C7 0.446 T10 -0.104 CLAV -0.024 STRN 0.147 LASI 0.105 RASI 0.138 LPSI 0.207 RPSI 0.085",
+    "chest": "C7 0.587 T10 -0.134 CLAV 0.464 STRN -0.054 LASI 0.013 RASI 0.003 LPSI 0.089 RPSI 0.032",
+    "neck": "C7 0.514 T10 0.067 CLAV 0.422 STRN -0.003",
+    "head": "LFHD 0.047 RFHD 0.027 LBHD 0.165 RBHD 0.102 C7 0.293 T10 0.040 CLAV 0.318 STRN 0.008",
+    "head_tip": "LFHD 0.096 RFHD 0.178 LBHD 0.417 RBHD 0.367 C7 -0.058 CLAV 0.000",
+    "left_collar": "C7 0.549 CLAV 0.218 STRN 0.106 LSHO 0.127",
+    "left_shoulder": "C7 -0.049 CLAV 0.304 LSHO 0.197 LUPA 0.745 LELB -0.197",
+    "left_elbow": "LSHO 0.050 LUPA 0.033 LELB 0.983 LFRM -0.293 LWRA 0.118 LWRB 0.109",
+    "left_wrist": "LELB 0.037 LFRM -0.052 LWRA 0.438 LWRB 0.476 LFIN 0.101",
+    "right_collar": "C7 0.575 CLAV 0.234 STRN 0.100 RSHO 0.091",
+    "right_shoulder": "C7 -0.029 CLAV 0.270 RSHO 0.189 RUPA 0.723 RELB -0.153",
+    "right_elbow": "RSHO 0.002 RUPA 0.049 RELB 1.218 RFRM -0.626 RWRA 0.086 RWRB 0.271",
+    "right_wrist": "RELB 0.233 RFRM -0.330 RWRA 0.373 RWRB 0.393 RFIN 0.331",
+    "left_hip": "LASI 0.109 RASI 0.255 LPSI 0.107 RPSI 0.080 LTHI 0.517 LKNE -0.068",
+    "left_knee": "LASI -0.081 RASI 0.212 LPSI -0.006 RPSI -0.009 LTHI -0.057 LKNE 0.683 LTIB 0.361 "
+    "LANK -0.103",
+    "left_ankle": "LKNE 0.353 LTIB -0.219 LANK 0.147 LHEE 0.577 LTOE 0.142",
+    "left_toe": "LANK 0.336 LHEE 0.023 LTOE 0.641",
+    "right_hip": "LASI 0.216 RASI 0.087 LPSI 0.136 RPSI 0.126 RTHI 0.468 RKNE -0.033",
+    "right_knee": "LASI 0.244 RASI -0.214 LPSI 0.010 RPSI -0.049 RTHI 0.145 RKNE 0.743 RTIB 0.201 "
+    "RANK -0.080",
+    "right_ankle": "RKNE 0.375 RTIB -0.264 RANK 0.125 RHEE 0.618 RTOE 0.146",
+    "right_toe": "RANK 0.058 RHEE 0.229 RTOE 0.713",
 }
 
 KINECT_HZ, VICON_HZ = 30, 100
 MAX_LAG = 1.5  # seconds, either way
 FRAMES_AT_LEAST = 32
-RESIDUAL_AT_MOST = 0.060  # metres, mean distance of the joints after the fit of a clip
+OVERLAP_AT_LEAST = 0.75  # of the frames of the Kinect
+RESIDUAL_AT_MOST = 0.060  # metres, mean distance of the trunk's joints after the fit of a clip
+# A clip is dropped where its trunk does not fit: were the limbs counted, the estimates' own errors would
+# select the clips.
+TRUNK = [
+    *(JOINTS.index(joint) for joint in ("waist", "spine", "chest", "neck", "head")),
+    *(JOINTS.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("collar", "hip")),
+]
 ROUNDS = 3  # of fitting the weights, then the clips again
 HUBER = 0.03  # metres; joints further off count less
-RIDGE = (
-    0.01  # metres of noise that the ridge stands for: keeps the weights near the plain mean of the markers
-)
+RIDGE = 0.05  # metres of noise that the ridge stands for: keeps the weights near the plain mean
 
 
 @dataclass
@@ -112,7 +97,7 @@ class Clip:
         kinect: (L, 22, 3) absolute joints, metres, 30 Hz.
         vicon: (T, 39, 3) markers, metres, 100 Hz, gaps closed.
         lag, rotation, translation: Vicon time = Kinect time + lag, Kinect = rotation @ Vicon + translation.
-        residual: mean distance of the joints after the fit, metres.
+        residual: mean distance of the trunk's joints after the fit, metres.
         rows: Kinect frames that Vicon covers. markers: (len(rows), 39, 3) Vicon at these frames.
     """
 
@@ -138,35 +123,29 @@ class Pairs:
     dropped: dict[str, str]
 
 
-def convert(raw: str | Path, train_people: Sequence[int], test_people: Sequence[int]) -> Pairs:
+def convert(
+    raw: str | Path, train_people: Sequence[int], test_people: Sequence[int], fit: bool = False
+) -> Pairs:
     """Read the authors' folder `raw` and make pairs: (L, 66) float32, metres, each relative to its own waist.
 
     Ground truth is in the axes and at the times of the Kinect. Frames that Vicon does not cover are left out.
+    The joints come from the markers by REGRESSOR or, with `fit`, by weights
+    fitted on the training people of `raw`.
 
     Raises:
         SmoothNetError: the folder is not UI-PRMD, a file is damaged, or nobody is there to train on.
     """
     people = {"train": set(train_people), "test": set(test_people)}
     clips, dropped = read_clips(raw, people["train"] | people["test"])
-    training = [clip for clip in clips if clip.person in people["train"]]
-    if not training:
-        raise SmoothNetError(
-            f"{raw} has no usable clip of people {_listed(people['train'])}, on whom the joints are fitted"
-        )
-    weights = mean_weights()
-    for number in range(ROUNDS):
-        for clip in training:
-            align(clip, weights)
-        weights = fit_weights([clip for clip in training if clip.residual < RESIDUAL_AT_MOST] or training)
-        log.info(
-            "round %d: residual %.1f mm", number + 1, 1000 * np.mean([clip.residual for clip in training])
-        )
+    weights = fitted_weights(clips, people["train"], raw) if fit else regressor_weights()
     pairs = Pairs(*({phase: [] for phase in people} for _ in range(3)), dropped)
     for clip in clips:
         align(clip, weights)
         frames = clip.rows.stop - clip.rows.start
         if frames < FRAMES_AT_LEAST:
-            dropped[clip.name] = f"only {frames} frames that both sensors have"
+            dropped[clip.name] = (
+                f"at no lag do both sensors have {FRAMES_AT_LEAST} frames and {OVERLAP_AT_LEAST:.0%} of the Kinect's"
+            )
         elif clip.residual >= RESIDUAL_AT_MOST:
             dropped[clip.name] = f"the sensors differ by {1000 * clip.residual:.0f} mm after the fit"
         else:
@@ -176,6 +155,26 @@ def convert(raw: str | Path, train_people: Sequence[int], test_people: Sequence[
             pairs.detected[phase].append(_from_waist(clip.kinect[clip.rows]))
             pairs.groundtruth[phase].append(_from_waist(joints))
     return pairs
+
+
+def fitted_weights(clips: Sequence[Clip], people: set[int], raw: str | Path) -> np.ndarray:
+    """(22, 39) weights fitted on the clips of these people, in turns with the clips' lags and transforms."""
+    training = [clip for clip in clips if clip.person in people]
+    if not training:
+        raise SmoothNetError(
+            f"{raw} has no usable clip of people {_listed(people)}, on whom the joints are fitted"
+        )
+    weights = mean_weights()
+    for number in range(ROUNDS):
+        for clip in training:
+            align(clip, weights)
+        paired = [clip for clip in training if len(clip.markers)]
+        if not paired:
+            raise SmoothNetError(f"{raw}: in no clip do both sensors have enough frames at the same time")
+        weights = fit_weights([clip for clip in paired if clip.residual < RESIDUAL_AT_MOST] or paired)
+        residual = 1000 * np.mean([clip.residual for clip in paired])
+        log.info("round %d: residual %.1f mm", number + 1, residual)
+    return weights
 
 
 def write_pairs(pairs: Pairs, folder: str | Path) -> list[Path]:
@@ -294,20 +293,23 @@ def close_gaps(markers: np.ndarray) -> np.ndarray | None:
     return filled
 
 
+def regressor_weights() -> np.ndarray:
+    """(22, 39) weights of the markers by REGRESSOR."""
+    weights = np.zeros((len(JOINTS), len(MARKERS)))
+    for joint, name in enumerate(JOINTS):
+        pairs = REGRESSOR[name].split()
+        for marker, weight in zip(pairs[::2], pairs[1::2], strict=True):
+            weights[joint, MARKERS.index(marker)] = float(weight)
+    return weights
+
+
 def nearby_markers() -> list[np.ndarray]:
-    """Numbers of the markers each joint is estimated from."""
-    mirror = {"L": "R", "R": "L"}
-    lists = []
-    for joint in JOINTS:
-        names = NEARBY.get(joint.replace("right_", "left_"), "").split()
-        if joint.startswith("right_"):
-            names = [mirror.get(name[0], name[0]) + name[1:] for name in names]
-        lists.append(np.array([MARKERS.index(name) for name in names]))
-    return lists
+    """Numbers of the markers each joint is estimated from: those that REGRESSOR names."""
+    return [np.array([MARKERS.index(name) for name in REGRESSOR[joint].split()[::2]]) for joint in JOINTS]
 
 
 def mean_weights() -> np.ndarray:
-    """(22, 39) weights to start from: the plain mean of the nearby markers."""
+    """(22, 39) weights to start a fit from: the plain mean of the nearby markers."""
     weights = np.zeros((len(JOINTS), len(MARKERS)))
     for joint, markers in enumerate(nearby_markers()):
         weights[joint, markers] = 1 / len(markers)
@@ -324,19 +326,32 @@ def align(clip: Clip, weights: np.ndarray) -> None:
     for lag in range(-round(MAX_LAG * VICON_HZ), round(MAX_LAG * VICON_HZ) + 1):
         first = max(0, -(3 * lag // 10)) if lag < 0 else 0
         last = min(frames, (steps - 3 * lag) // 10 + 1)
-        if last - first < max(FRAMES_AT_LEAST, frames // 2):
+        if last - first < max(FRAMES_AT_LEAST, OVERLAP_AT_LEAST * frames):
             continue
-        vicon = fine[10 * np.arange(first, last) + 3 * lag]
-        rotation, translation = rigid_transform(vicon, clip.kinect[first:last])
-        error = np.linalg.norm(vicon @ rotation.T + translation - clip.kinect[first:last], axis=-1).mean()
+        vicon = fine[10 * first + 3 * lag : 10 * last + 3 * lag - 9 : 10]
+        error = rigid_error(vicon, clip.kinect[first:last])
         if best is None or error < best[0]:
-            best = error, lag, slice(first, last), rotation, translation
+            best = error, lag, slice(first, last), vicon
     if best is None:  # too short together; convert() says so
         clip.rows, clip.residual, clip.markers = slice(0, 0), np.inf, clip.vicon[:0]
         return
-    clip.residual, lag, clip.rows, clip.rotation, clip.translation = best
+    _, lag, clip.rows, vicon = best
+    kinect = clip.kinect[clip.rows]
+    clip.rotation, clip.translation = rigid_transform(vicon, kinect)
+    error = np.linalg.norm(vicon @ clip.rotation.T + clip.translation - kinect, axis=-1)
+    clip.residual = error[:, TRUNK].mean()
     clip.lag = lag / VICON_HZ
     clip.markers = spline(np.arange(clip.rows.start, clip.rows.stop) * VICON_HZ / KINECT_HZ + lag)
+
+
+def rigid_error(source: np.ndarray, target: np.ndarray) -> float:
+    """Mean squared distance that the best rigid transform leaves, without computing it (Kabsch)."""
+    source, target = source.reshape(-1, 3), target.reshape(-1, 3)
+    source, target = source - source.mean(0), target - target.mean(0)
+    covariance = target.T @ source
+    values = np.linalg.svd(covariance, compute_uv=False)
+    values[2] *= np.sign(np.linalg.det(covariance))
+    return ((source**2).sum() + (target**2).sum() - 2 * values.sum()) / len(source)
 
 
 def rigid_transform(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
