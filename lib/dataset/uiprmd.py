@@ -41,10 +41,10 @@ MARKERS = [  # Vicon Plug-in Gait
 # fmt: on
 
 # Every joint as a weighted mean of nearby markers (weights sum to 1). The markers are chosen by anatomy. The
-# weights were fitted on people 1-8 of the whole archive when the pairs behind the shipped weights of the network were made,
-# and recovered from these pairs to three decimals; `convert(fit=True)` fits anew, over the same markers. People's
-# Kinect waists differ by centimetres, so a fit on three of them gives a waist, and all that is relative to it,
-# about 2 cm away from this.
+# weights were fitted on people 1-8 of the whole archive when the pairs behind the shipped weights of the
+# network were made, and recovered from these pairs to three decimals; `convert(fit=True)` fits anew, over the
+# same markers. People's Kinect waists differ by centimetres, so a fit on three of them gives a waist, and all
+# that is relative to it, about 2 cm away from this.
 REGRESSOR = {
     "waist": "T10 -0.276 STRN -0.099 LASI 0.306 RASI 0.351 LPSI 0.432 RPSI 0.286",
     "spine": "C7 0.446 T10 -0.104 CLAV -0.024 STRN 0.147 LASI 0.105 RASI 0.138 LPSI 0.207 RPSI 0.085",
@@ -144,10 +144,10 @@ def convert(
         frames = clip.rows.stop - clip.rows.start
         if frames < FRAMES_AT_LEAST:
             dropped[clip.name] = (
-                f"at no lag do both sensors have {FRAMES_AT_LEAST} frames and {OVERLAP_AT_LEAST:.0%} of the Kinect's"
+                f"the sensors share less than {FRAMES_AT_LEAST} frames or {OVERLAP_AT_LEAST:.0%} of the clip"
             )
         elif clip.residual >= RESIDUAL_AT_MOST:
-            dropped[clip.name] = f"the sensors differ by {1000 * clip.residual:.0f} mm after the fit"
+            dropped[clip.name] = f"the trunk is {1000 * clip.residual:.0f} mm off after the fit"
         else:
             phase = "train" if clip.person in people["train"] else "test"
             joints = np.einsum("km,tmd->tkd", weights, clip.markers) @ clip.rotation.T
