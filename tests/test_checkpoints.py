@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers import write_checkpoint
 
-from lib.core.checkpoints import load_model, read_checkpoint, save_checkpoint
+from lib.core.checkpoints import load_model, publishable, read_checkpoint, save_checkpoint
 from lib.models.smoothnet import SmoothNet, architecture, count_parameters, multiply_adds
 from lib.utils.errors import SmoothNetError
 
@@ -172,3 +172,18 @@ def test_a_checkpoint_saved_on_cuda_loads_on_the_cpu(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="CUDA"):
         torch.load(tmp_path / "c.pth.tar", weights_only=True)
     assert next(load_model(tmp_path / "c.pth.tar")[0].parameters()).device.type == "cpu"
+
+
+def test_a_published_checkpoint_is_slim_and_its_low_pass_is_a_gaussian_after_the_network(tmp_path):
+    state = torch.load(write_checkpoint(tmp_path / "c.pth.tar", window=9), weights_only=True)["state_dict"]
+    full = {"epoch": 2, "state_dict": state, "optimizer": {"x": torch.zeros(100_000)}, "normalize": "body"}
+    slim = publishable(full)
+    assert set(slim) == {"epoch", "state_dict", "normalize", "decoder_sigma"}
+    save_checkpoint(tmp_path / "s.pth.tar", publishable(full, sigma=1.5))
+    model, known = load_model(tmp_path / "s.pth.tar")
+    assert known["normalize"] == "body"
+    x = torch.randn(2, 3, 9)
+    plain = load_model(tmp_path / "c.pth.tar")[0](x).detach().numpy()
+    weights = np.exp(-0.5 * (np.subtract.outer(np.arange(9), np.arange(9)) / 1.5) ** 2)
+    expected = plain @ (weights / weights.sum(1, keepdims=True)).T
+    np.testing.assert_allclose(model(x).detach().numpy(), expected, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from ..models.smoothnet import SmoothNet, architecture
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
+from ..utils.unpickle import refuse_bomb
 
 
 def _numpy_scalars() -> Any:
@@ -24,7 +26,11 @@ def _numpy_scalars() -> Any:
         np.dtype,
         *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
     ]
-    return torch.serialization.safe_globals(names) if hasattr(torch.serialization, "safe_globals") else nullcontext()
+    return (
+        torch.serialization.safe_globals(names)
+        if hasattr(torch.serialization, "safe_globals")
+        else nullcontext()
+    )
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -40,13 +46,21 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise SmoothNetError(f"the checkpoint {path} does not exist")
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as file:
+                for member in file.infolist():
+                    refuse_bomb(member, f"{member.filename} in the checkpoint {path}")
         with _numpy_scalars():
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except SmoothNetError:
+        raise
     except pickle.UnpicklingError as error:
         reason = " ".join(str(error).split("\n\n")[0].split())
         named = str(error).partition("GLOBAL ")[2].split()
         what = f"it asks for {named[0]}" if named else reason[:200]
-        raise SmoothNetError(f"the checkpoint {path} was refused: {what}; only weights are read from it") from error
+        raise SmoothNetError(
+            f"the checkpoint {path} was refused: {what}; only weights are read from it"
+        ) from error
     except Exception as error:  # a damaged file fails in any way at all
         raise SmoothNetError(
             f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]}); copy or download it again"
@@ -57,6 +71,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
         raise SmoothNetError(f"{path} is not a SmoothNet checkpoint: it has no state_dict")
     state = {str(key).removeprefix("module."): value for key, value in content["state_dict"].items()}
+    size = path.stat().st_size
+    for key, value in state.items():  # a view of one number can pretend to be a matrix of any size
+        if isinstance(value, torch.Tensor) and (
+            value.layout != torch.strided
+            or value.device.type != "cpu"
+            or value.numel() * value.element_size() > size
+        ):
+            raise SmoothNetError(
+                f"the checkpoint {path} was refused: its {key} is no plain array of numbers in the file"
+            )
     return {**content, "state_dict": state}
 
 
@@ -114,3 +138,21 @@ def _on_cpu(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _on_cpu(item) for key, item in value.items()}
     return type(value)(map(_on_cpu, value)) if type(value) in (list, tuple) else value
+
+
+def publishable(checkpoint: Mapping[str, Any], sigma: float = 0.0) -> dict[str, Any]:
+    """What others need of a training checkpoint: weights and settings without the optimiser, a tenth of the size.
+
+    Args:
+        sigma: frames; above 0, a Gaussian low-pass over the window (its weights normalised at the ends) follows the
+            decoder. It is linear, so it becomes part of the decoder's weights: same keys, shapes and cost.
+    """
+    state = dict(checkpoint["state_dict"])
+    if sigma > 0:
+        frames = torch.arange(state["decoder.weight"].shape[0], dtype=torch.float64)
+        gauss = torch.exp(-0.5 * ((frames[:, None] - frames) / sigma) ** 2)
+        gauss /= gauss.sum(1, keepdim=True)
+        for key in ("decoder.weight", "decoder.bias"):
+            state[key] = (gauss @ state[key].double()).float()
+    kept = {key: checkpoint[key] for key in ("epoch", "normalize", "config") if key in checkpoint}
+    return {**kept, "state_dict": state, "decoder_sigma": sigma}

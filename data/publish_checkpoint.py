@@ -1,0 +1,33 @@
+"""Turn a training checkpoint into one to share: weights and settings alone.
+
+    python data/publish_checkpoint.py results/RUN/epoch_2.pth.tar -o checkpoint_32.pth.tar [--sigma 1.5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run as a script, only this file's own folder is on the path
+
+from lib.core.checkpoints import load_model, publishable, read_checkpoint, save_checkpoint  # noqa: E402
+from run_scripts.argument import run_main  # noqa: E402
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", help="as training wrote it")
+    parser.add_argument("-o", "--output", required=True, help="file to write")
+    parser.add_argument("--sigma", type=float, default=0.0, help="fold a Gaussian of so many frames into the decoder")
+    args = parser.parse_args(argv)
+    load_model(args.checkpoint)  # refuses what is not a SmoothNet's
+    save_checkpoint(args.output, publishable(read_checkpoint(args.checkpoint), args.sigma))
+    print(f"{args.output}: {Path(args.output).stat().st_size / 1024:.0f} KiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))
