@@ -16,9 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from lib.core.checkpoints import load_model
     from lib.core.config import as_yaml, load_config
-    from lib.core.evaluation import body_for, evaluate
+    from lib.core.datasets import body_for, load_all
+    from lib.core.evaluation import evaluate
     from lib.core.report import csv_text, report_text, write_report
-    from lib.dataset.poses import load_all
     from lib.models.smoothnet import count_parameters, multiply_adds
     from lib.utils.device import describe_device, explain_out_of_memory, select_device
     from lib.utils.distributed import join, leave, local_rank

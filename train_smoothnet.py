@@ -6,7 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from run_scripts.argument import StopOnSignal, add_arguments, make_run_folder, named_settings, run_main, start_logging
+from run_scripts.argument import (
+    StopOnSignal,
+    add_arguments,
+    make_run_folder,
+    named_settings,
+    run_main,
+    start_logging,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,9 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     from lib.core.config import as_yaml, load_config
-    from lib.core.evaluation import body_for
+    from lib.core.datasets import body_for, load_all
     from lib.core.training import OUT_OF_MEMORY, train
-    from lib.dataset.poses import load_all
     from lib.utils.device import describe_device, explain_out_of_memory, select_device
     from lib.utils.distributed import join, leave, local_rank
     from lib.utils.files import write_text

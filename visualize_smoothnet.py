@@ -88,9 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluated(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
     """The clip of a sequence of a dataset, and the stem of its file's name."""
     from lib.core.checkpoints import load_model
-    from lib.core.evaluation import body_for, filter_method, input_method, network_method
+    from lib.core.datasets import body_for, load_all
+    from lib.core.evaluation import filter_method, input_method, network_method
     from lib.core.filters import filter_names
-    from lib.dataset.poses import load_all
     from lib.utils.device import select_device
     from lib.utils.errors import SmoothNetError
     from lib.visualize.sources import evaluated_clip

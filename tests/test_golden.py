@@ -11,10 +11,10 @@ import torch
 
 from lib.core.checkpoints import load_model
 from lib.core.config import load_config
+from lib.core.datasets import load_all
 from lib.core.evaluation import evaluate
 from lib.core.loss import smoothnet_loss
 from lib.core.training import make_optimizer
-from lib.dataset.poses import load_all
 from lib.dataset.windows import training_windows
 from lib.models.body import load_body
 from lib.models.smoothnet import SmoothNet, architecture

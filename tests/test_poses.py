@@ -12,8 +12,9 @@ import torch
 from helpers import names, object_array, write_npz, write_poses
 
 from lib.core.config import load_config
+from lib.core.datasets import load_all
 from lib.dataset.facts import DATASETS, PW3D_TO_LSP, find_facts
-from lib.dataset.poses import load_all, load_poses
+from lib.dataset.poses import load_poses
 from lib.utils.errors import SmoothNetError
 
 

@@ -184,11 +184,6 @@ def as_yaml(cfg: CfgNode) -> str:
     return yaml.safe_dump(as_plain(cfg), sort_keys=False, default_flow_style=None)
 
 
-def split_list(text: str) -> list[str]:
-    """`"a, b"` -> `["a", "b"]`."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     for key, value in tree.items():
         if isinstance(value, Mapping):

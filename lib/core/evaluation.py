@@ -279,15 +279,6 @@ def _inner(length: int) -> np.ndarray:
     return inner
 
 
-def body_for(datasets: list[PoseData], model_dir: str) -> Any:
-    """The SMPL body if any dataset is of rotations, else None; a missing model file is a SmoothNetError."""
-    if all(data.facts.representation != "smpl" for data in datasets):
-        return None
-    from ..models.body import load_body  # smplx is needed for SMPL only
-
-    return load_body(model_dir)
-
-
 def evaluate(
     cfg: CfgNode,
     model: SmoothNet,

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from yacs.config import CfgNode
 
-from ..core.config import split_list
 from ..utils.errors import SmoothNetError
 from ..utils.rotations import axis_angle_to_6d
 from ..utils.unpickle import Npz
@@ -182,34 +180,6 @@ def _where_to_get(facts: Facts, estimator: str, phase: str) -> str:
         others = f"there are some of {', '.join(published)}" if published else "it is published for testing only"
         return f"no train files of {facts.dataset} {facts.representation} with {estimator} were published: {others}"
     return f"data/README.md says where to get {facts.dataset} and what to put where"
-
-
-def load_all(cfg: CfgNode, phase: str) -> list[PoseData]:
-    """The datasets that DATASET_NAME, ESTIMATOR and BODY_REPRESENTATION name, comma lists of equal length.
-
-    Raises:
-        SmoothNetError: no name, unequal lists, or as load_poses.
-    """
-    keys = ("DATASET_NAME", "ESTIMATOR", "BODY_REPRESENTATION")
-    lists = [split_list(cfg[key]) for key in keys]
-    for key, names in zip(keys, lists, strict=True):
-        if not names:
-            raise SmoothNetError(f"{key} is empty; give --{key.lower()} or a --cfg that sets it")
-    if len({len(names) for names in lists}) != 1:
-        counts = ", ".join(f"{key} {len(names)}" for key, names in zip(keys, lists, strict=True))
-        raise SmoothNetError(f"the comma lists must be equally long, not {counts}")
-    if len(set(lists[2])) != 1:
-        raise SmoothNetError(f"one run takes one body representation, not {', '.join(lists[2])}")
-    return [
-        load_poses(
-            cfg.DATASET.BASE_DIR,
-            *names,
-            phase,
-            root=cfg.DATASET.get(f"ROOT_{names[0].upper()}_{names[1].upper()}_3D"),
-            use_6d=cfg.TRAIN.USE_6D_SMPL,
-        )
-        for names in zip(*lists, strict=True)
-    ]
 
 
 def bridge_nan(x: np.ndarray) -> None:

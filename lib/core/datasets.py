@@ -1,0 +1,52 @@
+"""The datasets that the settings name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from yacs.config import CfgNode
+
+from ..dataset.poses import PoseData, load_poses
+from ..utils.errors import SmoothNetError
+
+
+def load_all(cfg: CfgNode, phase: str) -> list[PoseData]:
+    """The datasets that DATASET_NAME, ESTIMATOR and BODY_REPRESENTATION name, comma lists of equal length.
+
+    Raises:
+        SmoothNetError: no name, unequal lists, or as load_poses.
+    """
+    keys = ("DATASET_NAME", "ESTIMATOR", "BODY_REPRESENTATION")
+    lists = [split_list(cfg[key]) for key in keys]
+    for key, names in zip(keys, lists, strict=True):
+        if not names:
+            raise SmoothNetError(f"{key} is empty; give --{key.lower()} or a --cfg that sets it")
+    if len({len(names) for names in lists}) != 1:
+        counts = ", ".join(f"{key} {len(names)}" for key, names in zip(keys, lists, strict=True))
+        raise SmoothNetError(f"the comma lists must be equally long, not {counts}")
+    if len(set(lists[2])) != 1:
+        raise SmoothNetError(f"one run takes one body representation, not {', '.join(lists[2])}")
+    return [
+        load_poses(
+            cfg.DATASET.BASE_DIR,
+            *names,
+            phase,
+            root=cfg.DATASET.get(f"ROOT_{names[0].upper()}_{names[1].upper()}_3D"),
+            use_6d=cfg.TRAIN.USE_6D_SMPL,
+        )
+        for names in zip(*lists, strict=True)
+    ]
+
+
+def body_for(datasets: list[PoseData], model_dir: str) -> Any:
+    """The SMPL body if any dataset is of rotations, else None; a missing model file is a SmoothNetError."""
+    if all(data.facts.representation != "smpl" for data in datasets):
+        return None
+    from ..models.body import load_body  # smplx is needed for SMPL only
+
+    return load_body(model_dir)
+
+
+def split_list(text: str) -> list[str]:
+    """`"a, b"` -> `["a", "b"]`."""
+    return [part.strip() for part in text.split(",") if part.strip()]
