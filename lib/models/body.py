@@ -17,7 +17,7 @@ import scipy.sparse
 import torch
 
 from ..utils.errors import SmoothNetError
-from ..utils.unpickle import restricted_load
+from ..utils.unpickle import Function, restricted_load
 
 MODEL_FILE = "SMPL_NEUTRAL.pkl"
 REGRESSOR_FILE = "J_regressor_extra.npy"
@@ -200,7 +200,7 @@ NAMES: dict[tuple[str, str], Any] = {
         for kind in ("csc", "csr")
         for suffix in ("matrix", "array")
     },
-    **{(module, "_reconstructor"): _reconstructor for module in ("copy_reg", "copyreg")},
+    **{(module, "_reconstructor"): Function(_reconstructor) for module in ("copy_reg", "copyreg")},
     **{(module, kind.__name__): kind for module in ("__builtin__", "builtins") for kind in (object, set)},
 }
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import codecs
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,22 +20,82 @@ import numpy as np
 from .errors import SmoothNetError
 
 
+class Function:
+    """A function that a pickle may call but neither change nor give attributes."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]):
+        object.__setattr__(self, "_call", call)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise pickle.UnpicklingError(f"it changes {self._call.__name__.strip('_')}")
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError(f"it changes {self._call.__name__.strip('_')}")
+
+
+class _Dtype:
+    """Stands for numpy.dtype while a pickle is read: numpy's own takes any flags from the file, so that a pickle could
+    have numbers of its own followed as addresses of objects."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, name: Any, align: Any = False, copy: Any = False):
+        if not isinstance(name, str) or not _PLAIN_DTYPE.fullmatch(name):
+            raise pickle.UnpicklingError(f"it holds an array of {str(name)[:100]!r}")
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: Any) -> None:
+        """The byte order, which stands second; whatever else the state says is in the name already."""
+        order = state[1] if isinstance(state, tuple) and len(state) > 2 else None
+        if order not in ("<", ">", "|", "=") or any(item is not None for item in state[2:5]):
+            raise pickle.UnpicklingError("it holds an array of records")
+        if order in "<>":
+            self.dtype = self.dtype.newbyteorder(order)
+
+
+_PLAIN_DTYPE = re.compile(
+    r"[<>=|]?(?:[?bBO]|[Obiufc]\d{1,2}|[SUa]\d{1,9})|bool|object|u?int\d\d?|float\d\d|complex\d{2,3}"
+)
+
+
+class _Array(np.ndarray):
+    """An array that takes its state from a pickle only if the type of its elements is a `_Dtype`."""
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) != 5 or not isinstance(state[2], _Dtype):
+            raise pickle.UnpicklingError("it holds an array of an unexpected kind")
+        version, shape, dtype, order, content = state
+        super().__setstate__((version, shape, dtype.dtype, order, content))
+
+
+def ndarray(*arguments: Any) -> Any:
+    """numpy's class, of which pickles only speak: arrays are made by `_reconstruct`."""
+    raise pickle.UnpicklingError("it calls numpy.ndarray")
+
+
 def _reconstruct(subtype: Any, shape: Any, typecode: Any) -> np.ndarray:
     """What numpy's own `_reconstruct` makes: an empty array for __setstate__ to fill. The shape it is told is ignored,
     so that a small file cannot ask for a huge allocation."""
-    return np.ndarray.__new__(np.ndarray, (0,), "b")
+    return _Array.__new__(_Array, (0,), "b")
 
 
-def _scalar(dtype: np.dtype, data: Any = b"") -> Any:
+def _scalar(dtype: _Dtype, data: Any = b"") -> Any:
     """A numpy scalar from its bytes."""
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(data, bytes):
+    if not isinstance(dtype, _Dtype) or dtype.dtype.hasobject or not isinstance(data, bytes):
         raise pickle.UnpicklingError("a numpy scalar of an unexpected kind")
-    return np.frombuffer(data, dtype=dtype, count=1)[0]
+    return np.frombuffer(data, dtype=dtype.dtype, count=1)[0]
 
 
-def _frombuffer(buffer: Any, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+def _frombuffer(buffer: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
     """Arrays pickled with protocol 5."""
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
+    if not isinstance(dtype, _Dtype):
+        raise pickle.UnpicklingError("it holds an array of an unexpected kind")
+    return np.frombuffer(buffer, dtype=dtype.dtype).reshape(shape, order=order)
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -45,13 +106,13 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 
 
 ARRAY_NAMES: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode,
+    ("numpy", "ndarray"): Function(ndarray),
+    ("numpy", "dtype"): Function(_Dtype),
+    ("_codecs", "encode"): Function(_encode),
     ("collections", "OrderedDict"): OrderedDict,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _frombuffer for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): Function(_reconstruct) for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): Function(_scalar) for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): Function(_frombuffer) for core in ("core", "_core")},
 }
 
 
@@ -97,6 +158,18 @@ def restricted_load(
         raise SmoothNetError(f"{what} is damaged ({error}); copy or download it again") from error
 
 
+def refuse_bomb(member: zipfile.ZipInfo, what: str) -> None:
+    """Refuse a member of a zip that unpacks to far more than poses, which are noise, can be packed from.
+
+    Raises:
+        SmoothNetError: more than 1 GiB, and more than 100 times its packed size.
+    """
+    if member.file_size > max(2**30, 100 * member.compress_size):
+        raise SmoothNetError(
+            f"{what} was refused: it would unpack {member.compress_size} bytes to {member.file_size}, which no recording does"
+        )
+
+
 class Npz:
     """The arrays of one .npz file, read one by one when asked for; object arrays through `restricted_load`.
 
@@ -126,7 +199,10 @@ class Npz:
     def __getitem__(self, key: str) -> np.ndarray:
         what = f"{key} in {self.path}"
         if key not in self.keys:
-            raise SmoothNetError(f"{self.path} has no key {key}; its keys are {', '.join(self.keys) or 'none'}")
+            raise SmoothNetError(
+                f"{self.path} has no key {key}; its keys are {', '.join(self.keys) or 'none'}"
+            )
+        refuse_bomb(self._zip.getinfo(f"{key}.npy"), what)
         try:
             with self._zip.open(f"{key}.npy") as file:
                 version = np.lib.format.read_magic(file)
@@ -140,7 +216,7 @@ class Npz:
                     array = restricted_load(file, what)
                     if not isinstance(array, np.ndarray):
                         raise SmoothNetError(f"{what} holds a {type(array).__name__}, not an array")
-                    return array
+                    return array.view(np.ndarray)
             with self._zip.open(f"{key}.npy") as file:
                 return np.lib.format.read_array(file, allow_pickle=False)
         except SmoothNetError:

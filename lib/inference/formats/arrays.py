@@ -17,6 +17,7 @@ import numpy as np
 from ...utils.errors import SmoothNetError
 from ...utils.files import atomic_write
 from ...utils.rotations import axis_angle_to_6d, quaternion_to_6d, sixd_to_axis_angle, sixd_to_quaternion
+from ...utils.unpickle import refuse_bomb
 from ..recording import Recording, Track
 from .tables import guess_dims
 
@@ -66,6 +67,9 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         if path.suffix.lower() == ".npy":
             return {"": np.load(path, allow_pickle=False)}
         arrays = {}
+        with zipfile.ZipFile(path) as file:
+            for member in file.infolist():
+                refuse_bomb(member, f"{member.filename} in {path}")
         with np.load(path, allow_pickle=False) as file:
             for name in file.files:
                 try:
@@ -73,6 +77,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
                 except ValueError:  # an array of objects: copied as it is, never unpickled
                     continue
         return arrays
+    except SmoothNetError:
+        raise
     except Exception as error:  # a damaged file fails in any way at all
         raise SmoothNetError(f"{path} is not a readable NumPy file: {error}") from error
 
