@@ -25,8 +25,8 @@ from ..dataset.windows import TrainingWindows, derive_seed, epoch_batches, epoch
 from ..models.normalize import normalize
 from ..models.smoothnet import SmoothNet
 from ..utils import device as devices
-from ..utils.dllogger import IterationLog
 from ..utils.distributed import World
+from ..utils.dllogger import IterationLog
 from ..utils.errors import SmoothNetError
 from ..utils.files import write_json, write_text
 from . import evaluation
