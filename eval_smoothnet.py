@@ -54,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(report_text(rows))
     channels, step = datasets[0].detected.shape[1], cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE
     print(
-        f"network: {count_parameters(model)} parameters, {multiply_adds(model) * channels / step / 1e6:.1f} M multiply-adds "
-        f"and {rows[0]['metrics']['us_per_frame']:.1f} us per frame ({channels} channels, window {model.window_size}, step {step})"
+        f"network: {count_parameters(model)} parameters, {multiply_adds(model) * channels / step / 1e6:.1f} M "
+        f"multiply-adds and {rows[0]['metrics']['us_per_frame']:.1f} us per frame "
+        f"({channels} channels, window {model.window_size}, step {step})"
     )
     return 0
 

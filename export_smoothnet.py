@@ -13,12 +13,8 @@ TOLERANCE = 1e-5
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="export_smoothnet.py", description=__doc__, allow_abbrev=False)
-    parser.add_argument(
-        "--checkpoint", metavar="PATH", help="the .pth.tar to export; the default weights if not given"
-    )
-    parser.add_argument(
-        "--window", type=int, metavar="W", help="frames: chooses among the default weights, or checks"
-    )
+    parser.add_argument("--checkpoint", metavar="PATH", help="the .pth.tar to export; the default weights if not given")
+    parser.add_argument("--window", type=int, metavar="W", help="frames: chooses among the default weights, or checks")
     parser.add_argument("-o", "--output", required=True, metavar="ONNX", help="the .onnx file to write")
     parser.add_argument(
         "--verify", action="store_true", help="run both with random windows and compare (needs onnxruntime)"

@@ -54,9 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add("--dims", type=int, choices=(1, 2, 3), help="coordinates a joint, for files that do not say")
     add("--force", action="store_true", help="replace existing outputs (never an input)")
-    add(
-        "--stream", action="store_true", help="JSON lines from standard input to standard output as they come"
-    )
+    add("--stream", action="store_true", help="JSON lines from standard input to standard output as they come")
     add("--formats", action=_Formats, nargs=0, help="list the formats and stop")
     args = parser.parse_args(argv)
 
@@ -75,9 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("name the output with -o OUT")
 
     inputs = [Path(name) for name in args.inputs]
-    output_paths(
-        inputs, args.output, args.plot, args.force
-    )  # a wrong path shows before the network is loaded
+    output_paths(inputs, args.output, args.plot, args.force)  # a wrong path shows before the network is loaded
     if args.step < 1:
         raise SmoothNetError(f"--step must be at least 1 frame, not {args.step}")
     smoother = Smoother.from_checkpoint(args.checkpoint, args.device, args.window)

@@ -74,9 +74,7 @@ def products(window: int, rows: int, chunk: int, product: Callable[..., torch.Te
     for first in range(0, rows, chunk):
         count = min(chunk, rows - first)
         widths = (window, HIDDEN, RES_HIDDEN, window)
-        x, h, a, g = (
-            part.view(-1)[: count * n].view(count, n) for part, n in zip(block, widths, strict=True)
-        )
+        x, h, a, g = (part.view(-1)[: count * n].view(count, n) for part, n in zip(block, widths, strict=True))
         product(x, encoder)
         for _ in range(BLOCKS):
             product(h, w1)
@@ -257,9 +255,7 @@ def overlap(repeats: int):
         times = {name: seconds / 20 for name, seconds in in_turns(turns, repeats).items()}
         speed = {name: 8 * windows.numel() / seconds / 1e9 for name, seconds in times.items()}
         note = f"{speed['sum']:.1f} GB/s; copying them {speed['copy']:.1f} GB/s"
-        yield row(
-            "sum over overlapping windows", f"W {window}, step {step}, {n} windows", times["sum"], note=note
-        )
+        yield row("sum over overlapping windows", f"W {window}, step {step}, {n} windows", times["sum"], note=note)
 
 
 def procrustes(frames: int, repeats: int):

@@ -21,9 +21,7 @@ from run_scripts.argument import run_main  # noqa: E402
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add(
         "--output",
@@ -38,9 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--seed", type=int, default=0, help="random seed (default: 0)")
     add("--body_representation", choices=("3D", "2D"), default="3D", help="default: 3D")
     args = parser.parse_args(argv)
-    written = write_demo(
-        args.output, args.train, args.test, args.frames, args.seed, args.fps, args.body_representation
-    )
+    written = write_demo(args.output, args.train, args.test, args.frames, args.seed, args.fps, args.body_representation)
     print(
         f"{args.train} training and {args.test} test sequences of {args.frames} frames "
         f"({args.frames / args.fps:.1f} s at {args.fps:g} frames/s), seed {args.seed}:"

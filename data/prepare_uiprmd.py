@@ -25,15 +25,9 @@ def _people(text: str) -> list[int]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "raw", help="folder that holds 'Segmented Movements' (and 'Incorrect Segmented Movements')"
-    )
-    parser.add_argument(
-        "--output", default=str(ROOT / "data/poses"), help="folder of the pose files (%(default)s)"
-    )
-    parser.add_argument(
-        "--train_people", type=_people, default="1-8", help="people to train on (%(default)s)"
-    )
+    parser.add_argument("raw", help="folder that holds 'Segmented Movements' (and 'Incorrect Segmented Movements')")
+    parser.add_argument("--output", default=str(ROOT / "data/poses"), help="folder of the pose files (%(default)s)")
+    parser.add_argument("--train_people", type=_people, default="1-8", help="people to train on (%(default)s)")
     parser.add_argument("--test_people", type=_people, default="9", help="people to test on (%(default)s)")
     parser.add_argument(
         "--fit",

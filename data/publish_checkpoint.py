@@ -1,6 +1,6 @@
 """Turn a training checkpoint into one to share: weights and settings alone.
 
-    python data/publish_checkpoint.py results/RUN/epoch_2.pth.tar -o checkpoint_32.pth.tar [--sigma 1.5]
+python data/publish_checkpoint.py results/RUN/epoch_2.pth.tar -o checkpoint_32.pth.tar [--sigma 1.5]
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
@@ -41,7 +42,7 @@ class Argument(NamedTuple):
     key: str
     scripts: str  # letters of: t(rain), e(val), v(isualize), l(auncher only)
     help: str
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "True|False"}
@@ -60,11 +61,12 @@ ARGUMENTS = (
     Argument(("--step",), "TRAIN.STEP", "t", "stop after this many iterations", {"type": int}),
     Argument(("--batch_size", "--bs"), "TRAIN.BATCH_SIZE", "t", "windows per batch and device", {"type": int}),
     Argument(("--lr",), "TRAIN.LR", "t", "learning rate of the first epoch", {"type": float}),
-    Argument(("--num_workers",), "TRAIN.WORKERS_NUM", "t", "accepted; batches are gathered without workers", {"type": int}),
+    Argument(("--num_workers",), "TRAIN.WORKERS_NUM", "t", "accepted; there are no workers", {"type": int}),
     Argument(("--resume",), "TRAIN.RESUME", "t", "checkpoint to go on from, or auto: the last one in --logdir if any"),
     Argument(("--checkpoint",), "EVALUATE.PRETRAINED", "ev", "checkpoint to evaluate"),
-    Argument(("--tradition",), "EVALUATE.TRADITION", "ev", "filters to compare with: savgol,oneeuro,gaus1d,gaussian or all"),
-    Argument(("--slide_window_step_size",), "EVALUATE.SLIDE_WINDOW_STEP_SIZE", "tev", "frames between windows", {"type": int}),
+    Argument(("--tradition",), "EVALUATE.TRADITION", "ev", "filters beside it: savgol,oneeuro,gaus1d,gaussian or all"),
+    Argument(("--slide_window_step_size",), "EVALUATE.SLIDE_WINDOW_STEP_SIZE", "tev", "frames between windows",
+             {"type": int}),
     Argument(("--fps",), "EVALUATE.FPS", "ev", "frame rate of the data, for filters that know it", {"type": float}),
     Argument(("--report",), "EVALUATE.REPORT", "e", "also write the table to this .md, .csv or .json file"),
     Argument(("--per_sequence",), "EVALUATE.PER_SEQUENCE", "e", "write per_sequence.csv, one line a sequence", SWITCH),
@@ -74,13 +76,14 @@ ARGUMENTS = (
     Argument(("--compile",), "TRAIN.COMPILE", "t", "compile the network with the device's compiler", SWITCH),
     Argument(("--profiler",), "TRAIN.PROFILER", "t", "record a profile of a few steps", SWITCH),
     Argument(("--profiler_path",), "TRAIN.PROFILER_PATH", "t", "folder for it, ./profiler_log by default"),
-    Argument(("--early_stop",), "TRAIN.EARLY_STOP", "t", "stop after so many epochs without a better result", {"type": int}),
+    Argument(("--early_stop",), "TRAIN.EARLY_STOP", "t", "stop after so many epochs without gain", {"type": int}),
     Argument(("--nproc_per_node",), "", "l", "processes on this machine, one a device", {"type": int, "default": 1}),
     Argument(("--nnode",), "", "l", "machines", {"type": int, "default": 1}),
     Argument(("--node_rank",), "", "l", "number of this machine, from 0", {"type": int, "default": 0}),
     Argument(("--master_addr",), "", "l", "address of machine 0", {"default": "127.0.0.1"}),
     Argument(("--master_port",), "", "l", "free port there", {"type": int, "default": 29500}),
-    Argument(("--opts",), "", "tev", "KEY VALUE ...: any setting, last word", {"nargs": argparse.REMAINDER, "default": []}),
+    Argument(("--opts",), "", "tev", "KEY VALUE ...: any setting, last word",
+             {"nargs": argparse.REMAINDER, "default": []}),
     Argument(("--eval",), "", "l", "evaluate --checkpoint instead of training", SWITCH),
 )  # fmt: skip
 

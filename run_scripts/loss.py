@@ -52,9 +52,7 @@ def compare(losses: Sequence[float], reference: Sequence[float]) -> dict[str, fl
         "mean_relative_magnitude": sum(map(abs, relative)) / n,
         "mean_absolute_magnitude": sum(map(abs, absolute)) / n,
     }
-    result["passed"] = (
-        abs(result["mean_relative"]) <= RELATIVE_LIMIT or abs(result["mean_absolute"]) <= ABSOLUTE_LIMIT
-    )
+    result["passed"] = abs(result["mean_relative"]) <= RELATIVE_LIMIT or abs(result["mean_absolute"]) <= ABSOLUTE_LIMIT
     return result
 
 
@@ -98,12 +96,8 @@ def read_log(path: Path) -> list[float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="loss.py", description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument(
-        "--sdaa-log", "--device-log", required=True, type=Path, help="log of the run in question"
-    )
-    parser.add_argument(
-        "--cuda-log", "--reference-log", required=True, type=Path, help="log to compare it with"
-    )
+    parser.add_argument("--sdaa-log", "--device-log", required=True, type=Path, help="log of the run in question")
+    parser.add_argument("--cuda-log", "--reference-log", required=True, type=Path, help="log to compare it with")
     parser.add_argument("--plot", type=Path, default=Path("loss.png"), help="picture to write (loss.png)")
     args = parser.parse_args(argv)
     losses, reference = read_log(args.sdaa_log), read_log(args.cuda_log)

@@ -68,9 +68,7 @@ def name(module: str, attribute: str) -> bytes:
 
 
 def stack_name(module: str, attribute: str) -> bytes:
-    return (
-        b"\x80\x04" + b"".join(b"\x8c" + bytes([len(t)]) + t.encode() for t in (module, attribute)) + b"\x93"
-    )
+    return b"\x80\x04" + b"".join(b"\x8c" + bytes([len(t)]) + t.encode() for t in (module, attribute)) + b"\x93"
 
 
 MAKE_ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
@@ -197,9 +195,7 @@ def test_nothing_runs_and_the_file_is_named(tmp_path, door, attack):
         read()
     assert path.name in str(error.value) and "\n" not in str(error.value)
     assert not mark.exists()
-    assert (
-        np.zeros(2).dtype == np.dtype("<f8") and not np.dtype("f8").names
-    )  # what numpy shares stays as it is
+    assert np.zeros(2).dtype == np.dtype("<f8") and not np.dtype("f8").names  # what numpy shares stays as it is
 
 
 def test_the_attacks_would_work_elsewhere(tmp_path):
@@ -290,9 +286,7 @@ def test_a_zip_that_unpacks_to_many_times_its_size(tmp_path):
         load_model(bomb(path, "c/data/99"))
 
 
-@pytest.mark.parametrize(
-    "shape", ["(1000000000000000, 3)", "(-1, 3)", "(99999999999999999999999, 3)", "(2, 3"]
-)
+@pytest.mark.parametrize("shape", ["(1000000000000000, 3)", "(-1, 3)", "(99999999999999999999999, 3)", "(2, 3"])
 @pytest.mark.parametrize("kind", ["npy", "npz"])
 def test_a_header_that_promises_more_than_there_is(tmp_path, shape, kind):
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()

@@ -11,9 +11,7 @@ from lib.utils.errors import SmoothNetError
 
 
 def options(**values):
-    return load_config(
-        opts=[str(x) for key, value in values.items() for x in (f"AUGMENT.{key}", value)]
-    ).AUGMENT
+    return load_config(opts=[str(x) for key, value in values.items() for x in (f"AUGMENT.{key}", value)]).AUGMENT
 
 
 def windows(seed=0, shape=(5, 6, 16)):
@@ -75,9 +73,7 @@ def test_scale_widens_both():
 def test_twice_as_fast_by_hand():
     signal = torch.tensor([[0.0, 1.0, 3.0, 4.0, 6.0]])
     # frames 0, 2, 4; then 6 and 8: the point reflection about the last value, 2 * 6 - signal at 2 and at 0
-    torch.testing.assert_close(
-        faster(signal, torch.tensor([[2.0]])), torch.tensor([[0.0, 3.0, 6.0, 9.0, 12.0]])
-    )
+    torch.testing.assert_close(faster(signal, torch.tensor([[2.0]])), torch.tensor([[0.0, 3.0, 6.0, 9.0, 12.0]]))
     torch.testing.assert_close(faster(signal, torch.tensor([[1.0]])), signal)
 
 

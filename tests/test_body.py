@@ -40,9 +40,7 @@ def chumpy(monkeypatch):
 
 def tiny_model(vertices=5):
     rng = np.random.default_rng(0)
-    shapes = {
-        key: [vertices if n == "V" else n or 10 for n in shape] for key, shape in body_module.SHAPES.items()
-    }
+    shapes = {key: [vertices if n == "V" else n or 10 for n in shape] for key, shape in body_module.SHAPES.items()}
     return {key: rng.random(shape) for key, shape in shapes.items()}
 
 
@@ -154,9 +152,7 @@ class Attack:
 def test_a_pickle_that_asks_for_code_is_refused_by_name_and_nothing_runs(tmp_path, chumpy, hidden):
     marker = tmp_path / "ran"
     attack = Attack(marker)
-    path = write(
-        tmp_path / "SMPL_NEUTRAL.pkl", tiny_model() | {"bs_type": chumpy(attack) if hidden else attack}
-    )
+    path = write(tmp_path / "SMPL_NEUTRAL.pkl", tiny_model() | {"bs_type": chumpy(attack) if hidden else attack})
     with pytest.raises(SmoothNetError, match=r"SMPL_NEUTRAL\.pkl.*system"):
         read_model(path)
     assert not marker.exists()

@@ -39,7 +39,12 @@ def test_multiply_adds_of_the_published_network():
 
 
 def test_state_dict_has_the_published_keys():
-    keys = {key for i in range(2) for n in (1, 2) for key in (f"res_blocks.{i}.linear{n}.weight", f"res_blocks.{i}.linear{n}.bias")}
+    keys = {
+        key
+        for i in range(2)
+        for n in (1, 2)
+        for key in (f"res_blocks.{i}.linear{n}.weight", f"res_blocks.{i}.linear{n}.bias")
+    }
     assert set(SmoothNet(8, num_blocks=2).state_dict()) == keys | {
         "encoder.0.weight", "encoder.0.bias", "decoder.weight", "decoder.bias"
     }  # fmt: skip
@@ -160,7 +165,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path):
 
 
 def test_an_unwritable_folder_is_a_clear_error(tmp_path):
-    with pytest.raises(SmoothNetError, match="cannot write .*No such file"):
+    with pytest.raises(SmoothNetError, match=r"cannot write .*No such file"):
         save_checkpoint(tmp_path / "missing" / "c.pth.tar", {})
 
 

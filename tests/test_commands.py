@@ -106,20 +106,26 @@ def test_resuming_gives_the_run_that_was_never_stopped(trained, base, tmp_path):
     assert again.returncode == 0, again.stderr
     whole, parts = weights(trained / "epoch_3.pth.tar"), weights(tmp_path / "run/epoch_3.pth.tar")
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
-    by_epoch = {e["epoch"]: e["loss"] for e in read_json(tmp_path / "run/metrics.json")["history"] if e["iteration"] % 4 == 0}
+    by_epoch = {
+        e["epoch"]: e["loss"] for e in read_json(tmp_path / "run/metrics.json")["history"] if e["iteration"] % 4 == 0
+    }
     for entry in read_json(trained / "metrics.json")["history"]:
         assert by_epoch[entry["epoch"]] == entry["loss"]
 
 
 def test_resume_auto_starts_afresh_where_there_is_nothing(base, tmp_path):
-    out = command("train_smoothnet.py", *DATA, "--epoch", "1", "--resume", "auto", "--logdir", tmp_path / "r", *opts(base))
+    out = command(
+        "train_smoothnet.py", *DATA, "--epoch", "1", "--resume", "auto", "--logdir", tmp_path / "r", *opts(base)
+    )
     assert out.returncode == 0 and "a fresh start" in out.stdout
 
 
 def test_the_seed_decides(base, tmp_path):
     runs = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        out = command("train_smoothnet.py", *DATA, "--epoch", "1", "--seed", seed, "--logdir", tmp_path / name, *opts(base))
+        out = command(
+            "train_smoothnet.py", *DATA, "--epoch", "1", "--seed", seed, "--logdir", tmp_path / name, *opts(base)
+        )
         assert out.returncode == 0, out.stderr
         runs.append(weights(tmp_path / name / "checkpoint.pth.tar"))
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
@@ -129,7 +135,16 @@ def test_the_seed_decides(base, tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_with_a_checkpoint(base, tmp_path, number, status):
     run = tmp_path / "run"
-    arguments = [*DATA, "--epoch", "100000", "--batch_size", "1", "--logdir", str(run), *opts(base, "TRAIN.VALIDATE", "False")]
+    arguments = [
+        *DATA,
+        "--epoch",
+        "100000",
+        "--batch_size",
+        "1",
+        "--logdir",
+        str(run),
+        *opts(base, "TRAIN.VALIDATE", "False"),
+    ]
     child = subprocess.Popen(
         [sys.executable, str(ROOT / LAUNCHER), *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -152,7 +167,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     good = command("train_smoothnet.py", *DATA, "--epoch", "1", "--logdir", run, *opts(base))
     assert good.returncode == 0, good.stderr
     before = (run / "checkpoint.pth.tar").read_bytes()
-    bad = command("train_smoothnet.py", *DATA, "--epoch", "2", "--logdir", run, "--resume", "auto", "--lr", "1e30", *opts(base))
+    bad = command(
+        "train_smoothnet.py", *DATA, "--epoch", "2", "--logdir", run, "--resume", "auto", "--lr", "1e30", *opts(base)
+    )
     assert bad.returncode == 2
     assert re.search(r"error: the loss became (nan|inf) at epoch 2, step \d+", bad.stderr)
     assert (run / "checkpoint.pth.tar").read_bytes() == before
@@ -162,7 +179,16 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 def test_several_datasets_in_one_run(base, tmp_path):
     write_poses(tmp_path / "poses", "other", "spin", lengths=(25,), seed=5)
     write_poses(tmp_path / "poses")
-    names = ["--dataset_name", "toy,other", "--estimator", "est,spin", "--body_representation", "3D,3D", "--device", "cpu"]
+    names = [
+        "--dataset_name",
+        "toy,other",
+        "--estimator",
+        "est,spin",
+        "--body_representation",
+        "3D,3D",
+        "--device",
+        "cpu",
+    ]
     out = command("train_smoothnet.py", *names, "--epoch", "1", "--logdir", tmp_path / "r", *opts(tmp_path / "poses"))
     assert out.returncode == 0, out.stderr
     results = read_json(tmp_path / "r/metrics.json")["results"]
@@ -232,13 +258,16 @@ def test_mistakes_are_one_sentence_and_status_2(base, tmp_path, what, capsys):
 
 def test_a_checkpoint_of_another_window_is_refused(base, tmp_path):
     path = write_checkpoint(tmp_path / "c.pth.tar", window=8)
-    out = command(LAUNCHER, *DATA, "--checkpoint", path, "--eval", "--slide_window_size", "32", "--opts", "DATASET.BASE_DIR", base)
+    out = command(
+        LAUNCHER, *DATA, "--checkpoint", path, "--eval", "--slide_window_size", "32", "--opts", "DATASET.BASE_DIR", base
+    )
     assert out.returncode == 2 and "8 frames, but 32" in out.stderr
 
 
 def test_a_plain_run_folder_is_named_after_the_time_and_the_experiment(base, tmp_path):
     out = command(
-        "train_smoothnet.py", *DATA, "--epoch", "1", "--exp_name", "trial", *opts(base, "OUTPUT_DIR", str(tmp_path / "results"))
+        "train_smoothnet.py", *DATA, "--epoch", "1", "--exp_name", "trial",
+        *opts(base, "OUTPUT_DIR", str(tmp_path / "results")),
     )  # fmt: skip
     assert out.returncode == 0, out.stderr
     (folder,) = os.listdir(tmp_path / "results")

@@ -124,8 +124,8 @@ def test_the_stored_config_reads_back(tmp_path):
 def test_published_configs(name, batch, lr, sizes):
     cfg = load_config(CONFIGS / f"{name}.yaml")
     model = cfg.MODEL
-    assert (model.HIDDEN_SIZE, model.RES_HIDDEN_SIZE, model.NUM_BLOCK, model.DROPOUT) == sizes
-    assert (cfg.TRAIN.BATCH_SIZE, cfg.TRAIN.LR, cfg.TRAIN.LRDECAY) == (batch, lr, 0.95)
+    assert sizes == (model.HIDDEN_SIZE, model.RES_HIDDEN_SIZE, model.NUM_BLOCK, model.DROPOUT)
+    assert (batch, lr, 0.95) == (cfg.TRAIN.BATCH_SIZE, cfg.TRAIN.LR, cfg.TRAIN.LRDECAY)
     assert (cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL, cfg.TRAIN.EPOCH, cfg.SEED_VALUE) == (1.0, 0.1, 70, 4321)
 
 

@@ -49,7 +49,9 @@ def test_training_of_each_representation(case, more, channels, tmp_path, smpl_di
     if "smpl" in case:
         pytest.importorskip("smplx")
     arguments = [*names(case), "--epoch", "2", "--bs", "32", "--logdir", str(tmp_path / "run")]
-    assert run_main(train_smoothnet.main, [*arguments, *opts(case, *SMALL, "SMPL_MODEL_DIR", str(smpl_dir), *more)]) == 0
+    assert (
+        run_main(train_smoothnet.main, [*arguments, *opts(case, *SMALL, "SMPL_MODEL_DIR", str(smpl_dir), *more)]) == 0
+    )
     metrics = read_json(tmp_path / "run/metrics.json")
     assert metrics["history"][1]["loss"] < metrics["history"][0]["loss"]
     values = metrics["results"][0]["metrics"]

@@ -204,9 +204,7 @@ def test_projection_is_a_pinhole_camera():
 
 def test_command_says_what_it_wrote(tmp_path, capsys):
     main = runpy.run_path(str(Path(__file__).parents[1] / "data" / "make_demo.py"))["main"]
-    assert (
-        main(["--output", str(tmp_path), "--train", "2", "--test", "1", "--frames", "20", "--seed", "1"]) == 0
-    )
+    assert main(["--output", str(tmp_path), "--train", "2", "--test", "1", "--frames", "20", "--seed", "1"]) == 0
     printed = capsys.readouterr().out
     files = list(tmp_path.rglob("*.npz"))
     assert len(files) == 4

@@ -126,9 +126,7 @@ def worker(launcher, rank):
             except OSError:
                 continue
     torchrun = next(pid for pid, (parent, _) in parents.items() if parent == launcher)
-    return next(
-        pid for pid, (parent, environ) in parents.items() if parent == torchrun and f"RANK={rank}" in environ
-    )
+    return next(pid for pid, (parent, environ) in parents.items() if parent == torchrun and f"RANK={rank}" in environ)
 
 
 def test_one_process_each_sees_every_window_once():
@@ -202,9 +200,7 @@ def test_command_for_several_machines():
     assert "torch.distributed.run" not in run_smoothnet.build_command(run_smoothnet.parse([]))
 
 
-@pytest.mark.parametrize(
-    ("spelling", "scale"), [("True", 65536.0), ("False", 0.0), ("1024", 1024.0), (None, 65536.0)]
-)
+@pytest.mark.parametrize(("spelling", "scale"), [("True", 65536.0), ("False", 0.0), ("1024", 1024.0), (None, 65536.0)])
 def test_grad_scale_spellings(spelling, scale):
     args = run_smoothnet.parse(["--grad_scale", *([] if spelling is None else [spelling])])
     assert args.grad_scale == scale

@@ -33,9 +33,7 @@ def test_line_is_the_documented_one():
         "rank : 0  train.loss : 0.5300281643867493  train.ips : 10415.77 imgs/s"
     )
     on_the_second = format_line(3, 7, {"rank": 1, "val.loss": 1e-7}, now.replace(microsecond=0))
-    assert on_the_second == (
-        "TCAPPDLL 2025-05-15 14:20:10.000000 - Epoch: 3 Iteration: 7  rank : 1  val.loss : 1e-07"
-    )
+    assert on_the_second == ("TCAPPDLL 2025-05-15 14:20:10.000000 - Epoch: 3 Iteration: 7  rank : 1  val.loss : 1e-07")
 
 
 def test_lines_go_to_the_file_of_the_rank_and_to_the_stream(tmp_path, monkeypatch):

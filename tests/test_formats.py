@@ -78,10 +78,7 @@ def mmpose(folder):
 
 
 def mmpose_list(folder):
-    frames = [
-        [{"keypoints": [[[1.0625 + t, 2.5, 3.125]]], "keypoint_scores": [0.5], "bbox": None}]
-        for t in range(4)
-    ]
+    frames = [[{"keypoints": [[[1.0625 + t, 2.5, 3.125]]], "keypoint_scores": [0.5], "bbox": None}] for t in range(4)]
     return write(folder / "list.json", json.dumps(frames))
 
 
@@ -135,9 +132,7 @@ def deeplabcut_animals(folder):
     lines = ["scorer" + ",net" * 8, "individuals" + ",mouse1" * 3 + ",mouse2" * 3 + ",single" * 2]
     lines += ["bodyparts" + ",nose" * 6 + ",corner" * 2]
     lines += ["coords,x,y,likelihood,x,y,likelihood,x,y"]
-    lines += [
-        f"{t},1.5,{t}.25,0.9,{'' if t == 2 else 100.5},{'' if t == 2 else 7.75},0.8,5.5,6.5" for t in range(4)
-    ]
+    lines += [f"{t},1.5,{t}.25,0.9,{'' if t == 2 else 100.5},{'' if t == 2 else 7.75},0.8,5.5,6.5" for t in range(4)]
     return write(folder / "animals.csv", "\n".join(lines))
 
 
@@ -157,9 +152,7 @@ def deeplabcut_h5(folder):
 
 def trc(folder):
     lines = ["PathFileType\t4\t(X/Y/Z)\ta.trc"]
-    lines += [
-        "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames"
-    ]
+    lines += ["DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames"]
     lines += [
         "120.00\t120.00\t5\t2\tmm\t120.00\t1\t5",
         "Frame#\tTime\tHip\t\t\tKnee\t\t\t",
@@ -167,9 +160,7 @@ def trc(folder):
         "",
     ]
     lines += [f"{t}\t{t / 120:.3f}\t{t:.5f}\t2.50000\t3.00000\t\t\t\t" for t in (1, 2)]
-    lines += [
-        f"{t}\t{t / 120:.3f}\t{t:.5f}\t2.50000\t3.00000\t7.12345\t{t:.5f}\t9.00000\t" for t in (3, 4, 5)
-    ]
+    lines += [f"{t}\t{t / 120:.3f}\t{t:.5f}\t2.50000\t3.00000\t7.12345\t{t:.5f}\t9.00000\t" for t in (3, 4, 5)]
     return write(folder / "a.trc", "\r\n".join(lines) + "\r\n")
 
 
@@ -262,9 +253,7 @@ def test_only_coordinates_change(case, tmp_path):
             np.testing.assert_allclose(new.points, old.points + shift, atol=0.006)
     if path.suffix in (".csv", ".trc"):
         coordinates = {int(column) for track in recording.tracks for column in track.where.flat}
-        rows = [
-            list(reader(p.open(newline=""), delimiter="," if name != "trc" else "\t")) for p in (path, out)
-        ]
+        rows = [list(reader(p.open(newline=""), delimiter="," if name != "trc" else "\t")) for p in (path, out)]
         for before, after in zip(*rows, strict=True):
             assert len(before) == len(after)
             changed = {i for i, cells in enumerate(zip(before, after, strict=True)) if cells[0] != cells[1]}
@@ -368,9 +357,7 @@ def test_csv_keeps_cells_it_does_not_smooth(tmp_path):
 
 
 def test_csv_frames_that_are_left_out_are_missing(tmp_path):
-    path = write(
-        tmp_path / "a.csv", "frame,p_x,p_y\n" + "".join(f"{t},{t}.5,1.5\n" for t in (10, 11, 14, 15))
-    )
+    path = write(tmp_path / "a.csv", "frame,p_x,p_y\n" + "".join(f"{t},{t}.5,1.5\n" for t in (10, 11, 14, 15)))
     recording = read_recording(path)
     np.testing.assert_allclose(recording.tracks[0].points[:, 0, 0], [10.5, 11.5, np.nan, np.nan, 14.5, 15.5])
     write_recording(recording, [recording.tracks[0].points + 1], tmp_path / "out.csv")
@@ -386,9 +373,7 @@ def test_csv_without_names_is_cut_into_joints(tmp_path):
 def test_trc_rate_names_and_holes(tmp_path):
     recording = read_recording(trc(tmp_path))
     assert recording.fps == 120 and recording.names == ("Hip", "Knee")
-    np.testing.assert_array_equal(
-        np.isnan(recording.tracks[0].points[:, 1, 0]), [True, True, False, False, False]
-    )
+    np.testing.assert_array_equal(np.isnan(recording.tracks[0].points[:, 1, 0]), [True, True, False, False, False])
 
 
 def test_deeplabcut_animals_are_tracks(tmp_path):
@@ -467,9 +452,7 @@ def test_npz_keeps_type_and_other_members(tmp_path):
     before, after = contents(tmp_path / "a.npz"), contents(tmp_path / "out.npz")
     assert [name for name in before if before[name] != after[name]] == ["keypoints.npy", "joints.npy"]
     assert list(after) == list(before)
-    np.testing.assert_allclose(
-        np.load(tmp_path / "out.npz")["joints"], np.load(tmp_path / "a.npz")["joints"] + 1
-    )
+    np.testing.assert_allclose(np.load(tmp_path / "out.npz")["joints"], np.load(tmp_path / "a.npz")["joints"] + 1)
 
 
 def test_whole_numbers_become_floats(tmp_path):

@@ -208,9 +208,7 @@ def test_every_decision_of_a_random_word_has_the_documented_probability():
 
 
 def test_streams_of_chunks_and_seeds_differ():
-    draws = [
-        fused.Dropout(0.5, seed, chunk).keep(64, 64, torch.float32) for seed in (0, 1) for chunk in (0, 1)
-    ]
+    draws = [fused.Dropout(0.5, seed, chunk).keep(64, 64, torch.float32) for seed in (0, 1) for chunk in (0, 1)]
     for i, a in enumerate(draws):
         for b in draws[:i]:
             assert abs((a == b).float().mean().item() - 0.5) < 6 * 0.5 / 64
@@ -244,9 +242,7 @@ def test_dropout_in_the_network_is_that_of_plain_code_with_the_same_masks():
 
 def test_the_mean_over_masks_is_the_network_without_dropout():
     model, x, truth = make((8, 8, 64, 32, 0, 3, 5), dropout=0.5)
-    assert same(
-        gradients_of(model, x, truth, seed=1), gradients_of(model, x, truth, seed=2)
-    )  # no block, no dropout
+    assert same(gradients_of(model, x, truth, seed=1), gradients_of(model, x, truth, seed=2))  # no block, no dropout
     model.eval()
     with torch.no_grad():
         expected = smoothnet_loss(model(x), truth, 1.0, 0.3)[0]
@@ -270,9 +266,7 @@ def test_memory_holds_one_chunk_not_the_batch(monkeypatch):
     seen = []
     monkeypatch.setattr(fused, "CHUNK_ROWS", 200)
     original = fused._chunk
-    monkeypatch.setattr(
-        fused, "_chunk", lambda weights, x, *rest: seen.append(len(x)) or original(weights, x, *rest)
-    )
+    monkeypatch.setattr(fused, "_chunk", lambda weights, x, *rest: seen.append(len(x)) or original(weights, x, *rest))
     model, x, truth = make((8, 8, 16, 8, 1, 64, 51))
     gradients_of(model, x, truth)
     assert max(seen) <= fused.CHUNK_ROWS and sum(seen) == 64 * 51
@@ -291,9 +285,7 @@ def test_inference_equals_the_network(size, threads, monkeypatch):
         for mode in (torch.no_grad, torch.inference_mode):
             with mode():
                 torch.testing.assert_close(run(x), model(x), rtol=1e-5, atol=1e-6)
-                torch.testing.assert_close(
-                    run(x.transpose(0, 1)), model(x.transpose(0, 1)), rtol=1e-5, atol=1e-6
-                )
+                torch.testing.assert_close(run(x.transpose(0, 1)), model(x.transpose(0, 1)), rtol=1e-5, atol=1e-6)
                 with torch.autocast("cpu", torch.bfloat16):
                     torch.testing.assert_close(run(x).float(), model(x).float(), rtol=0.1, atol=0.1)
     finally:

@@ -70,9 +70,7 @@ def test_the_wheel_does_not_ask_for_torch(installed):
         lines = wheel.read(name).decode().splitlines()
     needed = [line for line in lines if line.startswith("Requires-Dist:")]
     assert any("numpy" in line and "extra" not in line for line in needed)
-    assert [line for line in needed if "torch" in line.split()[1]] == [
-        'Requires-Dist: torch>=2.4; extra == "torch"'
-    ]
+    assert [line for line in needed if "torch" in line.split()[1]] == ['Requires-Dist: torch>=2.4; extra == "torch"']
 
 
 def test_the_wheel_claims_no_name_but_smoothnet(installed):

@@ -43,9 +43,7 @@ def make_page(folder: Path, dims: int = 3) -> Path:
     noisy = motion + rng.normal(size=motion.shape) * 0.05
     noisy[20:23] = np.nan
     series = {"input": noisy, "smoothed": motion * 0.98, "ground truth": motion}
-    clip = make_clip(
-        series, fps=30, unit="m", title="A clip", skeleton="h36m17", curves=motion_curves(series, "m")
-    )
+    clip = make_clip(series, fps=30, unit="m", title="A clip", skeleton="h36m17", curves=motion_curves(series, "m"))
     return write_clip(clip, folder / "clip.html")
 
 
@@ -126,9 +124,7 @@ def test_keys_step_play_and_choose(page):
 def test_scrubbing_and_dragging(page):
     chains = pytest.importorskip("selenium.webdriver.common.action_chains").ActionChains
     before = drawing(page)
-    page.execute_script(
-        "const s = document.getElementById('seek'); s.value = 30; s.dispatchEvent(new Event('input'))"
-    )
+    page.execute_script("const s = document.getElementById('seek'); s.value = 30; s.dispatchEvent(new Event('input'))")
     assert frame(page) == 30 and "frame 30 · 1.00 s" in page.find_element("id", "now").text
     moved = drawing(page)
     assert moved != before
@@ -162,9 +158,7 @@ def test_curves_follow_the_joint_and_the_cursor_the_frame(page):
 
 def test_frames_without_a_person_say_so_and_the_dark_theme_draws_anew(page):
     button(page, "Input").click()
-    page.execute_script(
-        "const s = document.getElementById('seek'); s.value = 21; s.dispatchEvent(new Event('input'))"
-    )
+    page.execute_script("const s = document.getElementById('seek'); s.value = 21; s.dispatchEvent(new Event('input'))")
     light = drawing(page)
     page.find_element("id", "theme").click()
     assert drawing(page) != light

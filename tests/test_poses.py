@@ -135,9 +135,11 @@ REFUSED = {
     "another length": ({"joints_3d": object_array([TWO[0][:39], TWO[1]])}, ["sequence 0", "39 frames", "40"]),
     "lengths of the two files differ": ({"imgname": names([40, 29]), "joints_3d": object_array([TWO[0], TWO[1][1:]])},
                                         ["sequence 1", "30 frames", "29"]),
-    "sequences of the two files differ": ({"imgname": names([40]), "joints_3d": object_array(TWO[:1])}, ["2 sequences", "1"]),
+    "sequences of the two files differ": ({"imgname": names([40]), "joints_3d": object_array(TWO[:1])},
+                                          ["2 sequences", "1"]),
     "other joints": ({"joints_3d": object_array([x[:, :6] for x in TWO])}, ["9 numbers a frame", "6"]),
-    "joints change": ({"joints_3d": object_array([TWO[0], TWO[1][:, :6]])}, ["sequence 1", "6 numbers", "sequence 0 has 9"]),
+    "joints change": ({"joints_3d": object_array([TWO[0], TWO[1][:, :6]])},
+                      ["sequence 1", "6 numbers", "sequence 0 has 9"]),
     "not a multiple of 3": ({"joints_3d": object_array([x[:, :7] for x in TWO])}, ["sequence 0", "multiple of 3"]),
     "infinity": ({"joints_3d": infinite()}, ["sequence 0, frame 7", "infinite"]),
     "text": ({"joints_3d": object_array([np.full((40, 9), "x"), TWO[1]])}, ["sequence 0", "not numbers"]),
@@ -213,7 +215,12 @@ def test_every_row_of_the_table_is_found():
 
 
 def test_unequal_lists_are_an_error(tmp_path):
-    named = {"DATASET_NAME": "toy,toy", "ESTIMATOR": "est", "BODY_REPRESENTATION": "3D", "DATASET.BASE_DIR": str(tmp_path)}
+    named = {
+        "DATASET_NAME": "toy,toy",
+        "ESTIMATOR": "est",
+        "BODY_REPRESENTATION": "3D",
+        "DATASET.BASE_DIR": str(tmp_path),
+    }
     with pytest.raises(SmoothNetError, match="DATASET_NAME 2, ESTIMATOR 1, BODY_REPRESENTATION 1"):
         load_all(load_config(None, named), "test")
     with pytest.raises(SmoothNetError, match="ESTIMATOR is empty"):

@@ -54,14 +54,10 @@ def test_a_mirror_image_is_not_turned_into_the_original(dims):
     mirrored = truth * np.array([-1.0, 1, 1])[:dims]
     aligned = procrustes_align(mirrored, truth)
     assert (residual(aligned, truth) > 0.1).all()
-    np.testing.assert_allclose(
-        aligned, [naive(x, y) for x, y in zip(mirrored, truth, strict=True)], atol=1e-8
-    )
+    np.testing.assert_allclose(aligned, [naive(x, y) for x, y in zip(mirrored, truth, strict=True)], atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    "case", ["line", "almost a line", "plane", "three joints", "two joints", "symmetric"]
-)
+@pytest.mark.parametrize("case", ["line", "almost a line", "plane", "three joints", "two joints", "symmetric"])
 def test_degenerate_frames_reach_the_least_squares_of_the_svd(case):
     rng = np.random.default_rng(2)
     truth = rng.standard_normal((40, 8, 3))
@@ -73,12 +69,8 @@ def test_degenerate_frames_reach_the_least_squares_of_the_svd(case):
         truth = truth[:, :3]
     if case == "two joints":
         truth = truth[:, :2]
-    if (
-        case == "symmetric"
-    ):  # a cube and its mirror image: all singular values equal, the worst case for the sign
-        truth = np.tile(
-            np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float), (4, 1, 1)
-        )
+    if case == "symmetric":  # a cube and its mirror image: all singular values equal, the worst case for the sign
+        truth = np.tile(np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float), (4, 1, 1))
     predicted = 2 * truth @ random_rotation(rng, 3) * (-1 if case == "symmetric" else 1)
     predicted = predicted + 0.01 * rng.standard_normal(truth.shape) * (case != "symmetric")
     expected = residual(np.stack([naive(x, y) for x, y in zip(predicted, truth, strict=True)]), truth)
@@ -107,7 +99,5 @@ def test_float32_in_many_chunks_and_no_frames():
     predicted = truth + rng.standard_normal(truth.shape).astype(np.float32)
     aligned = procrustes_align(predicted, truth)
     for i in (0, 1, 1284, 1285, 1286, 4999):
-        np.testing.assert_allclose(
-            aligned[i], naive(predicted[i].astype(float), truth[i].astype(float)), atol=1e-7
-        )
+        np.testing.assert_allclose(aligned[i], naive(predicted[i].astype(float), truth[i].astype(float)), atol=1e-7)
     assert procrustes_align(truth[:0], truth[:0]).shape == (0, 17, 3)

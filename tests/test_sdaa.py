@@ -89,9 +89,7 @@ def test_autocast_trains_in_float16_and_resumes_exactly(launch, tmp_path):
 
 
 def test_overflowed_steps_are_skipped_and_counted(launch, tmp_path):
-    out = launch(
-        tmp_path / "run", "--device", "sdaa", "--autocast", "True", "--grad_scale", "1e30", "--epoch", "1"
-    )
+    out = launch(tmp_path / "run", "--device", "sdaa", "--autocast", "True", "--grad_scale", "1e30", "--epoch", "1")
     assert "overflowed steps so far" in out.stdout
     entry = read_json(tmp_path / "run/metrics.json")["history"][0]
     assert entry["overflows"] == entry["iteration"] >= 1
@@ -112,9 +110,7 @@ def test_two_processes_over_tccl_equal_one(launch, tmp_path, free_port):
 
 
 def test_out_of_memory_names_the_setting(launch, tmp_path):
-    result = launch(
-        tmp_path / "run", "--device", "sdaa", "--epoch", "1", status=2, env={"SDAA_STANDIN_MEMORY": "2000"}
-    )
+    result = launch(tmp_path / "run", "--device", "sdaa", "--epoch", "1", status=2, env={"SDAA_STANDIN_MEMORY": "2000"})
     assert "error: sdaa:0 ran out of memory: set TRAIN.MICRO_BATCH" in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -75,8 +75,7 @@ def test_3dpw_reordering_gives_the_lsp_joints():
 def test_edge_between_hips_is_middle_and_the_arm_has_its_side():
     skeleton = SKELETONS["lsp14"]
     side = {
-        frozenset(skeleton.joints[j] for j in e): s
-        for e, s in zip(skeleton.edges, skeleton.edge_sides, strict=True)
+        frozenset(skeleton.joints[j] for j in e): s for e, s in zip(skeleton.edges, skeleton.edge_sides, strict=True)
     }
     assert side[frozenset(("right_hip", "left_hip"))] == "middle"
     assert side[frozenset(("neck", "left_shoulder"))] == "left"
@@ -119,9 +118,7 @@ def test_names_alone_make_a_skeleton(names):
     skeleton = skeleton_from_names(names)
     assert skeleton.joints[4] == "right_big_toe" and skeleton.joints[9] == "left_elbow"
     edges = {frozenset(edge) for edge in skeleton.edges}
-    assert edges == {
-        frozenset(e) for e in [(0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (0, 6), (6, 7), (6, 8), (8, 9)]
-    }
+    assert edges == {frozenset(e) for e in [(0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (0, 6), (6, 7), (6, 8), (8, 9)]}
     assert skeleton.sides[1] == "right" and skeleton.sides[5] == "left" and skeleton.sides[6] == "middle"
 
 

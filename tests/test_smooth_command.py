@@ -61,10 +61,7 @@ def test_step_delay_and_min_score_reach_the_smoother(checkpoint, tmp_path):
         (["--min_score", "0.5"], np.where(np.isnan(known), points, smoother(known))),
     ):
         out = tmp_path / "out.npz"
-        assert (
-            main([str(tmp_path / "a.npz"), "-o", str(out), "--checkpoint", checkpoint, "--force", *options])
-            == 0
-        )
+        assert main([str(tmp_path / "a.npz"), "-o", str(out), "--checkpoint", checkpoint, "--force", *options]) == 0
         np.testing.assert_allclose(np.load(out)["keypoints"], expected, rtol=1e-6)
         np.testing.assert_array_equal(np.load(out)["scores"], scores)
 
@@ -121,9 +118,7 @@ def test_folders_are_replaced_only_when_they_hold_nothing_else(checkpoint, tmp_p
     (tmp_path / "out" / "notes.txt").unlink()
     assert run([*argv, "--force"], capsys)[0] == 0
     assert json.loads((tmp_path / "out" / "0.json").read_text())["folder"] == "in"
-    assert files_in(tmp_path) == sorted(
-        f"{f}{t}" for f in ("in", "out") for t in ("", "/0.json", "/1.json", "/2.json")
-    )
+    assert files_in(tmp_path) == sorted(f"{f}{t}" for f in ("in", "out") for t in ("", "/0.json", "/1.json", "/2.json"))
 
 
 def test_one_bad_file_and_nothing_is_written(checkpoint, tmp_path, capsys):
@@ -162,9 +157,7 @@ def test_mistakes_are_one_sentence(argv, message, checkpoint, tmp_path, capsys):
     assert files_in(tmp_path) == before
 
 
-@pytest.mark.parametrize(
-    "name", ["openpose_balance_cam3", "pose2sim_balancing.trc", "sports2d_blazepose.npz"]
-)
+@pytest.mark.parametrize("name", ["openpose_balance_cam3", "pose2sim_balancing.trc", "sports2d_blazepose.npz"])
 def test_samples(name, checkpoint, tmp_path, capsys):
     assert main([str(SAMPLES / name), "-o", f"{tmp_path}/", "--checkpoint", checkpoint]) == 0
     before, after = read_recording(SAMPLES / name), read_recording(tmp_path / name)
@@ -177,9 +170,7 @@ def test_samples(name, checkpoint, tmp_path, capsys):
 def test_rotations_go_in_as_they_are(checkpoint, tmp_path):
     """A network without a normalisation sees the six numbers of a rotation unscaled."""
     poses = np.random.default_rng(0).normal(size=(20, 72)) * 0.3
-    np.savez(
-        tmp_path / "a.npz", poses=poses, trans=walk(20, 1, 3)[:, 0], betas=np.ones(10), mocap_framerate=60.0
-    )
+    np.savez(tmp_path / "a.npz", poses=poses, trans=walk(20, 1, 3)[:, 0], betas=np.ones(10), mocap_framerate=60.0)
     out = tmp_path / "b.npz"
     assert main([str(tmp_path / "a.npz"), "-o", str(out), "--checkpoint", checkpoint]) == 0
     smoother = Smoother.from_checkpoint(checkpoint)

@@ -77,9 +77,7 @@ def test_any_delay_gives_every_frame_once_and_in_time(smoother, delay, frames, s
 @pytest.mark.parametrize("delay", range(W))
 def test_a_frame_is_the_mean_over_the_windows_seen_so_far(smoother, delay):
     x = recording(30, seed=3)
-    windows = np.stack(
-        [smoother(x[start : start + W]) for start in range(30 - W + 1)]
-    )  # W frames: one window
+    windows = np.stack([smoother(x[start : start + W]) for start in range(30 - W + 1)])  # W frames: one window
     came = through(smoother.stream(delay=delay), x)[delay:]
     for i in range(W - 1, 30):
         starts = [s for s in range(30 - W + 1) if s <= i < s + W and s + W - 1 <= i + delay]
@@ -109,9 +107,7 @@ def test_tracks_do_not_touch_each_other(smoother, delay, people, seed):
     """Several people that come and go give what each gives alone, and a dict holds those that were seen."""
     recordings = {f"p{i}": recording(35, [seed, i], 0.1, 0.5) for i in range(people)}
     stream = smoother.stream(delay=delay, tracks=True)
-    seen = [
-        {key: x[t] for key, x in recordings.items() if np.isfinite(x[t]).all(-1).any()} for t in range(35)
-    ]
+    seen = [{key: x[t] for key, x in recordings.items() if np.isfinite(x[t]).all(-1).any()} for t in range(35)]
     came = through(stream, seen)[delay:]
     assert [set(frame) for frame in came] == [set(frame) for frame in seen]
     for key, x in recordings.items():

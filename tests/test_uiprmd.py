@@ -92,9 +92,7 @@ def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
         return subprocess.run(command, capture_output=True, text=True)
 
     refused = run(tmp_path / "nowhere")
-    assert (
-        refused.returncode == 2 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
-    )
+    assert refused.returncode == 2 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
     write_clip(raw, "m01_s01_e01")
     write_clip(raw, "m01_s09_e01", seconds=1.0)
     made = run(raw)

@@ -169,9 +169,7 @@ def test_packed_numbers_come_back_to_a_65000th_of_their_range():
     values[3, 1] = np.nan
     packed = pack(values)
     numbers = np.frombuffer(base64.b64decode(packed["data"]), "<i2").reshape(values.shape).astype(float)
-    back = np.where(
-        numbers == -32768, np.nan, np.array(packed["offset"]) + np.array(packed["scale"]) * numbers
-    )
+    back = np.where(numbers == -32768, np.nan, np.array(packed["offset"]) + np.array(packed["scale"]) * numbers)
     assert np.array_equal(np.isnan(back), np.isnan(values))
     span = np.nanmax(values, axis=(0, 1)) - np.nanmin(values, axis=(0, 1))
     assert (np.nanmax(np.abs(back - values), axis=(0, 1)) <= span / 131068 * 1.0001).all()

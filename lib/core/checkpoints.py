@@ -26,11 +26,7 @@ def _numpy_scalars() -> Any:
         np.dtype,
         *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
     ]
-    return (
-        torch.serialization.safe_globals(names)
-        if hasattr(torch.serialization, "safe_globals")
-        else nullcontext()
-    )
+    return torch.serialization.safe_globals(names) if hasattr(torch.serialization, "safe_globals") else nullcontext()
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -58,25 +54,21 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         reason = " ".join(str(error).split("\n\n")[0].split())
         named = str(error).partition("GLOBAL ")[2].split()
         what = f"it asks for {named[0]}" if named else reason[:200]
-        raise SmoothNetError(
-            f"the checkpoint {path} was refused: {what}; only weights are read from it"
-        ) from error
+        raise SmoothNetError(f"the checkpoint {path} was refused: {what}; only weights are read from it") from error
     except Exception as error:  # a damaged file fails in any way at all
         raise SmoothNetError(
             f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]}); copy or download it again"
         ) from error
-    if isinstance(content, Mapping) and not isinstance(content.get("state_dict"), Mapping):
-        if content and all(isinstance(value, torch.Tensor) for value in content.values()):
-            content = {"state_dict": content}
+    bare = isinstance(content, Mapping) and all(isinstance(value, torch.Tensor) for value in content.values())
+    if bare and content:
+        content = {"state_dict": content}
     if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
         raise SmoothNetError(f"{path} is not a SmoothNet checkpoint: it has no state_dict")
     state = {str(key).removeprefix("module."): value for key, value in content["state_dict"].items()}
     size = path.stat().st_size
     for key, value in state.items():  # a view of one number can pretend to be a matrix of any size
         if isinstance(value, torch.Tensor) and (
-            value.layout != torch.strided
-            or value.device.type != "cpu"
-            or value.numel() * value.element_size() > size
+            value.layout != torch.strided or value.device.type != "cpu" or value.numel() * value.element_size() > size
         ):
             raise SmoothNetError(
                 f"the checkpoint {path} was refused: its {key} is no plain array of numbers in the file"

@@ -110,14 +110,34 @@ CHOICES = {
     "LOG.ECHO": ("auto", "yes", "no"),
 }
 POSITIVE = (
-    "MODEL.SLIDE_WINDOW_SIZE MODEL.HIDDEN_SIZE MODEL.RES_HIDDEN_SIZE TRAIN.BATCH_SIZE TRAIN.EPOCH TRAIN.LR "
-    "TRAIN.LRDECAY TRAIN.LOG_EVERY EVALUATE.SLIDE_WINDOW_STEP_SIZE EVALUATE.TRADITION_SAVGOL.WINDOW_SIZE "
-    "EVALUATE.TRADITION_GAUS1D.WINDOW_SIZE EVALUATE.TRADITION_GAUS1D.SIGMA EVALUATE.TRADITION_ONEEURO.MIN_CUTOFF"
-).split()
+    "MODEL.SLIDE_WINDOW_SIZE",
+    "MODEL.HIDDEN_SIZE",
+    "MODEL.RES_HIDDEN_SIZE",
+    "TRAIN.BATCH_SIZE",
+    "TRAIN.EPOCH",
+    "TRAIN.LR",
+    "TRAIN.LRDECAY",
+    "TRAIN.LOG_EVERY",
+    "EVALUATE.SLIDE_WINDOW_STEP_SIZE",
+    "EVALUATE.TRADITION_SAVGOL.WINDOW_SIZE",
+    "EVALUATE.TRADITION_GAUS1D.WINDOW_SIZE",
+    "EVALUATE.TRADITION_GAUS1D.SIGMA",
+    "EVALUATE.TRADITION_ONEEURO.MIN_CUTOFF",
+)
 NOT_NEGATIVE = (
-    "MODEL.NUM_BLOCK TRAIN.MICRO_BATCH TRAIN.GRAD_SCALE TRAIN.EARLY_STOP TRAIN.WORKERS_NUM EVALUATE.FPS LOSS.W_ACCEL LOSS.W_POS "
-    "EVALUATE.TRADITION_SAVGOL.POLYORDER EVALUATE.TRADITION_ONEEURO.BETA VIS.START VIS.END"
-).split()
+    "MODEL.NUM_BLOCK",
+    "TRAIN.MICRO_BATCH",
+    "TRAIN.GRAD_SCALE",
+    "TRAIN.EARLY_STOP",
+    "TRAIN.WORKERS_NUM",
+    "EVALUATE.FPS",
+    "LOSS.W_ACCEL",
+    "LOSS.W_POS",
+    "EVALUATE.TRADITION_SAVGOL.POLYORDER",
+    "EVALUATE.TRADITION_ONEEURO.BETA",
+    "VIS.START",
+    "VIS.END",
+)
 ROOT_KEY = re.compile(r"DATASET\.ROOT_\w+_3D")
 
 
@@ -164,9 +184,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise SmoothNetError(
-            f"{path}{where} is not valid YAML: {problem} (indent with spaces, not tabs)"
-        ) from error
+        raise SmoothNetError(f"{path}{where} is not valid YAML: {problem} (indent with spaces, not tabs)") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -173,7 +173,7 @@ def _compare_bodies(
     data: PoseData, i: int, produced: Mapping[str, np.ndarray], root_relative: bool, body: Any
 ) -> SequenceResult:
     rows = data.slice(i)
-    betas = {name: data.betas_detected[rows] for name in produced}
+    betas = dict.fromkeys(produced, data.betas_detected[rows])
     everyone = {"groundtruth": data.groundtruth[rows].numpy(), **produced}
     betas["groundtruth"] = data.betas_groundtruth[rows]
     rotations = {name: _axis_angle(x) for name, x in everyone.items()}

@@ -67,18 +67,14 @@ def onnx_model(model: SmoothNet, metadata: dict[str, Any]) -> Any:
         weights,
     )
     opsets = [helper.make_opsetid("", OPSET)]
-    exported = helper.make_model(
-        graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="SmoothNet"
-    )
+    exported = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="SmoothNet")
     texts = {key: str(value) for key, value in {**metadata, "opset": OPSET}.items()}
     helper.set_model_props(exported, texts)
     onnx.checker.check_model(exported, full_check=True)
     return exported
 
 
-def export_checkpoint(
-    checkpoint: str | Path, output: str | Path, window_size: int | None = None
-) -> dict[str, Any]:
+def export_checkpoint(checkpoint: str | Path, output: str | Path, window_size: int | None = None) -> dict[str, Any]:
     """Write the network of a checkpoint to `output` (.onnx).
 
     The normalisation depends on which channels form a joint and stays outside the graph; its name is in the

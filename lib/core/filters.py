@@ -123,9 +123,7 @@ def filter_names(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def filter_options(
-    name: str, settings: Mapping[str, Any] | None = None, fps: float | None = None
-) -> dict[str, float]:
+def filter_options(name: str, settings: Mapping[str, Any] | None = None, fps: float | None = None) -> dict[str, float]:
     """The keyword arguments of the filter `name` under these settings at this frame rate.
 
     Args:
@@ -153,9 +151,7 @@ def filter_options(
     if name == "savgol":
         window, order = int(values["WINDOW_SIZE"]), int(values["POLYORDER"])
         if order >= window:
-            raise SmoothNetError(
-                f"EVALUATE.{node}.POLYORDER ({order}) must be smaller than WINDOW_SIZE ({window})"
-            )
+            raise SmoothNetError(f"EVALUATE.{node}.POLYORDER ({order}) must be smaller than WINDOW_SIZE ({window})")
         if fps is not None:  # the nearest odd number of frames
             window = 2 * round((window * rate - 1) / 2) + 1
         return {"window": window, "order": order}

@@ -38,5 +38,5 @@ def mpvpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def worst_frames(input_error: np.ndarray) -> np.ndarray:
-    """The worst 1 % of frames by the input's MPJPE, as indices: sorted, from int(0.99 n) on. (n,) -> (n - int(0.99 n),)."""
+    """Indices of the worst 1 % of frames by the input's MPJPE: sorted, from int(0.99 n) on; (n,) -> (m,)."""
     return np.argsort(input_error, kind="stable")[int(0.99 * len(input_error)) :]

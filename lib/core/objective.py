@@ -128,9 +128,7 @@ def _inner(mask: torch.Tensor) -> torch.Tensor:
     return mask[:, :-2] & mask[:, 1:-1] & mask[:, 2:]
 
 
-def _errors(
-    output: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _errors(output: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Errors (n, C, W) and their second differences (n, C, W - 2), float32; 0 where the mask is False."""
     error = output.float() - truth.float()
     if mask is None:
@@ -203,13 +201,8 @@ def _fused(
         dtype=products_dtype(),
     )
     pos, accel = (
-        torch.stack([terms[start][i] for start in sorted(terms)])
-        .sum(dtype=torch.float64)
-        .div(counts[i])
-        .float()
+        torch.stack([terms[start][i] for start in sorted(terms)]).sum(dtype=torch.float64).div(counts[i]).float()
         for i in (0, 1)
     )
-    wanted = [
-        g if p.requires_grad else None for g, p in zip(gradients, objective.model.parameters(), strict=True)
-    ]
+    wanted = [g if p.requires_grad else None for g, p in zip(gradients, objective.model.parameters(), strict=True)]
     return pos, accel, wanted

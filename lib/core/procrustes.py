@@ -77,14 +77,10 @@ def _rotation_3d(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         inverse[:, [0, 1, 2], [0, 1, 2]] += b[:, None]
         inverse = _cofactors(inverse)  # symmetric
         rotation = np.matmul(root[:, None, None] * unit + cofactors, inverse)
-        gap = (
-            root * b - det
-        )  # (p1 + p2) (p1 + p3) (p2 + p3) of the eigenvalues of P; its square is the determinant
+        gap = root * b - det  # (p1 + p2) (p1 + p3) (p2 + p3) of the eigenvalues of P; its square is the determinant
         rotation /= (gap * gap)[:, None, None]
         # what rounding took from orthogonality, one step of Newton-Schulz puts back
-        rotation = 1.5 * rotation - 0.5 * np.matmul(
-            rotation, np.matmul(rotation.transpose(0, 2, 1), rotation)
-        )
+        rotation = 1.5 * rotation - 0.5 * np.matmul(rotation, np.matmul(rotation.transpose(0, 2, 1), rotation))
         trace = root * norm
     finite = np.isfinite(norm)
     hard = np.flatnonzero(finite & ~(gap > SMALLEST_GAP))

@@ -86,9 +86,7 @@ def published(
     return None
 
 
-def published_rows(
-    dataset: str, estimator: str, representation: str, window: int = WINDOW
-) -> list[dict[str, Any]]:
+def published_rows(dataset: str, estimator: str, representation: str, window: int = WINDOW) -> list[dict[str, Any]]:
     """Every published row for this combination, the official one first."""
     rows = (published(dataset, estimator, representation, window, source) for source in (OFFICIAL, TECORIGIN))
     return [row for row in rows if row is not None]

@@ -118,9 +118,7 @@ def train(
     resumed = find_resume(cfg.TRAIN.RESUME, run)
     if resumed is not None:
         position, history, best, epoch_loss = restore(resumed, model, optimizer, scaler, cfg, world)
-    batches = epoch_batches(
-        [len(s) for s in sets], cfg.TRAIN.BATCH_SIZE, cfg.TRAIN.SAMPLING == "legacy", world.size
-    )
+    batches = epoch_batches([len(s) for s in sets], cfg.TRAIN.BATCH_SIZE, cfg.TRAIN.SAMPLING == "legacy", world.size)
     objective = world.wrap(make_objective(model, cfg, sets, device))
     describe(cfg, model, sets, batches, world, dtype)
     shares = [world.share(data.offsets.diff().tolist()) for data in test_sets]
@@ -272,7 +270,9 @@ def start_profiler(cfg: CfgNode, device: torch.device, rank: int) -> torch.profi
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SmoothNetError(f"cannot create {folder} for the profile: {error.strerror}; see --profiler_path") from error
+        raise SmoothNetError(
+            f"cannot create {folder} for the profile: {error.strerror}; see --profiler_path"
+        ) from error
     profile = torch.profiler.profile(
         activities=devices.profiler_activities(device),
         schedule=torch.profiler.schedule(wait=1, warmup=1, active=5, repeat=1),
@@ -285,9 +285,7 @@ def start_profiler(cfg: CfgNode, device: torch.device, rank: int) -> torch.profi
 Batch = tuple[torch.Tensor, torch.Tensor, "torch.Tensor | None"]  # input, truth, mask of the frames that count
 
 
-def load_batch(
-    windows: TrainingWindows, order: torch.Tensor, cfg: CfgNode, device: torch.device, seed: int
-) -> Batch:
+def load_batch(windows: TrainingWindows, order: torch.Tensor, cfg: CfgNode, device: torch.device, seed: int) -> Batch:
     """The windows numbered `order`, on the device, normalised as MODEL.NORMALIZE says, augmented as AUGMENT says."""
     x, truth, mask = (None if t is None else devices.to_device(t, device) for t in windows.batch(order))
     if cfg.MODEL.NORMALIZE != "none":
@@ -339,8 +337,8 @@ def check_finite(loss: float, position: Position) -> None:
     """Raise if the loss at `position` cannot be trained on."""
     if not math.isfinite(loss):
         raise SmoothNetError(
-            f"the loss became {loss} at epoch {position.epoch + 1}, step {position.batch + 1}; the last good checkpoint is "
-            "kept; lower the learning rate (--lr) or look at the data of that epoch"
+            f"the loss became {loss} at epoch {position.epoch + 1}, step {position.batch + 1}; the last good "
+            "checkpoint is kept; lower the learning rate (--lr) or look at the data of that epoch"
         )
 
 
@@ -419,7 +417,9 @@ def restore(
     if "iteration" not in checkpoint or not checkpoint.get("optimizer"):
         raise SmoothNetError(f"{path} cannot be resumed: it holds weights but not the state of a run")
     if checkpoint.get("normalize", "none") != cfg.MODEL.NORMALIZE:
-        raise SmoothNetError(f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}")
+        raise SmoothNetError(
+            f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}"
+        )
     try:
         model.load_state_dict(checkpoint["state_dict"])
         optimizer.load_state_dict(checkpoint["optimizer"])
@@ -491,9 +491,7 @@ def validate(
             body=body,
             sequences=share,
         )
-        mine = [
-            evaluation.with_values(base, result.values) for base, result in zip(baseline, results, strict=True)
-        ]
+        mine = [evaluation.with_values(base, result.values) for base, result in zip(baseline, results, strict=True)]
         everyone = [result for part in world.gather(mine) for result in part]
         if world.main:
             rows.append(result_row(data, cfg.MODEL.SLIDE_WINDOW_SIZE, "", evaluation.summarise(everyone)))
@@ -534,7 +532,9 @@ def _brief(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         for metric in ("mpjpe", "accel", "pck_005"):
             if f"smoothnet_{metric}" in row["metrics"]:
-                parts.append(f"{metric} {row['metrics'][f'input_{metric}']:.4g} -> {row['metrics'][f'smoothnet_{metric}']:.4g}")
+                parts.append(
+                    f"{metric} {row['metrics'][f'input_{metric}']:.4g} -> {row['metrics'][f'smoothnet_{metric}']:.4g}"
+                )
     return ", " + ", ".join(parts) if parts else ""
 
 

@@ -101,9 +101,7 @@ GAIT = CubicSpline(
 )  # fmt: skip
 
 
-def make_sequence(
-    rng: np.random.Generator, frames: int, fps: float = FPS, action: str | None = None
-) -> np.ndarray:
+def make_sequence(rng: np.random.Generator, frames: int, fps: float = FPS, action: str | None = None) -> np.ndarray:
     """One person in motion.
 
     Args:
@@ -122,9 +120,7 @@ def make_sequence(
     if action is not None and action not in ACTIONS:
         raise SmoothNetError(f"unknown action {action!r}; choose from {', '.join(ACTIONS)}")
     if frames < 1 or not fps > 0:
-        raise SmoothNetError(
-            f"a sequence needs at least 1 frame and a positive fps, not {frames} frames at {fps}"
-        )
+        raise SmoothNetError(f"a sequence needs at least 1 frame and a positive fps, not {frames} frames at {fps}")
     body = _make_body(rng)
     names, weights = _schedule(rng, frames, fps, action)
     angles = {name: np.zeros(frames) for name in REST}
@@ -327,9 +323,7 @@ def _targets(
     return stops[move] + (stops[move + 1] - stops[move]) * share**3 * (10 - 15 * share + 6 * share**2)
 
 
-def _schedule(
-    rng: np.random.Generator, frames: int, fps: float, action: str | None
-) -> tuple[list[str], np.ndarray]:
+def _schedule(rng: np.random.Generator, frames: int, fps: float, action: str | None) -> tuple[list[str], np.ndarray]:
     """Actions and their weights (n, frames), which sum to 1 in every frame and change within a second."""
     if action is not None:
         return [action], np.ones((1, frames))
@@ -368,9 +362,7 @@ def _walk(rng: np.random.Generator, frames: int, fps: float) -> dict[str, np.nda
     swing = rng.uniform(0.25, 0.45)
     for side, phase in (("L", left), ("R", left + np.pi)):
         forward, up = GAIT(phase / (2 * np.pi) % 1.0).T
-        angles[f"{side}_hip_flexion"], angles[f"{side}_knee"] = _leg_to(
-            reach * forward - 0.01, lift * up - hip_height
-        )
+        angles[f"{side}_hip_flexion"], angles[f"{side}_knee"] = _leg_to(reach * forward - 0.01, lift * up - hip_height)
         angles[f"{side}_arm_flexion"] = 0.02 - swing * np.cos(phase - 0.2)
         angles[f"{side}_elbow"] = 0.40 - 0.18 * np.cos(phase - 0.4)
     return angles
@@ -531,9 +523,7 @@ def _forward_kinematics(
     return joints
 
 
-def _stand_on_floor(
-    rng: np.random.Generator, joints: np.ndarray, body: dict[str, float], fps: float
-) -> np.ndarray:
+def _stand_on_floor(rng: np.random.Generator, joints: np.ndarray, body: dict[str, float], fps: float) -> np.ndarray:
     """Move the hip such that the lower ankle is at its height above the floor and does not slide."""
     feet = joints[:, [L_FOOT, R_FOOT]]
     softness = 0.02  # metres: feet that differ by less in height share the weight

@@ -70,7 +70,10 @@ HIPS = (2, 3)  # in LSP order
 DATASETS: tuple[Facts, ...] = (
     Facts("aist", "3D", ("spin", "tcmr", "vibe"), 14, HIPS, "lsp14", fps=60),
     Facts("aist", "smpl", ("spin", "tcmr", "vibe"), 24, HIPS, "smpl24", metrics=BODY_METRICS, fps=60),
-    Facts("h36m", "3D", ("fcn", "rle", "videoposet27", "videoposet81", "videoposet243"), 17, (0,), "h36m17", ("fcn",), fps=50),
+    Facts(
+        "h36m", "3D", ("fcn", "rle", "videoposet27", "videoposet81", "videoposet243"), 17, (0,), "h36m17",
+        train_estimators=("fcn",), fps=50,
+    ),
     Facts("h36m", "3D", ("tcmr", "vibe"), 14, HIPS, "lsp14", (), fps=50),
     Facts("h36m", "2D", ("cpn",), 17, (0,), "h36m17", fps=50),
     Facts("h36m", "2D", ("hourglass", "hrnet", "rle"), 16, (0,), "h36m2d16", fps=50),
@@ -102,7 +105,7 @@ def find_facts(dataset: str, estimator: str, representation: str) -> tuple[Facts
     rows = [facts for facts in DATASETS if facts.dataset == dataset]
     if not rows:
         metrics = BODY_METRICS if representation == "smpl" else POSITION_METRICS
-        root, joints = ((HIPS, 24) if representation == "smpl" else ((0,), 0))
+        root, joints = (HIPS, 24) if representation == "smpl" else ((0,), 0)
         return Facts(dataset, representation, (estimator,), joints, root, metrics=metrics), False
     for facts in rows:
         if facts.representation == representation and (not facts.estimators or estimator in facts.estimators):

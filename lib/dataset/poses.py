@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,7 +112,8 @@ def load_poses(
         other_lengths, _ = _lengths(detected_file)
         if len(lengths) != len(other_lengths):
             raise SmoothNetError(
-                f"{truth_path} has {len(lengths)} sequences but {detected_path} has {len(other_lengths)}; they must match"
+                f"{truth_path} has {len(lengths)} sequences but {detected_path} has {len(other_lengths)}; "
+                "they must match"
             )
         for i, (a, b) in enumerate(zip(lengths, other_lengths, strict=True)):
             if a != b:
@@ -123,7 +125,8 @@ def load_poses(
 
     if truth.shape[1] != detected.shape[1]:
         raise SmoothNetError(
-            f"{truth_path} has {truth.shape[1]} numbers a frame but {detected_path} has {detected.shape[1]}; they must match"
+            f"{truth_path} has {truth.shape[1]} numbers a frame but {detected_path} has {detected.shape[1]}; "
+            "they must match"
         )
     facts = replace(facts, joints=truth.shape[1] // (3 if representation == "smpl" else facts.dims))
     if root is not None:
@@ -220,15 +223,14 @@ def _sequences(file: Npz, key: str, lengths: np.ndarray) -> list[np.ndarray]:
         except ValueError:
             raise SmoothNetError(f"{key} of sequence {i} in {file.path} has frames of unequal size") from None
         if sequence.dtype == object and sequence.ndim == 2:  # a ragged array of S equal lengths pickles like this
-            try:
+            with suppress(TypeError, ValueError):
                 sequences[i] = sequence = sequence.astype(np.float64)
-            except (TypeError, ValueError):
-                pass
         if sequence.dtype.kind not in "fiu":
             raise SmoothNetError(f"{key} of sequence {i} in {file.path} holds {sequence.dtype}, not numbers")
         if sequence.ndim == 0 or len(sequence) != length:
             raise SmoothNetError(
-                f"{key} of sequence {i} in {file.path} has {len(sequence) if sequence.ndim else 0} frames but imgname has {length}"
+                f"{key} of sequence {i} in {file.path} has {len(sequence) if sequence.ndim else 0} frames "
+                f"but imgname has {length}"
             )
     return sequences
 
@@ -257,7 +259,8 @@ def _block(file: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray) ->
             block = np.empty((offsets[-1], flat.shape[1]), np.float32)
         elif flat.shape[1] != block.shape[1]:
             raise SmoothNetError(
-                f"{key} of sequence {i} in {file.path} has {flat.shape[1]} numbers a frame, sequence 0 has {block.shape[1]}"
+                f"{key} of sequence {i} in {file.path} has {flat.shape[1]} numbers a frame, "
+                f"sequence 0 has {block.shape[1]}"
             )
         with np.errstate(over="ignore"):
             block[offsets[i] : offsets[i + 1]] = flat

@@ -79,8 +79,7 @@ _FACE_TO_FEET = (  # chains that COCO-17 and BODY_25B share
 
 SKELETONS: dict[str, Skeleton] = {
     "lsp14": _skeleton(
-        "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist "
-        "neck head_top",
+        "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist neck head_top",
         (
             "r_ankle r_knee r_hip l_hip l_knee l_ankle",
             "neck r_shoulder r_elbow r_wrist",

@@ -61,13 +61,11 @@ REGRESSOR = {
     "right_elbow": "RSHO 0.002 RUPA 0.049 RELB 1.218 RFRM -0.626 RWRA 0.086 RWRB 0.271",
     "right_wrist": "RELB 0.233 RFRM -0.330 RWRA 0.373 RWRB 0.393 RFIN 0.331",
     "left_hip": "LASI 0.109 RASI 0.255 LPSI 0.107 RPSI 0.080 LTHI 0.517 LKNE -0.068",
-    "left_knee": "LASI -0.081 RASI 0.212 LPSI -0.006 RPSI -0.009 LTHI -0.057 LKNE 0.683 LTIB 0.361 "
-    "LANK -0.103",
+    "left_knee": "LASI -0.081 RASI 0.212 LPSI -0.006 RPSI -0.009 LTHI -0.057 LKNE 0.683 LTIB 0.361 LANK -0.103",
     "left_ankle": "LKNE 0.353 LTIB -0.219 LANK 0.147 LHEE 0.577 LTOE 0.142",
     "left_toe": "LANK 0.336 LHEE 0.023 LTOE 0.641",
     "right_hip": "LASI 0.216 RASI 0.087 LPSI 0.136 RPSI 0.126 RTHI 0.468 RKNE -0.033",
-    "right_knee": "LASI 0.244 RASI -0.214 LPSI 0.010 RPSI -0.049 RTHI 0.145 RKNE 0.743 RTIB 0.201 "
-    "RANK -0.080",
+    "right_knee": "LASI 0.244 RASI -0.214 LPSI 0.010 RPSI -0.049 RTHI 0.145 RKNE 0.743 RTIB 0.201 RANK -0.080",
     "right_ankle": "RKNE 0.375 RTIB -0.264 RANK 0.125 RHEE 0.618 RTOE 0.146",
     "right_toe": "RANK 0.058 RHEE 0.229 RTOE 0.713",
 }
@@ -123,9 +121,7 @@ class Pairs:
     dropped: dict[str, str]
 
 
-def convert(
-    raw: str | Path, train_people: Sequence[int], test_people: Sequence[int], fit: bool = False
-) -> Pairs:
+def convert(raw: str | Path, train_people: Sequence[int], test_people: Sequence[int], fit: bool = False) -> Pairs:
     """Read the authors' folder `raw` and make pairs: (L, 66) float32, metres, each relative to its own waist.
 
     Ground truth is in the axes and at the times of the Kinect. Frames that Vicon does not cover are left out.
@@ -161,9 +157,7 @@ def fitted_weights(clips: Sequence[Clip], people: set[int], raw: str | Path) -> 
     """(22, 39) weights fitted on the clips of these people, in turns with the clips' lags and transforms."""
     training = [clip for clip in clips if clip.person in people]
     if not training:
-        raise SmoothNetError(
-            f"{raw} has no usable clip of people {_listed(people)}, on whom the joints are fitted"
-        )
+        raise SmoothNetError(f"{raw} has no usable clip of people {_listed(people)}, on whom the joints are fitted")
     weights = mean_weights()
     for number in range(ROUNDS):
         for clip in training:
@@ -184,9 +178,7 @@ def write_pairs(pairs: Pairs, folder: str | Path) -> list[Path]:
     for phase, names in pairs.names.items():
         if not names:
             continue
-        images = [
-            [f"{n}/{i:05d}" for i in range(len(x))] for n, x in zip(names, pairs.detected[phase], strict=True)
-        ]
+        images = [[f"{n}/{i:05d}" for i in range(len(x))] for n, x in zip(names, pairs.detected[phase], strict=True)]
         for kind, stem, sequences in (
             ("groundtruth", "uiprmd_gt_3D", pairs.groundtruth[phase]),
             ("detected", "uiprmd_kinect_3D", pairs.detected[phase]),
@@ -205,9 +197,7 @@ def read_clips(raw: str | Path, people: set[int]) -> tuple[list[Clip], dict[str,
     """The clips of these people, correct executions first, and those dropped (name -> why)."""
     raw = Path(raw)
     if not raw.is_dir():
-        raise SmoothNetError(
-            f"{raw} is not a folder: give the one that holds 'Segmented Movements' of UI-PRMD"
-        )
+        raise SmoothNetError(f"{raw} is not a folder: give the one that holds 'Segmented Movements' of UI-PRMD")
     found = sorted(
         (bool(match[3]), match[1], path)
         for path in raw.rglob("*positions*")
@@ -228,9 +218,7 @@ def read_clips(raw: str | Path, people: set[int]) -> tuple[list[Clip], dict[str,
         angles_path = _beside(sensors / "Kinect/Angles", f"{name}_angles{suffix}")
         vicon_path = _beside(sensors / "Vicon/Positions", f"{name}_positions{suffix}")
         if angles_path is None or vicon_path is None:  # the authors' archive itself lacks some
-            dropped[name + suffix] = (
-                f"there is no file of its {'Vicon positions' if angles_path else 'angles'}"
-            )
+            dropped[name + suffix] = f"there is no file of its {'Vicon positions' if angles_path else 'angles'}"
             continue
         positions = read_table(path, 66).reshape(-1, 22, 3)
         angles = read_table(angles_path, 66).reshape(-1, 22, 3)
@@ -252,9 +240,7 @@ def read_table(path: Path, columns: int) -> np.ndarray:
         with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as file:
             table = np.loadtxt(file, delimiter=",", ndmin=2)
     except (OSError, EOFError, ValueError) as error:
-        raise SmoothNetError(
-            f"{path} is not a table of numbers ({error}); unpack the archive again"
-        ) from error
+        raise SmoothNetError(f"{path} is not a table of numbers ({error}); unpack the archive again") from error
     if table.shape[1] != columns or not np.isfinite(table).all():
         raise SmoothNetError(f"{path} has {table.shape[1]} columns, not the {columns} finite ones of UI-PRMD")
     return table

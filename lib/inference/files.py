@@ -146,9 +146,7 @@ def output_paths(
     pairs = []
     for source, target in zip(inputs, targets, strict=True):
         if source.is_file() and target.suffix.lower() != source.suffix.lower():
-            raise SmoothNetError(
-                f"the output has the form of the input: name it *{source.suffix}, not {target.name}"
-            )
+            raise SmoothNetError(f"the output has the form of the input: name it *{source.suffix}, not {target.name}")
         picture = target.with_name(f"{target.name if source.is_dir() else target.stem}.png") if plot else None
         for path in (target, picture):
             if path is None or not path.exists():

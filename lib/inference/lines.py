@@ -53,9 +53,7 @@ def smooth_lines(
         key = _people_key(value)
         several = key is not None if several is None else several
         if several != (key is not None):
-            raise SmoothNetError(
-                f"line {number} is not of the form of the first line (one person or several)"
-            )
+            raise SmoothNetError(f"line {number} is not of the form of the first line (one person or several)")
         if several:
             people = value[key] or []
             if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
@@ -91,9 +89,7 @@ def _parse(line: str, number: int) -> Any:
     if not isinstance(value, list) and not (
         isinstance(value, dict) and ("keypoints" in value or any(key in value for key in _PEOPLE))
     ):
-        raise SmoothNetError(
-            f'line {number} must be an object with "keypoints" or "people", or a list of joints'
-        )
+        raise SmoothNetError(f'line {number} must be an object with "keypoints" or "people", or a list of joints')
     return value
 
 
@@ -113,9 +109,7 @@ def _points(person: Any, number: int, min_score: float | None) -> np.ndarray | N
     if points.ndim != 2 or points.shape[1] not in (2, 3) or points.dtype.kind not in "fiu":
         raise SmoothNetError(f"line {number}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
     points = points.astype(np.float64)
-    scores = (
-        next((person[key] for key in _SCORES if key in person), None) if isinstance(person, dict) else None
-    )
+    scores = next((person[key] for key in _SCORES if key in person), None) if isinstance(person, dict) else None
     if min_score is not None and scores is not None:
         try:
             low = np.array([np.nan if s is None else float(s) for s in scores]) < min_score

@@ -113,9 +113,7 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     try:
         size, normalize = int(metadata["window_size"]), metadata["normalize"]
     except (KeyError, ValueError) as error:
-        raise SmoothNetError(
-            f"{path} does not say its {error}; export it with export_smoothnet.py"
-        ) from error
+        raise SmoothNetError(f"{path} does not say its {error}; export it with export_smoothnet.py") from error
     if normalize not in ("none", "body"):
         raise SmoothNetError(f"{path} names an unknown normalisation {normalize!r}; export it again")
     if window not in (None, size):

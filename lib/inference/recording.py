@@ -24,12 +24,8 @@ class Track:
     start: int = 0
     scores: np.ndarray | None = None  # (frames, joints), the estimator's confidence, NaN where absent
     kind: str = "points"  # "points" | "rotations"
-    part: str = (
-        "points"  # names what the numbers are, e.g. the array of an npz; tracks of a part share a unit
-    )
-    in_file: np.ndarray | None = (
-        None  # (frames, joints) bool, where the file has a place for it; None: everywhere
-    )
+    part: str = "points"  # names what the numbers are, e.g. the array of an npz; tracks of a part share a unit
+    in_file: np.ndarray | None = None  # (frames, joints) bool, where the file has a place for it; None: everywhere
     where: Any = None  # the format's own note of where in the file these numbers stand
 
 

@@ -40,9 +40,7 @@ class Smoother:
 
     def __init__(self, network: Network, normalize: str = "auto"):
         if normalize not in ("auto", *NORMALIZATIONS):
-            raise SmoothNetError(
-                f"normalize must be one of auto, {', '.join(NORMALIZATIONS)}, not {normalize!r}"
-            )
+            raise SmoothNetError(f"normalize must be one of auto, {', '.join(NORMALIZATIONS)}, not {normalize!r}")
         self.network = network
         self.window = network.window
         self.normalize = AUTO[network.normalize] if normalize == "auto" else normalize

@@ -96,9 +96,7 @@ class Stream:
         max_gap: int = MAX_GAP,
     ):
         if not 0 <= delay < window:
-            raise SmoothNetError(
-                f"delay must be from 0 to {window - 1} frames (window {window}), not {delay}"
-            )
+            raise SmoothNetError(f"delay must be from 0 to {window - 1} frames (window {window}), not {delay}")
         if max_gap < 0:
             raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
         self.window = window
@@ -177,9 +175,7 @@ class Stream:
             array, self._restore = as_numpy(points)
             if array.ndim != 2 or (self._shape is not None and array.shape != self._shape):
                 wanted = "(joints, dims)" if self._shape is None else str(self._shape)
-                raise SmoothNetError(
-                    f"frame {self._count} has the shape {array.shape}, this stream takes {wanted}"
-                )
+                raise SmoothNetError(f"frame {self._count} has the shape {array.shape}, this stream takes {wanted}")
             self._shape = array.shape
             frames[key] = blank_missing(array.astype(np.float64))
         return frames

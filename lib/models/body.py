@@ -53,18 +53,12 @@ def load_body(model_dir: str | Path, device: torch.device | str = "cpu") -> Body
     try:
         regressor = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise SmoothNetError(
-            f"{path} is not a readable .npy file ({error}); {SOURCES[REGRESSOR_FILE]}"
-        ) from error
+        raise SmoothNetError(f"{path} is not a readable .npy file ({error}); {SOURCES[REGRESSOR_FILE]}") from error
     if regressor.ndim != 2 or len(regressor) <= HEAD_TOP or regressor.shape[1] != vertices:
         raise SmoothNetError(f"{path} has shape {regressor.shape}, not (9, {vertices})")
-    with redirect_stdout(
-        io.StringIO()
-    ):  # it remarks that there are only 10 shape numbers, as there should be
+    with redirect_stdout(io.StringIO()):  # it remarks that there are only 10 shape numbers, as there should be
         network = smplx.SMPL(model_path="", data_struct=SimpleNamespace(**model), create_transl=False)
-    return Body(
-        network.eval().to(device), torch.from_numpy(regressor[HEAD_TOP].astype(np.float32)).to(device)
-    )
+    return Body(network.eval().to(device), torch.from_numpy(regressor[HEAD_TOP].astype(np.float32)).to(device))
 
 
 class Body:

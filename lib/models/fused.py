@@ -108,8 +108,7 @@ class Weights:
         encoder, decoder = model.encoder[0], model.decoder
         self.encoder = self._of(encoder, 1.0)
         self.blocks = [
-            (*self._of(block.linear1, self.scale), *self._of(block.linear2, self.scale))
-            for block in model.res_blocks
+            (*self._of(block.linear1, self.scale), *self._of(block.linear2, self.scale)) for block in model.res_blocks
         ]
         self.decoder = self._of(decoder, 1.0)
 
@@ -130,9 +129,7 @@ class Gradients:
         self.blocks = [(zeros(w1, b1, False), zeros(w2, b2, True)) for w1, b1, w2, b2 in weights.blocks]
         self.decoder = zeros(*weights.decoder, False)
 
-    def add(
-        self, sums: list[torch.Tensor], rows: torch.Tensor, columns: torch.Tensor, out: torch.Tensor
-    ) -> None:
+    def add(self, sums: list[torch.Tensor], rows: torch.Tensor, columns: torch.Tensor, out: torch.Tensor) -> None:
         """Add rows^T columns to sums[0], and the sum of `out` (one of the two) to sums[1]."""
         if rows.dtype == torch.float32:
             sums[0] = linear(rows.t(), columns.t(), plus=sums[0])
@@ -241,9 +238,7 @@ def inference(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
         if threads == 1:
             done = [piece(ready[dtype], part) for part in rows]
         else:
-            done = list(
-                thread_pool(torch.get_num_threads()).map(lambda part: piece(ready[dtype], part), rows)
-            )
+            done = list(thread_pool(torch.get_num_threads()).map(lambda part: piece(ready[dtype], part), rows))
         return torch.cat(done).view(*x.shape[:-1], model.output_size)
 
     return run
@@ -290,9 +285,7 @@ def fused_gradients(
             span = slice(starts[number], min(starts[number] + windows, count))
 
             def chunk_gradient(output: torch.Tensor, span: slice = span) -> torch.Tensor:
-                return output_gradient(span, output.view(-1, channels, model.output_size)).view(
-                    -1, model.output_size
-                )
+                return output_gradient(span, output.view(-1, channels, model.output_size)).view(-1, model.output_size)
 
             dropout = Dropout(weights.p, seed, number)
             _chunk(weights, x[span].view(-1, frames), dropout, chunk_gradient, sums[thread])

@@ -54,7 +54,9 @@ class SmoothNet(nn.Module):
         super().__init__()
         output_size = window_size if output_size is None else output_size
         if not 1 <= output_size <= window_size:
-            raise SmoothNetError(f"output_size must be between 1 and the window of {window_size} frames, not {output_size}")
+            raise SmoothNetError(
+                f"output_size must be between 1 and the window of {window_size} frames, not {output_size}"
+            )
         self.window_size = window_size
         self.output_size = output_size
         self.hidden_size = hidden_size
@@ -62,9 +64,7 @@ class SmoothNet(nn.Module):
         self.num_blocks = num_blocks
         self.dropout = dropout
         self.encoder = nn.Sequential(nn.Linear(window_size, hidden_size), nn.LeakyReLU(ENCODER_SLOPE))
-        self.res_blocks = nn.ModuleList(
-            ResidualBlock(hidden_size, res_hidden_size, dropout) for _ in range(num_blocks)
-        )
+        self.res_blocks = nn.ModuleList(ResidualBlock(hidden_size, res_hidden_size, dropout) for _ in range(num_blocks))
         self.decoder = nn.Linear(hidden_size, output_size)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -103,9 +103,7 @@ def select_device(name: str, local_rank: int = 0) -> torch.device:
     """
     kind, index = split_device_name(name)
     if index is not None and local_rank > 0:
-        raise SmoothNetError(
-            f"--device {name} names one device but several processes run; write --device {kind}"
-        )
+        raise SmoothNetError(f"--device {name} names one device but several processes run; write --device {kind}")
     if kind == "auto":
         kind = next(kind for kind in AUTO_ORDER if _count(kind)[0])
         if kind != "sdaa" and importlib.util.find_spec("torch_sdaa") is not None:
@@ -117,9 +115,7 @@ def select_device(name: str, local_rank: int = 0) -> torch.device:
         raise SmoothNetError(f"--device {name}: {reason}")
     index = local_rank if index is None else index
     if index >= count:
-        raise SmoothNetError(
-            f"--device {name}: there is no {kind}:{index}, only {kind}:0 to {kind}:{count - 1}"
-        )
+        raise SmoothNetError(f"--device {name}: there is no {kind}:{index}, only {kind}:0 to {kind}:{count - 1}")
     device = torch.device(kind, index)
     _module(device).set_device(device)
     return device

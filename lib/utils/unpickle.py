@@ -166,7 +166,8 @@ def refuse_bomb(member: zipfile.ZipInfo, what: str) -> None:
     """
     if member.file_size > max(2**30, 100 * member.compress_size):
         raise SmoothNetError(
-            f"{what} was refused: it would unpack {member.compress_size} bytes to {member.file_size}, which no recording does"
+            f"{what} was refused: it would unpack {member.compress_size} bytes to {member.file_size}, "
+            "which no recording does"
         )
 
 
@@ -199,9 +200,7 @@ class Npz:
     def __getitem__(self, key: str) -> np.ndarray:
         what = f"{key} in {self.path}"
         if key not in self.keys:
-            raise SmoothNetError(
-                f"{self.path} has no key {key}; its keys are {', '.join(self.keys) or 'none'}"
-            )
+            raise SmoothNetError(f"{self.path} has no key {key}; its keys are {', '.join(self.keys) or 'none'}")
         refuse_bomb(self._zip.getinfo(f"{key}.npy"), what)
         try:
             with self._zip.open(f"{key}.npy") as file:

@@ -40,9 +40,7 @@ def write_clip(
     if kind not in FORMATS:
         raise SmoothNetError(f"cannot write {path}: the format must be one of {', '.join(FORMATS)}")
     if min(size) < 160 or size[0] % 2 or size[1] % 2:
-        raise SmoothNetError(
-            f"the size must be even and at least 160 x 160 pixels, not {size[0]} x {size[1]}"
-        )
+        raise SmoothNetError(f"the size must be even and at least 160 x 160 pixels, not {size[0]} x {size[1]}")
     if not path.parent.is_dir():
         raise SmoothNetError(f"there is no folder {path.parent}; create it first")
     if kind == "html":

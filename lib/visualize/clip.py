@@ -139,9 +139,7 @@ def viewing_axes(poses: np.ndarray, skeleton: Skeleton, up: str | None = None) -
     if up is not None and up not in _AXES:
         raise SmoothNetError(f"up is {up!r}; it must be one of {', '.join(_AXES)}")
     if up is None:
-        direction = _mean_point(poses, _named(skeleton, _UPPER)) - _mean_point(
-            poses, _named(skeleton, _LOWER)
-        )
+        direction = _mean_point(poses, _named(skeleton, _UPPER)) - _mean_point(poses, _named(skeleton, _LOWER))
         if np.isfinite(direction).all() and np.abs(direction).max() > 0:
             axis = int(np.abs(direction).argmax())
             sign = np.sign(direction[axis])
@@ -153,9 +151,7 @@ def viewing_axes(poses: np.ndarray, skeleton: Skeleton, up: str | None = None) -
     vertical[axis] = sign
 
     sides = np.asarray(skeleton.sides)
-    right = _mean_point(poses, np.flatnonzero(sides == LEFT)) - _mean_point(
-        poses, np.flatnonzero(sides == RIGHT)
-    )
+    right = _mean_point(poses, np.flatnonzero(sides == LEFT)) - _mean_point(poses, np.flatnonzero(sides == RIGHT))
     right = right - vertical * (right @ vertical)
     if not np.isfinite(right).all() or np.linalg.norm(right) < 1e-9:
         right = np.zeros(3)
@@ -210,9 +206,7 @@ def _curve(name: str, unit: str, values: Mapping[str, np.ndarray]) -> Curve:
 def trail_joints(clip: Clip, count: int = 4) -> list[int]:
     """The joints whose path is drawn behind them: hands and feet, else those that move most."""
     names = clip.skeleton.joints
-    ends = [
-        j for j, n in enumerate(names) if n.endswith(("wrist", "ankle")) or n in ("left_foot", "right_foot")
-    ]
+    ends = [j for j, n in enumerate(names) if n.endswith(("wrist", "ankle")) or n in ("left_foot", "right_foot")]
     if ends:
         return ends[:count]
     values = next(iter(clip.series.values()))

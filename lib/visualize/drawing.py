@@ -64,9 +64,7 @@ class Canvas:
         x, y, r = x * SAMPLES, y * SAMPLES, radius * SAMPLES
         self.draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
-    def box(
-        self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int], radius: float = 8
-    ) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int], radius: float = 8) -> None:
         corners = (x0 * SAMPLES, y0 * SAMPLES, x1 * SAMPLES - 1, y1 * SAMPLES - 1)
         self.draw.rounded_rectangle(corners, radius * SAMPLES, fill=colour)
 
@@ -299,9 +297,7 @@ def draw_chart(
     if time_labels:
         seconds = frames / fps
         stride = nice_step(seconds, max(2, int((chart.right - chart.left) / 90)))
-        digits = max(0, -int(np.floor(np.log10(stride) + 1e-9))) + (
-            1 if f"{stride:e}".startswith("2.5") else 0
-        )
+        digits = max(0, -int(np.floor(np.log10(stride) + 1e-9))) + (1 if f"{stride:e}".startswith("2.5") else 0)
         start = first_frame / fps
         tick = np.ceil(start / stride - 1e-9) * stride
         while tick <= start + seconds:
@@ -317,9 +313,7 @@ def draw_chart(
     return chart
 
 
-def draw_curve(
-    canvas: Canvas, chart: Chart, line: np.ndarray, colour: tuple[int, int, int], width: float
-) -> None:
+def draw_curve(canvas: Canvas, chart: Chart, line: np.ndarray, colour: tuple[int, int, int], width: float) -> None:
     """One curve, broken where values are missing."""
     there = np.isfinite(line)
     xs = [chart.x(frame) for frame in range(len(line))]
@@ -359,8 +353,7 @@ class FramePainter:
         facts = {name: mean_facts(clip, name) for name in clip.series}
         # One line for the name and the means where they fit, else two.
         fits = all(
-            font(15 * scale, True).getlength(name) + font(self.small).getlength(line) + 34 * scale
-            <= panel_width
+            font(15 * scale, True).getlength(name) + font(self.small).getlength(line) + 34 * scale <= panel_width
             for name, line in facts.items()
         )
         label = round((34 if fits else 52) * scale)
@@ -410,9 +403,7 @@ class FramePainter:
             unit = clip.unit or "units"
             canvas.text(x, y, f"grid {grid_step(clip, self.view):g} {unit}", self.small, FAINT)
 
-    def _panel_label(
-        self, canvas: Canvas, name: str, facts: str, place: tuple, one_line: bool, scale: float
-    ) -> None:
+    def _panel_label(self, canvas: Canvas, name: str, facts: str, place: tuple, one_line: bool, scale: float) -> None:
         x, y, width = place
         canvas.box(x, y + 13 * scale, x + 11 * scale, y + 24 * scale, series_colour(name), 3 * scale)
         canvas.text(x + 18 * scale, y + 24 * scale, name.capitalize(), 15 * scale, INK, bold=True)

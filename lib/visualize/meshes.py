@@ -56,9 +56,7 @@ class MeshRenderer:
         if not np.isfinite(points).all():  # nobody was found in this frame
             return Image.new("RGBA", tuple(self._plotter.window_size), (0, 0, 0, 0))
         self._surface.points = points
-        self._surface.compute_normals(
-            cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True
-        )
+        self._surface.compute_normals(cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True)
         self._actor.prop.color = [c / 255 for c in blend(series_colour(name), (226, 229, 235), 0.35)]
         self._plotter.reset_camera_clipping_range()
         self._plotter.render()

@@ -43,9 +43,7 @@ def write_sheet(path: str | os.PathLike, clip: Clip, poses: int = 7, charts: int
 
 def draw_sheet(clip: Clip, poses: int = 7, charts: int = 4) -> Image.Image:
     """The sheet of `clip`, RGB."""
-    moments = np.unique(
-        np.linspace(0, clip.frames - 1, min(poses, clip.frames) + 2)[1:-1].round().astype(int)
-    )
+    moments = np.unique(np.linspace(0, clip.frames - 1, min(poses, clip.frames) + 2)[1:-1].round().astype(int))
     view = strip_view(clip, len(moments))
     renderer = None
     if clip.mesh is not None:
@@ -72,9 +70,7 @@ def draw_sheet(clip: Clip, poses: int = 7, charts: int = 4) -> Image.Image:
         x = PAD + (k + 0.5) * (WIDTH - 2 * PAD) / len(moments)
         canvas.text(x, y + 4, f"{(clip.first_frame + frame) / clip.fps:.2f} s", 13, FAINT, anchor="mt")
 
-    title = (
-        "Joints that smoothing moved most" if {INPUT, SMOOTHED} <= set(clip.series) else "Joints over time"
-    )
+    title = "Joints that smoothing moved most" if {INPUT, SMOOTHED} <= set(clip.series) else "Joints over time"
     canvas.text(PAD, below + 24, title, 16, INK, bold=True)
     _legend(canvas, clip, below + 24)
     y = below + 38

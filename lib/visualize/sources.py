@@ -159,9 +159,7 @@ def recorded_clip(
     # As for files: a network trained without a normalisation takes the 6 numbers of a rotation as they are.
     plain = smoother.network.normalize == "none"
     rotations = Smoother(smoother.network, "none") if plain else smoother
-    (smoothed,), report = smooth_recording(
-        recording, smoother, rotations, min_score=min_score, window=smoother.window
-    )
+    (smoothed,), report = smooth_recording(recording, smoother, rotations, min_score=min_score, window=smoother.window)
     log.info("%s: %s", path, report.text(recording.fps))
     found = present(chosen, min_score)
     before = np.where(found[..., None], chosen.points, np.nan)
@@ -200,9 +198,7 @@ def _choose(recording: Recording, wanted: str | None, prefer_2d: bool) -> Track:
     """The track to draw: the wanted one, else the one with most points of the preferred kind."""
     drawable = [t for t in recording.tracks if t.kind == "rotations" or t.points.shape[2] in (2, 3)]
     if not drawable:
-        raise SmoothNetError(
-            f"{recording.path} holds nothing that can be drawn (2D or 3D points, SMPL poses)"
-        )
+        raise SmoothNetError(f"{recording.path} holds nothing that can be drawn (2D or 3D points, SMPL poses)")
     if wanted is not None:
         drawable = [t for t in drawable if str(t.id) == wanted]
         if not drawable:

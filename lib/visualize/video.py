@@ -16,9 +16,7 @@ from PIL import Image
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 
-GIF_RATE = (
-    30.0  # browsers show gif frames shorter than 1/50 s too slowly; frames are left out above this rate
-)
+GIF_RATE = 30.0  # browsers show gif frames shorter than 1/50 s too slowly; frames are left out above this rate
 
 
 def ffmpeg() -> str:
@@ -35,17 +33,13 @@ def ffmpeg() -> str:
         raise SmoothNetError(f"videos need ffmpeg: pip install imageio-ffmpeg ({error})") from error
 
 
-def write_mp4(
-    path: str | os.PathLike, frames: Iterable[Image.Image], size: tuple[int, int], fps: float
-) -> None:
+def write_mp4(path: str | os.PathLike, frames: Iterable[Image.Image], size: tuple[int, int], fps: float) -> None:
     """Write RGB `frames` of `size` (width, height), both even, as H.264 that every browser plays."""
     options = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
     _encode(path, frames, size, fps, [*options, "-movflags", "+faststart", "-f", "mp4"])
 
 
-def write_gif(
-    path: str | os.PathLike, frames: Iterable[Image.Image], size: tuple[int, int], fps: float
-) -> None:
+def write_gif(path: str | os.PathLike, frames: Iterable[Image.Image], size: tuple[int, int], fps: float) -> None:
     """Write `frames` as a gif that repeats; one palette, taken from the first frame, serves all."""
     frames = iter(frames)
     first = next(frames)
@@ -63,9 +57,7 @@ def write_gif(
         _encode(path, again(), size, fps, [*options, "-f", "gif"])
 
 
-def _encode(
-    path, frames: Iterable[Image.Image], size: tuple[int, int], fps: float, options: list[str]
-) -> None:
+def _encode(path, frames: Iterable[Image.Image], size: tuple[int, int], fps: float, options: list[str]) -> None:
     """Pipe raw frames through ffmpeg into a temporary file, then put it in place whole."""
     program = ffmpeg()
     with tempfile.TemporaryDirectory() as folder:
@@ -73,9 +65,7 @@ def _encode(
         command = [program, "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
         command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{fps:.6f}", "-i", "-", "-an", *options, str(result)]
         with open(log, "wb") as stderr:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr
-            )
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr)
             try:
                 for frame in frames:
                     process.stdin.write(frame.tobytes())
@@ -110,9 +100,7 @@ def open_video(path: str | os.PathLike):
     try:
         try:
             meta = next(reader)
-        except (
-            Exception
-        ) as error:  # imageio-ffmpeg raises OSError, RuntimeError or IndexError by the kind of damage
+        except Exception as error:  # imageio-ffmpeg raises OSError, RuntimeError or IndexError by the kind of damage
             raise SmoothNetError(f"{path} cannot be read as a video: {str(error).splitlines()[0]}") from error
         size = tuple(meta["size"])
         yield size, float(meta["fps"]), (Image.frombytes("RGB", size, data) for data in reader)

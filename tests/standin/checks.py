@@ -161,9 +161,7 @@ def test_gradient_scaler_skips_the_step_on_overflow_only():
         return gradient, not torch.equal(before, network.decoder.weight.detach().cpu())
 
     gradient, moved = step(1.0)
-    assert (
-        moved and scaler.get_scale() == 1024 and 0 < gradient.abs().max() < 1
-    )  # unscaled: not 1024 times too big
+    assert moved and scaler.get_scale() == 1024 and 0 < gradient.abs().max() < 1  # unscaled: not 1024 times too big
     _, moved = step(1e30)
     assert not moved and scaler.get_scale() == 512
 

@@ -113,7 +113,5 @@ def write_recording(recording: Recording, smoothed: list[np.ndarray], out: str |
     """
     for track, new in zip(recording.tracks, smoothed, strict=True):
         if new.shape != track.points.shape:
-            raise ValueError(
-                f"track {track.id}: smoothed has shape {new.shape}, the track {track.points.shape}"
-            )
+            raise ValueError(f"track {track.id}: smoothed has shape {new.shape}, the track {track.points.shape}")
     FORMATS[recording.format].write(recording, smoothed, Path(out))

@@ -112,9 +112,7 @@ def write_arrays(recording: Recording, smoothed: list[np.ndarray], out: Path) ->
             results[name] = np.asfortranarray(results[name])
     for name, (whole, start) in source.copies.items():
         part = source.arrays[name]
-        results[name] = (
-            results[whole].reshape(len(part), -1)[:, start : start + part.shape[1]].astype(part.dtype)
-        )
+        results[name] = results[whole].reshape(len(part), -1)[:, start : start + part.shape[1]].astype(part.dtype)
 
     if recording.path.suffix.lower() == ".npy":
         with atomic_write(out) as file:
@@ -185,9 +183,7 @@ def _point_layout(array: np.ndarray, dims: int | None, where: str) -> Layout:
     if array.ndim == 2:
         dims = dims or guess_dims(array.shape[1])
         if array.shape[1] % dims or not array.shape[1]:
-            raise SmoothNetError(
-                f"{where}: {array.shape[1]} columns are not whole joints of {dims}; give --dims"
-            )
+            raise SmoothNetError(f"{where}: {array.shape[1]} columns are not whole joints of {dims}; give --dims")
         return Layout((len(array), 1, array.shape[1] // dims, dims), dims)
     stride = array.shape[-1]
     if dims is None:
@@ -281,12 +277,7 @@ def _scores_for(source: Arrays, layout: Layout) -> np.ndarray | None:
 def _fps(source: Arrays) -> float | None:
     for name in ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate"):
         array = source.arrays.get(name)
-        if (
-            array is not None
-            and array.size == 1
-            and array.dtype.kind in "fiu"
-            and float(array.reshape(())) > 0
-        ):
+        if array is not None and array.size == 1 and array.dtype.kind in "fiu" and float(array.reshape(())) > 0:
             return float(array.reshape(()))
     return None
 

@@ -196,9 +196,7 @@ def make_tracks(detections: list[Detection]) -> list[Track]:
             if score is not None:
                 scores[t, : len(score)] = score
         has_scores = any(d.parts[part][1] is not None for d in found)
-        tracks.append(
-            Track(id, points, start, scores if has_scores else None, part=part, in_file=in_file, where=slots)
-        )
+        tracks.append(Track(id, points, start, scores if has_scores else None, part=part, in_file=in_file, where=slots))
     return sorted(tracks, key=lambda track: (track.part, track.start))
 
 
@@ -277,17 +275,14 @@ def read_openpose(path: Path, **_) -> Recording:
     sequences = {re.sub(r"\d+(?=\D*$)", "#", file.stem) for file in files}
     if len(sequences) > 1:
         raise SmoothNetError(
-            f"{path} holds more than one sequence ({', '.join(sorted(sequences)[:3])}); "
-            "give each a folder of its own"
+            f"{path} holds more than one sequence ({', '.join(sorted(sequences)[:3])}); give each a folder of its own"
         )
     documents = [read_document.__wrapped__(file) for file in files]
     people: list[list[dict]] = []
     for document in documents:
         if not _is_openpose(document.value):
             raise SmoothNetError(f'{document.path} is not an OpenPose frame: it has no list "people"')
-        people.append(
-            [_object(p, f"{document.path}, person {i}") for i, p in enumerate(document.value["people"])]
-        )
+        people.append([_object(p, f"{document.path}, person {i}") for i, p in enumerate(document.value["people"])])
 
     # An array can be empty for one person and full for the next: the longest says how many joints it has.
     joints: dict[str, int] = defaultdict(int)
@@ -298,8 +293,7 @@ def read_openpose(path: Path, **_) -> Recording:
                     count = len(_list(person.get(key) or [], f"{document.path}, person {i}, {key}"))
                     if count % stride:
                         raise SmoothNetError(
-                            f"{document.path}, person {i}, {key}: "
-                            f"{count} numbers are not whole joints of {stride}"
+                            f"{document.path}, person {i}, {key}: {count} numbers are not whole joints of {stride}"
                         )
                     joints[key] = max(joints[key], count // stride)
 
@@ -324,9 +318,7 @@ def read_openpose(path: Path, **_) -> Recording:
                     parts[part] = (points, scores, slots)
             id = person.get("person_id")
             id = id[0] if isinstance(id, list) and id else id
-            known = (
-                isinstance(id, int) and not isinstance(id, bool) and id >= 0
-            )  # -1: OpenPose ran without tracking
+            known = isinstance(id, int) and not isinstance(id, bool) and id >= 0  # -1: OpenPose ran without tracking
             detections.append(Detection(frames[document.path.name], id if known else None, parts))
     return Recording(path, "openpose", make_tracks(detections), max(frames.values()) + 1, source=documents)
 
@@ -381,11 +373,7 @@ def _mmpose_frames(value: Any) -> tuple[tuple, list] | None:
 
 
 def detect_mmpose(path: Path) -> bool:
-    return (
-        path.suffix.lower() == ".json"
-        and path.is_file()
-        and _mmpose_frames(read_document(path).value) is not None
-    )
+    return path.suffix.lower() == ".json" and path.is_file() and _mmpose_frames(read_document(path).value) is not None
 
 
 def read_mmpose(path: Path, **_) -> Recording:
@@ -393,8 +381,7 @@ def read_mmpose(path: Path, **_) -> Recording:
     found = _mmpose_frames(document.value)
     if found is None:
         raise SmoothNetError(
-            f'{path} is not an MMPose prediction: it needs "instance_info" or a list of frames '
-            'with "instances"'
+            f'{path} is not an MMPose prediction: it needs "instance_info" or a list of frames with "instances"'
         )
     prefix, items = found
     detections, labels, people = [], [], []
@@ -404,9 +391,7 @@ def read_mmpose(path: Path, **_) -> Recording:
             label = item.get("frame_id", index)
             if isinstance(label, bool) or not isinstance(label, int | str):
                 raise SmoothNetError(f'{where}: "frame_id" must be a number or a name')
-            people.append(
-                ((*prefix, index, "instances"), _list(item.get("instances"), f'{where}, "instances"'))
-            )
+            people.append(((*prefix, index, "instances"), _list(item.get("instances"), f'{where}, "instances"')))
         else:
             label = index
             people.append(((*prefix, index), item))
@@ -440,9 +425,7 @@ def read_mmpose(path: Path, **_) -> Recording:
             id = id if isinstance(id, int | str) and id != -1 else None
             detections.append(Detection(frames[label], id, {f"{points.shape[1]}D": (points, score, [slot])}))
     count = max(frames.values(), default=-1) + 1
-    return Recording(
-        path, "mmpose", make_tracks(detections), count, names=_mmpose_names(document), source=[document]
-    )
+    return Recording(path, "mmpose", make_tracks(detections), count, names=_mmpose_names(document), source=[document])
 
 
 def _mmpose_names(document: Document) -> tuple[str, ...] | None:

@@ -44,9 +44,7 @@ def _h5py():
 def _unpickle_labels(attribute: Any, what: str) -> list[tuple[str, ...]]:
     raw = attribute.tobytes() if isinstance(attribute, np.ndarray | np.void) else bytes(attribute)
     labels = restricted_load(io.BytesIO(raw), what)
-    return [
-        tuple(str(part) for part in label) if isinstance(label, tuple) else (str(label),) for label in labels
-    ]
+    return [tuple(str(part) for part in label) if isinstance(label, tuple) else (str(label),) for label in labels]
 
 
 def detect_h5(path: Path) -> bool:
@@ -125,9 +123,7 @@ def _fixed_labels(group, axis: str) -> list[tuple[str, ...]]:
     """Labels of an axis of the "fixed" layout: for each level the distinct names, and a code a column."""
     levels = []
     for level in range(int(group.attrs[f"{axis}_nlevels"])):
-        names = [
-            n.decode("utf-8") if isinstance(n, bytes) else str(n) for n in group[f"{axis}_level{level}"][:]
-        ]
+        names = [n.decode("utf-8") if isinstance(n, bytes) else str(n) for n in group[f"{axis}_level{level}"][:]]
         levels.append([names[code] for code in group[f"{axis}_label{level}"][:]])
     return list(zip(*levels, strict=True))
 

@@ -77,7 +77,7 @@ def split_row(line: str, delimiter: str) -> list[str]:
         if part.count('"') % 2 == (len(quoted) > 1):  # closes what is open, or opens nothing
             cells.append(delimiter.join(quoted))
             quoted = []
-    return cells + [delimiter.join(quoted)] if quoted else cells
+    return [*cells, delimiter.join(quoted)] if quoted else cells
 
 
 def _table(path: Path, lines: list[str], delimiter: str, first_row: int) -> Table:
@@ -169,9 +169,7 @@ _FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", 
 _INDICES = {"", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id"}
 _INDICES |= {"time_ms", "timestamp_ms"}
 _SCORE = r"score|scores|conf|confidence|likelihood|visibility|presence|prob|probability|c|p|s"
-_SEPARATED = re.compile(
-    rf"^(?P<joint>.+)[\s_.\-:/]+(?P<what>x|y|z|{_SCORE})(?:\s*[(\[].*[)\]])?$", re.IGNORECASE
-)
+_SEPARATED = re.compile(rf"^(?P<joint>.+)[\s_.\-:/]+(?P<what>x|y|z|{_SCORE})(?:\s*[(\[].*[)\]])?$", re.IGNORECASE)
 _CAMEL = re.compile(r"^(?P<joint>.*[a-z0-9)])(?P<what>[XYZ])$")
 _PREFIX = re.compile(rf"^(?P<what>x|y|z|{_SCORE})[\s_.\-:/]*(?P<joint>\d+|[\s_.\-:/].+)$", re.IGNORECASE)
 
@@ -221,9 +219,7 @@ def read_csv(path: Path, dims: int | None = None, **_) -> Recording:
     width = len(first)
     for row, cells in zip(table.rows, table.cells, strict=True):
         if len(cells) != width:
-            raise SmoothNetError(
-                f"{path}, line {row + 1}: {len(cells)} cells where the first line has {width}"
-            )
+            raise SmoothNetError(f"{path}, line {row + 1}: {len(cells)} cells where the first line has {width}")
 
     names = first if has_header else [""] * width
     fps = None
@@ -267,14 +263,10 @@ def read_csv(path: Path, dims: int | None = None, **_) -> Recording:
     if not has_header and plain and _counts_up(table.column(plain[0], "1")):
         plain = plain[1:]
     if not plain:
-        raise SmoothNetError(
-            f"{path} has no columns of coordinates (such as nose_x, nose_y) that hold numbers"
-        )
+        raise SmoothNetError(f"{path} has no columns of coordinates (such as nose_x, nose_y) that hold numbers")
     dims = dims or guess_dims(len(plain))
     if len(plain) % dims:
-        raise SmoothNetError(
-            f"{path}: {len(plain)} columns of numbers are not whole joints of {dims}; give --dims"
-        )
+        raise SmoothNetError(f"{path}: {len(plain)} columns of numbers are not whole joints of {dims}; give --dims")
     columns = [plain[i : i + dims] for i in range(0, len(plain), dims)]
     labels = [names[c[0]] or f"joint {i}" for i, c in enumerate(columns)]
     track = _track(table, 0, columns, [None] * len(columns), labels)
@@ -333,9 +325,7 @@ def read_deeplabcut(path: Path, **_) -> Recording:
     for row, cells in zip(table.rows, table.cells, strict=True):
         if len(cells) != width:
             raise SmoothNetError(f"{path}, line {row + 1}: {len(cells)} cells where the header has {width}")
-    labels = list(
-        zip(header.get("individuals", [""] * width), header["bodyparts"], header["coords"], strict=True)
-    )
+    labels = list(zip(header.get("individuals", [""] * width), header["bodyparts"], header["coords"], strict=True))
     tracks, names = [], None
     for id, parts in deeplabcut_columns(labels).items():
         if not parts:
@@ -391,15 +381,11 @@ def read_trc(path: Path, **_) -> Recording:
     width = max(markers) + 3
     for row, cells in zip(table.rows, table.cells, strict=True):
         if any(cell.strip() for cell in cells[width:]):
-            raise SmoothNetError(
-                f"{path}, line {row + 1}: {len(cells)} cells, the markers of line 4 need {width}"
-            )
+            raise SmoothNetError(f"{path}, line {row + 1}: {len(cells)} cells, the markers of line 4 need {width}")
     if _all_numbers(table, 0):
         _number_frames(table, 0, labels[0])
     columns = [[column, column + 1, column + 2] for column in markers]
     names = list(markers.values())
     track = _track(table, 0, columns, [None] * len(columns), names)
-    track.points[~track.points.any(axis=2)] = (
-        np.nan
-    )  # some exporters write 0 0 0 for a marker that was not seen
+    track.points[~track.points.any(axis=2)] = np.nan  # some exporters write 0 0 0 for a marker that was not seen
     return Recording(path, "trc", [track], _frame_count(table), fps, tuple(names), table)

@@ -194,9 +194,7 @@ def reset_max_memory_allocated(device=None) -> None:
 class GradScaler(torch.amp.GradScaler):
     """PyTorch's scaler without its one float64 operation on the device."""
 
-    def __init__(
-        self, init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True
-    ):
+    def __init__(self, init_scale=65536.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True):
         super().__init__("sdaa", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
 
     def unscale_(self, optimizer):
@@ -204,9 +202,7 @@ class GradScaler(torch.amp.GradScaler):
             return
         state = self._per_optimizer_states[id(optimizer)]
         found = torch.zeros((), dtype=torch.float32, device=self._scale.device)
-        state["found_inf_per_device"] = self._unscale_grads_(
-            optimizer, self._scale.reciprocal(), found, False
-        )
+        state["found_inf_per_device"] = self._unscale_grads_(optimizer, self._scale.reciprocal(), found, False)
         state["stage"] = torch.amp.grad_scaler.OptState.UNSCALED
 
 
