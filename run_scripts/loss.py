@@ -89,6 +89,8 @@ def read_log(path: Path) -> list[float]:
         losses = read_losses(path.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise SmoothNetError(f"cannot read the log {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SmoothNetError(f"the log {path} holds a loss that is no number: {error}") from error
     if not losses:
         raise SmoothNetError(f"{path} has no line with `rank : 0  train.loss : ...`; is it a training log?")
     return losses

@@ -104,7 +104,7 @@ def _points(person: Any, number: int, min_score: float | None) -> np.ndarray | N
         return None
     try:
         points = np.array([[np.nan if x is None else x for x in joint] for joint in joints])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.empty(0)
     if points.ndim != 2 or points.shape[1] not in (2, 3) or points.dtype.kind not in "fiu":
         raise SmoothNetError(f"line {number}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
@@ -113,7 +113,7 @@ def _points(person: Any, number: int, min_score: float | None) -> np.ndarray | N
     if min_score is not None and scores is not None:
         try:
             low = np.array([np.nan if s is None else float(s) for s in scores]) < min_score
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             low = np.empty(0, dtype=bool)
         if len(low) != len(points):
             raise SmoothNetError(f"line {number}: there must be one score a joint")
