@@ -1,0 +1,125 @@
+"""The state of a training run: what a checkpoint holds, and how a resume takes it up again."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from yacs.config import CfgNode
+
+from ..utils.distributed import World
+from ..utils.errors import SmoothNetError
+from .checkpoints import read_checkpoint, save_checkpoint
+from .config import as_plain
+
+log = logging.getLogger(__name__)
+
+LAST, BEST = "checkpoint.pth.tar", "best.pth.tar"
+
+
+@dataclass
+class Position:
+    """Where a run is: finished epochs, batches done in the current one, iterations and float16 overflows so far."""
+
+    epoch: int = 0
+    batch: int = 0
+    iteration: int = 0
+    overflows: int = 0
+
+
+@dataclass
+class TrainingState:
+    """Everything that changes while a run goes on.
+
+    Attributes:
+        history: one entry for each epoch, as metrics.json has them.
+        best: lowest `performance` so far, NaN before the first.
+        epoch_loss: sum of the losses and number of the windows of the current epoch, over all processes.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: Any
+    position: Position = field(default_factory=Position)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: float = math.nan
+    epoch_loss: tuple[float, int] = (0.0, 0)
+
+    def save(self, run: Path, names: list[str], cfg: CfgNode, world: World) -> None:
+        """Write the checkpoint under each of `names` in the run folder."""
+        content = {
+            "epoch": self.position.epoch,
+            "batch": self.position.batch,
+            "iteration": self.position.iteration,
+            "overflows": self.position.overflows,
+            "windows_per_step": cfg.TRAIN.BATCH_SIZE * world.size,
+            "state_dict": self.model.state_dict(),
+            "performance": self.history[-1].get("performance") if self.history else None,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "best": self.best,
+            "history": self.history,
+            "epoch_loss": self.epoch_loss,
+            "normalize": cfg.MODEL.NORMALIZE,
+            "config": as_plain(cfg),
+        }
+        for name in names:
+            save_checkpoint(run / name, content)
+
+
+def find_resume(setting: str, run: Path) -> Path | None:
+    """The checkpoint that TRAIN.RESUME means: a path, or `auto` for the run folder's last one if there is one."""
+    if not setting:
+        return None
+    path = run / LAST if setting == "auto" else Path(setting)
+    if setting == "auto" and not path.exists():
+        log.info("nothing to resume in %s: a fresh start", run)
+        return None
+    return path
+
+
+def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> None:
+    """Load a checkpoint of ours into `state`.
+
+    Raises:
+        SmoothNetError: it is not one that training wrote, or of another network.
+    """
+    checkpoint = read_checkpoint(path)
+    if "iteration" not in checkpoint or not checkpoint.get("optimizer"):
+        raise SmoothNetError(f"{path} cannot be resumed: it holds weights but not the state of a run")
+    if checkpoint.get("normalize", "none") != cfg.MODEL.NORMALIZE:
+        raise SmoothNetError(
+            f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}"
+        )
+    try:
+        state.model.load_state_dict(checkpoint["state_dict"])
+        state.optimizer.load_state_dict(checkpoint["optimizer"])
+        for parameter, moments in state.optimizer.state.items():
+            if any(moment.shape not in ((), parameter.shape) for moment in moments.values()):
+                raise ValueError("the optimiser's moments have other shapes than the weights")
+        if checkpoint.get("scaler") and state.scaler.state_dict():  # both in float16
+            state.scaler.load_state_dict(checkpoint["scaler"])
+        counts = (*(checkpoint[key] for key in ("epoch", "batch", "iteration")), checkpoint.get("overflows", 0))
+        history, best, (loss, steps) = checkpoint["history"], float(checkpoint["best"]), checkpoint["epoch_loss"]
+        if not all(type(count) is int and count >= 0 for count in (*counts, steps)) or not all(
+            isinstance(entry, dict) for entry in history
+        ):
+            raise ValueError("its counts or its history are none")
+        state.position, state.history, state.best = Position(*counts), list(history), best
+        state.epoch_loss = (float(loss), steps) if world.main else (0.0, 0)  # a sum over the processes
+    except Exception as error:  # the content of a foreign file can be anything
+        reason = " ".join(str(error).split())[:200]
+        raise SmoothNetError(f"{path} does not fit the network of this run: {reason}") from error
+    position = state.position
+    windows = checkpoint.get("windows_per_step", cfg.TRAIN.BATCH_SIZE * world.size)
+    if position.batch and windows != cfg.TRAIN.BATCH_SIZE * world.size:
+        raise SmoothNetError(
+            f"{path} was written within an epoch of {windows} windows a step (batch size x processes), so it cannot "
+            f"be resumed with {cfg.TRAIN.BATCH_SIZE} x {world.size}; use the same, or resume from an epoch_N.pth.tar"
+        )
+    log.info("resumed from %s: epoch %d, step %d", path, position.epoch + 1, position.batch + 1)
