@@ -38,6 +38,7 @@ def test_thirty_kills_and_the_weights_of_the_run_that_was_never_killed(tmp_path)
     assert int(out.stdout.split()[0]) >= 10, "too few kills hit a running training to show anything"
     expected, left = weights(whole / "epoch_12.pth.tar"), weights(killed / "epoch_12.pth.tar")
     assert all(torch.equal(expected[key], left[key]) for key in expected)
+    assert not list(killed.glob(".*.tmp"))
 
 
 class Full:
