@@ -109,7 +109,7 @@ def resumable(**changes):
 
     def change():
         main, arguments = train("--logdir", "before")
-        assert run_main(main, [a for a in arguments]) == 0
+        assert run_main(main, list(arguments)) == 0
         content = torch.load("before/checkpoint.pth.tar", weights_only=True)
         content.update({key: value(content) if callable(value) else value for key, value in changes.items()})
         torch.save({key: value for key, value in content.items() if value is not None}, "resume.pth.tar")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.core.pck import PARTS, pck, pck_parts
+from lib.core.pck import PARTS, THRESHOLDS, pck, pck_parts
 from lib.utils.unpickle import Npz
 
 GOLDEN = Path(__file__).parent / "golden" / "jhmdb_simplepose_2D"
@@ -19,8 +19,12 @@ def test_a_distance_of_just_the_threshold_is_correct():
 
 def test_the_box_is_cut_to_whole_pixels():
     predicted, truth = np.full((1, 1, 2), [10.05, 0.0]), np.zeros((1, 1, 2))
-    assert pck(predicted, truth, np.array([[0.9, 0.0, 100.9, 10.0]]), 0.1) == 0  # size 100, not 101 or 100.9
+    assert pck(predicted, truth, np.array([[0.2, 0.0, 100.9, 10.0]]), 0.1) == 0  # size 100, not 101 or 100.7
     assert pck(predicted, truth, np.array([[0.0, 0.0, 101.0, 10.0]]), 0.1) == 1
+
+
+def test_the_published_thresholds():
+    assert THRESHOLDS == {"pck_005": 0.05, "pck_01": 0.1, "pck_02": 0.2}
 
 
 def test_every_joint_has_its_own_fraction():
