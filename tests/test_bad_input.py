@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,11 +74,9 @@ def swap(phase: str):
 
     def change():
         folder = Path("poses/jhmdb_simplepose_2D")
-        lengths = [9]
         pixels = object_array([np.full((9, 30), 50.0)])
         imgname = object_array([["a"] * 9])
         more = {"imgshape": object_array([[240, 320, 3]]), "bbox": object_array([np.tile([0.0, 0, 50, 50], (9, 1))])}
-        assert lengths == [9]
         write_npz(folder / f"groundtruth/jhmdb_gt_2D_{phase}.npz", imgname=imgname, joints_2d=pixels)
         write_npz(folder / f"detected/jhmdb_simplepose_2D_{phase}.npz", imgname=imgname, joints_2d=pixels, **more)
 
@@ -129,7 +128,11 @@ CASES = {
     "train: a file in place of the run folder": (None, train("--logdir", "empty"), "empty"),
     "train: run folder below a file": (None, train("--logdir", "empty/run"), "empty/run"),
     "train: run folder on a file system that cannot be written": (None, train("--logdir", "/proc/run"), "/proc/run"),
-    "train: a folder in place of the ground truth": (folder_instead(TRUTH.format("train")), train(), "toy_gt_3D_train.npz"),
+    "train: a folder in place of the ground truth": (
+        folder_instead(TRUTH.format("train")),
+        train(),
+        "toy_gt_3D_train.npz",
+    ),
     "train: an empty file": (lambda: shutil.copy("empty", DETECTED.format("train")), train(), "toy_est_3D_train.npz"),
     "train: noise": (lambda: shutil.copy("noise", DETECTED.format("train")), train(), "toy_est_3D_train.npz"),
     "train: cut in half": (cut(DETECTED.format("train")), train(), "toy_est_3D_train.npz"),
@@ -140,11 +143,14 @@ CASES = {
     "train: YAML is noise": (None, train("--cfg", "noise"), "noise"),
     "train: YAML is a folder": (None, train("--cfg", "folder"), "folder"),
     "train: YAML runs Python": (
-        text("c.yaml", "EXP_NAME: !!python/object/apply:os.system ['touch ran']\n"), train("--cfg", "c.yaml"), "c.yaml",
+        text("c.yaml", "EXP_NAME: !!python/object/apply:os.system ['touch ran']\n"),
+        train("--cfg", "c.yaml"),
+        "c.yaml",
     ),
     "train: YAML of many aliases": (
-        text("c.yaml", "a: &a [1, 1]\n" + "".join(f"{c}: &{c} [*{p}, *{p}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True))),
-        train("--cfg", "c.yaml"), "c.yaml",
+        text("c.yaml", "a: &a [1, 1]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pairwise("abcdefghi"))),
+        train("--cfg", "c.yaml"),
+        "c.yaml",
     ),
     "train: unknown key": (text("c.yaml", "TRAIN: {EPOCHS: 3}\n"), train("--cfg", "c.yaml"), "TRAIN.EPOCHS"),
     "train: wrong type": (text("c.yaml", "MODEL: {HIDDEN_SIZE: [1]}\n"), train("--cfg", "c.yaml"), "MODEL.HIDDEN_SIZE"),
@@ -155,14 +161,40 @@ CASES = {
     "train: resume from a folder": (None, train("--resume", "folder"), "folder"),
     "train: resume from weights alone": (None, train("--resume", "good.pth.tar"), "good.pth.tar"),
     "train: resume of another network": (
-        resumable(), train("--resume", "resume.pth.tar", opts=("MODEL.HIDDEN_SIZE", "32")), "resume.pth.tar",
+        resumable(),
+        train("--resume", "resume.pth.tar", opts=("MODEL.HIDDEN_SIZE", "32")),
+        "resume.pth.tar",
     ),
-    "train: resume without an epoch": (resumable(epoch=None), train("--epoch", "2", "--resume", "resume.pth.tar"), "resume.pth.tar"),
-    "train: resume at a text": (resumable(epoch="x"), train("--epoch", "2", "--resume", "resume.pth.tar"), "resume.pth.tar"),
-    "train: resume with a foreign optimiser": (resumable(optimizer=[1]), train("--epoch", "2", "--resume", "resume.pth.tar"), "resume.pth.tar"),
-    "train: resume with misshapen moments": (resumable(optimizer=misshapen), train("--epoch", "2", "--resume", "resume.pth.tar"), "resume.pth.tar"),
-    "train: resume with a foreign history": (resumable(history=3), train("--epoch", "2", "--resume", "resume.pth.tar"), "resume.pth.tar"),
-    "train: resume with a foreign loss": (resumable(epoch_loss="ab"), train("--epoch", "2", "--resume", "resume.pth.tar"), "resume.pth.tar"),
+    "train: resume without an epoch": (
+        resumable(epoch=None),
+        train("--epoch", "2", "--resume", "resume.pth.tar"),
+        "resume.pth.tar",
+    ),
+    "train: resume at a text": (
+        resumable(epoch="x"),
+        train("--epoch", "2", "--resume", "resume.pth.tar"),
+        "resume.pth.tar",
+    ),
+    "train: resume with a foreign optimiser": (
+        resumable(optimizer=[1]),
+        train("--epoch", "2", "--resume", "resume.pth.tar"),
+        "resume.pth.tar",
+    ),
+    "train: resume with misshapen moments": (
+        resumable(optimizer=misshapen),
+        train("--epoch", "2", "--resume", "resume.pth.tar"),
+        "resume.pth.tar",
+    ),
+    "train: resume with a foreign history": (
+        resumable(history=3),
+        train("--epoch", "2", "--resume", "resume.pth.tar"),
+        "resume.pth.tar",
+    ),
+    "train: resume with a foreign loss": (
+        resumable(epoch_loss="ab"),
+        train("--epoch", "2", "--resume", "resume.pth.tar"),
+        "resume.pth.tar",
+    ),
     "eval: no checkpoint": (None, evaluate(), "--checkpoint"),
     "eval: a missing checkpoint": (None, evaluate("--checkpoint", "nowhere"), "nowhere"),
     "eval: a folder": (None, evaluate("--checkpoint", "folder"), "folder"),
@@ -170,24 +202,39 @@ CASES = {
     "eval: noise": (None, evaluate("--checkpoint", "noise"), "noise"),
     "eval: poses as a checkpoint": (None, evaluate("--checkpoint", "a.npz"), "a.npz"),
     "eval: another project's": (
-        saved("c.pth", {"state_dict": {"conv1.weight": torch.zeros(4, 3, 7, 7)}}), evaluate("--checkpoint", "c.pth"), "c.pth",
+        saved("c.pth", {"state_dict": {"conv1.weight": torch.zeros(4, 3, 7, 7)}}),
+        evaluate("--checkpoint", "c.pth"),
+        "c.pth",
     ),
     "eval: a whole model": (
-        saved("c.pth", lambda: torch.nn.Linear(2, 2)), evaluate("--checkpoint", "c.pth"), "c.pth",
+        saved("c.pth", lambda: torch.nn.Linear(2, 2)),
+        evaluate("--checkpoint", "c.pth"),
+        "c.pth",
     ),
     "eval: numbers in place of weights": (
-        saved("c.pth", {"state_dict": {"encoder.0.weight": 3, "decoder.weight": [1]}}), evaluate("--checkpoint", "c.pth"), "c.pth",
+        saved("c.pth", {"state_dict": {"encoder.0.weight": 3, "decoder.weight": [1]}}),
+        evaluate("--checkpoint", "c.pth"),
+        "c.pth",
     ),
     "eval: another architecture": (
         saved("c.pth", lambda: {"state_dict": {**SmoothNet(8, None, 16, 8, 1).state_dict(), "x": torch.zeros(1)}}),
-        evaluate("--checkpoint", "c.pth"), "c.pth",
+        evaluate("--checkpoint", "c.pth"),
+        "c.pth",
     ),
-    "eval: another window": (None, evaluate("--checkpoint", "good.pth.tar", "--slide_window_size", "32"), "good.pth.tar"),
+    "eval: another window": (
+        None,
+        evaluate("--checkpoint", "good.pth.tar", "--slide_window_size", "32"),
+        "good.pth.tar",
+    ),
     "eval: a filter that is none": (None, evaluate("--checkpoint", "good.pth.tar", "--tradition", "kalman"), "kalman"),
     "eval: a report of no known kind": (None, evaluate("--checkpoint", "good.pth.tar", "--report", "r.pdf"), "r.pdf"),
     "eval: a report into nowhere": (None, evaluate("--checkpoint", "good.pth.tar", "--report", "no/r.md"), "no/r.md"),
     "eval: run folder is a file": (None, evaluate("--checkpoint", "good.pth.tar", "--logdir", "empty"), "empty"),
-    "eval: ground truth and detections swapped": (swap("test"), evaluate("--checkpoint", "good.pth.tar", *JHMDB), "imgshape"),
+    "eval: ground truth and detections swapped": (
+        swap("test"),
+        evaluate("--checkpoint", "good.pth.tar", *JHMDB),
+        "imgshape",
+    ),
     "smooth: a missing input": (None, smooth("nowhere.json", "-o", "o.json"), "nowhere.json"),
     "smooth: no known format": (None, smooth("noise", "-o", "o"), "noise"),
     "smooth: an empty file": (None, smooth("empty", "-o", "o"), "empty"),
@@ -196,46 +243,87 @@ CASES = {
     "smooth: itself": (None, smooth("a.npz", "-o", "a.npz", "--force"), "a.npz"),
     "smooth: into a file": (None, smooth("a.npz", "-o", "empty/o.npz", "--checkpoint", "good.pth.tar"), "empty"),
     "smooth: into a place that cannot be written": (
-        None, smooth("a.npz", "-o", "/proc/o.npz", "--checkpoint", "good.pth.tar"), "/proc",
+        None,
+        smooth("a.npz", "-o", "/proc/o.npz", "--checkpoint", "good.pth.tar"),
+        "/proc",
     ),
-    "smooth: a missing checkpoint": (None, smooth("a.npz", "-o", "o.npz", "--checkpoint", "nowhere.pth"), "nowhere.pth"),
+    "smooth: a missing checkpoint": (
+        None,
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "nowhere.pth"),
+        "nowhere.pth",
+    ),
     "smooth: noise as ONNX": (
-        lambda: shutil.copy("noise", "n.onnx"), smooth("a.npz", "-o", "o.npz", "--checkpoint", "n.onnx"), "n.onnx",
+        lambda: shutil.copy("noise", "n.onnx"),
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "n.onnx"),
+        "n.onnx",
     ),
-    "smooth: another window": (None, smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--window", "32"), "good"),
-    "smooth: an unknown format": (None, smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--format", "bvh"), "bvh"),
+    "smooth: another window": (
+        None,
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--window", "32"),
+        "good",
+    ),
+    "smooth: an unknown format": (
+        None,
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--format", "bvh"),
+        "bvh",
+    ),
     "smooth: a delay beyond the window": (
-        None, smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--delay", "99"), "delay",
+        None,
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--delay", "99"),
+        "delay",
     ),
-    "smooth: a device that is none": (None, smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--device", "tpu"), "tpu"),
+    "smooth: a device that is none": (
+        None,
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--device", "tpu"),
+        "tpu",
+    ),
     "smooth: dims that do not fit": (
         lambda: write_npz(Path("a.npz"), keypoints=np.ones((9, 7))),
-        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--dims", "2"), "a.npz",
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--dims", "2"),
+        "a.npz",
     ),
     "smooth: text in an array": (
-        lambda: write_npz(Path("a.npz"), keypoints=np.full((9, 3, 2), "x")), smooth("a.npz", "-o", "o.npz"), "a.npz",
+        lambda: write_npz(Path("a.npz"), keypoints=np.full((9, 3, 2), "x")),
+        smooth("a.npz", "-o", "o.npz"),
+        "a.npz",
     ),
     "visualize: a sequence that is not there": (
-        None, visualize("--checkpoint", "good.pth.tar", "--visualize_video_id", "7"), "no sequence 7",
+        None,
+        visualize("--checkpoint", "good.pth.tar", "--visualize_video_id", "7"),
+        "no sequence 7",
     ),
     "visualize: a format that is none": (None, visualize("--format", "avi"), "avi"),
     "visualize: a missing file": (None, visualize("--input", "nowhere.npz"), "nowhere.npz"),
     "visualize: noise": (None, visualize("--input", "noise", "--checkpoint", "good.pth.tar"), "noise"),
     "visualize: pictures into a file": (
-        None, visualize("--checkpoint", "good.pth.tar", "--output_video_path", "empty"), "empty",
+        None,
+        visualize("--checkpoint", "good.pth.tar", "--output_video_path", "empty"),
+        "empty",
     ),
     "visualize: no such frames": (
-        None, visualize("--checkpoint", "good.pth.tar", opts=("VIS.START", "500", "VIS.END", "600")), "frame",
+        None,
+        visualize("--checkpoint", "good.pth.tar", opts=("VIS.START", "500", "VIS.END", "600")),
+        "frame",
     ),
     "visualize: an edge beyond the joints": (
-        None, visualize("--checkpoint", "good.pth.tar", "--edges", "0-99"), "99",
+        None,
+        visualize("--checkpoint", "good.pth.tar", "--edges", "0-99"),
+        "99",
     ),
-    "visualize: an unknown skeleton": (None, visualize("--checkpoint", "good.pth.tar", "--skeleton", "spider"), "spider"),
+    "visualize: an unknown skeleton": (
+        None,
+        visualize("--checkpoint", "good.pth.tar", "--skeleton", "spider"),
+        "spider",
+    ),
     "visualize: no such person": (
-        None, visualize("--input", "a.npz", "--checkpoint", "good.pth.tar", "--track", "9"), "9",
+        None,
+        visualize("--input", "a.npz", "--checkpoint", "good.pth.tar", "--track", "9"),
+        "9",
     ),
     "visualize: noise as the recording": (
-        None, visualize("--input", "a.npz", "--checkpoint", "good.pth.tar", "--video", "noise", "--format", "mp4"), "noise",
+        None,
+        visualize("--input", "a.npz", "--checkpoint", "good.pth.tar", "--video", "noise", "--format", "mp4"),
+        "noise",
     ),
     "export: a missing checkpoint": (None, export("--checkpoint", "nowhere.pth", "-o", "o.onnx"), "nowhere.pth"),
     "export: into nowhere": (None, export("--checkpoint", "good.pth.tar", "-o", "no/o.onnx"), "o.onnx"),
@@ -245,21 +333,30 @@ CASES = {
     "prepare: an empty folder": (None, (prepare_uiprmd.main, ["folder", "--output", "o"]), "folder"),
     "prepare: a file": (None, (prepare_uiprmd.main, ["noise", "--output", "o"]), "noise"),
     "demo: into a file": (
-        None, (make_demo.main, ["--output", "empty", "--train", "1", "--test", "1", "--frames", "9"]), "empty",
+        None,
+        (make_demo.main, ["--output", "empty", "--train", "1", "--test", "1", "--frames", "9"]),
+        "empty",
     ),
     "demo: no sequences": (None, (make_demo.main, ["--output", "o", "--train", "-1", "--test", "1"]), ""),
-    "demo: no frames": (None, (make_demo.main, ["--output", "o", "--train", "1", "--test", "1", "--frames", "0"]), "frames"),
+    "demo: no frames": (
+        None,
+        (make_demo.main, ["--output", "o", "--train", "1", "--test", "1", "--frames", "0"]),
+        "frames",
+    ),
     "loss: a missing log": (None, (loss.main, ["--sdaa-log", "nowhere", "--cuda-log", "empty"]), "nowhere"),
     "loss: an empty log": (None, (loss.main, ["--sdaa-log", "empty", "--cuda-log", "empty"]), "empty"),
     "loss: a folder": (None, (loss.main, ["--sdaa-log", "folder", "--cuda-log", "empty"]), "folder"),
     "loss: a number that is none": (
-        text("log", "rank : 0  train.loss : 1.2.3-e\n"), (loss.main, ["--sdaa-log", "log", "--cuda-log", "log"]), "log",
+        text("log", "rank : 0  train.loss : 1.2.3-e\n"),
+        (loss.main, ["--sdaa-log", "log", "--cuda-log", "log"]),
+        "log",
     ),
     "loss: a picture into nowhere": (
         text("log", "rank : 0  train.loss : 1.5\n"),
-        (loss.main, ["--sdaa-log", "log", "--cuda-log", "log", "--plot", "no/p.png"]), "p.png",
+        (loss.main, ["--sdaa-log", "log", "--cuda-log", "log", "--plot", "no/p.png"]),
+        "p.png",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -310,9 +407,12 @@ def test_a_read_only_folder(place, capsys):
 def test_the_cases_would_pass_with_good_input(place, capsys):
     """So that no case above fails for another reason than its own."""
     runs = (
-        train(), evaluate("--checkpoint", "good.pth.tar"), smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar"),
-        visualize("--checkpoint", "good.pth.tar"), (make_demo.main, ["--output", "o", "--train", "1", "--test", "1", "--frames", "9"]),
-    )  # fmt: skip
+        train(),
+        evaluate("--checkpoint", "good.pth.tar"),
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar"),
+        visualize("--checkpoint", "good.pth.tar"),
+        (make_demo.main, ["--output", "o", "--train", "1", "--test", "1", "--frames", "9"]),
+    )
     for main, arguments in runs:
         assert run_main(main, arguments) == 0, capsys.readouterr().err
     assert json.loads((place / "run" / "metrics.json").read_text()) and ROOT.exists()

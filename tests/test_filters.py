@@ -172,3 +172,15 @@ def test_filter_names():
         filter_names("savgol,kalman")
     with pytest.raises(SmoothNetError, match="kalman"):
         apply_filter("kalman", noise(10))
+
+
+def test_without_settings_the_filters_are_the_published_ones():
+    x = np.random.default_rng(3).normal(size=(100, 2)).cumsum(axis=0)
+    for name, function in FILTERS.items():
+        np.testing.assert_array_equal(function(x), function(x, **filter_options(name)))
+    np.testing.assert_array_equal(oneeuro(x), oneeuro(x, 0.04, 0.7, 1.0, 1.0))
+
+
+def test_gaus1d_filters_the_last_chunk_where_nothing_is_left_over():
+    x = np.random.default_rng(4).normal(size=(62, 2))
+    np.testing.assert_allclose(gaus1d(x)[31:], gaussian(x[31:]), atol=1e-12)

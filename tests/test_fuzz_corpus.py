@@ -93,7 +93,8 @@ def smpl_file(folder: Path):
 
 def yaml_file(folder: Path):
     path = folder / "c.yaml"
-    path.write_text("DATASET_NAME: toy\nTRAIN: {EPOCH: 3, LR: 1.0e-3, RESUME : None}\nLOSS:\n  W_ACCEL: 0.1\nVIS:\n  END: 9\n")
+    lines = ["DATASET_NAME: toy", "TRAIN: {EPOCH: 3, LR: 1.0e-3, RESUME : None}", "LOSS:", "  W_ACCEL: 0.1", "VIS:"]
+    path.write_text("\n".join([*lines, "  END: 9", ""]))
     return path, lambda: load_config(path, {})
 
 

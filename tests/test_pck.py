@@ -3,8 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import object_array, write_npz
 
+from lib.core.evaluation import evaluate_sequences, input_method, summarise
 from lib.core.pck import PARTS, THRESHOLDS, pck, pck_parts
+from lib.dataset.poses import load_poses
 from lib.utils.unpickle import Npz
 
 GOLDEN = Path(__file__).parent / "golden" / "jhmdb_simplepose_2D"
@@ -71,3 +74,19 @@ def test_golden_numbers_of_the_official_code(threshold, metric):
         for x, y, bbox in sequences
     ]
     assert np.mean(fractions) == pytest.approx(expected[f"input_{metric}"], abs=1e-7)
+
+
+def test_frames_with_nan_count_in_no_fraction(tmp_path):
+    """The middle frame is bridged by a point 20 pixels off, which would be a wrong one if it counted."""
+    names = object_array([["a", "b", "c"]])
+    truth = np.full((3, 30), 50.0)
+    detected = truth.copy()
+    detected[1], detected[2] = np.nan, 90.0
+    box = object_array([np.tile([0.0, 0.0, 50.0, 50.0], (3, 1))])
+    folder = tmp_path / "jhmdb_simplepose_2D"
+    write_npz(folder / "groundtruth/jhmdb_gt_2D_test.npz", imgname=names, joints_2d=object_array([truth]),
+              imgshape=object_array([[240, 320, 3]]), bbox=box)  # fmt: skip
+    write_npz(folder / "detected/jhmdb_simplepose_2D_test.npz", imgname=names, joints_2d=object_array([detected]))
+    data = load_poses(tmp_path, "jhmdb", "simplepose", "2D", "test")
+    summary = summarise(evaluate_sequences(data, {"input": input_method(data)}))
+    assert summary["input_pck_005"] == pytest.approx(1 / 2)

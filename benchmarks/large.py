@@ -1,0 +1,139 @@
+"""Memory over a dataset of AIST++'s shape and over a long stream: `python benchmarks/large.py --folder /tmp`.
+
+Writes a generated dataset (14 joints, float32) into a temporary folder, reads it, trains some steps, evaluates
+every sequence and pushes frames with people who come and go through a stream, and prints the memory at many points.
+The network is small: its size does not decide how memory grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+
+from lib.core.config import load_config  # noqa: E402
+from lib.core.evaluation import (  # noqa: E402
+    evaluate_sequences,
+    input_method,
+    network_method,
+    summarise,
+    without_poses,
+)
+from lib.core.training import train  # noqa: E402
+from lib.dataset.poses import load_poses, pose_files  # noqa: E402
+from lib.inference.smoother import Smoother  # noqa: E402
+from lib.models.smoothnet import SmoothNet  # noqa: E402
+
+JOINTS = 14
+START = time.perf_counter()
+
+
+def report(what: str) -> None:
+    """Print the memory that the process holds now, and the most it ever held."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    now = pages * resource.getpagesize() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{time.perf_counter() - START:7.0f} s  {now:7.0f} MiB now  {peak:7.0f} MiB at most  {what}", flush=True)
+
+
+def write_dataset(base: Path, phase: str, frames: int, sequences: int) -> None:
+    """One phase of `aist` with `vibe`: random walks, and the same with noise."""
+    rng = np.random.default_rng(0)
+    lengths = np.full(sequences, frames // sequences) + rng.integers(-100, 100, sequences)
+    names, truth, detected = (np.empty(sequences, object) for _ in range(3))
+    for i, length in enumerate(lengths):
+        walk = np.cumsum(rng.normal(0, 0.01, (length, JOINTS * 3)), axis=0).astype(np.float32)
+        truth[i], detected[i] = walk, walk + rng.normal(0, 0.02, walk.shape).astype(np.float32)
+        names[i] = [f"sequence{i:05d}/{frame:06d}.jpg" for frame in range(length)]
+    for path, values in zip(pose_files(base, "aist", "vibe", "3D", phase), (truth, detected), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, imgname=names, joints_3d=values)
+        print(f"{path.name}: {lengths.sum()} frames, {sequences} sequences, {path.stat().st_size / 2**20:.0f} MiB")
+
+
+def train_and_evaluate(base: Path, run: Path, steps: int, step_size: int) -> None:
+    small = ["MODEL.HIDDEN_SIZE", "64", "MODEL.RES_HIDDEN_SIZE", "32", "MODEL.NUM_BLOCK", "1"]
+    options = [*small, "MODEL.SLIDE_WINDOW_SIZE", "32", "TRAIN.VALIDATE", "False", "TRAIN.STEP", str(steps)]
+    cfg = load_config(None, {}, options)
+    data = load_poses(base, "aist", "vibe", "3D", "train")
+    report(f"read {data.frames} frames ({2 * data.detected.nbytes / 2**20:.0f} MiB of numbers)")
+    done = 0
+
+    def after_step() -> bool:
+        nonlocal done
+        done += 1
+        if done % max(1, steps // 5) == 0:
+            report(f"trained {done} steps")
+        return False
+
+    train(cfg, [data], [], run, torch.device("cpu"), stop=after_step, progress=False)
+    model = SmoothNet(32, None, 64, 32, 1).eval()
+    methods = {
+        "input": input_method(data),
+        "smoothnet": network_method(model, data, device=torch.device("cpu"), step=step_size),
+    }
+    results = []
+    for result in evaluate_sequences(data, methods):
+        results.append(without_poses(result))
+        if len(results) % max(1, data.sequences // 5) == 0:
+            report(f"evaluated {len(results)} sequences")
+    summary = summarise(results)
+    report(f"summary: {summary['frames']} frames, input MPJPE {summary['input_mpjpe']:.2f}")
+
+
+def stream(frames: int) -> None:
+    """People who come, stay 40 to 200 frames and go; up to three at a time, each with an id of its own."""
+    model = SmoothNet(32, None, 64, 32, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "c.pth.tar"
+        torch.save({"state_dict": model.state_dict()}, path)
+        smoother = Smoother.from_checkpoint(path)
+    rng = np.random.default_rng(1)
+    live, people, came, out = smoother.stream(2), {}, 0, 0
+    for frame in range(frames):
+        people = {id: until for id, until in people.items() if until > frame}
+        if len(people) < 3 and rng.random() < 0.1:
+            people[came] = frame + int(rng.integers(40, 200))
+            came += 1
+        result = live.push({id: rng.normal((id % 7, frame / 50), 1.0, (17, 2)) for id in people})
+        out += bool(result)
+        if (frame + 1) % max(1, frames // 5) == 0:
+            report(f"streamed {frame + 1} frames, {came} people came, {out} frames with somebody came out")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where the dataset (1.2 GB) lies meanwhile")
+    parser.add_argument("--frames", type=int, default=3_000_000)
+    parser.add_argument("--sequences", type=int, default=7_000)
+    parser.add_argument("--steps", type=int, default=300, help="training steps of 1024 windows")
+    parser.add_argument("--step_size", type=int, default=16, help="frames between the windows of the evaluation")
+    parser.add_argument("--streamed", type=int, default=100_000)
+    args = parser.parse_args()
+    report("started")
+    stream(args.streamed)
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        base, run = Path(folder) / "poses", Path(folder) / "run"
+        run.mkdir()
+        # in a process of its own, whose memory does not count here
+        writer = multiprocessing.get_context("spawn").Process(
+            target=write_dataset, args=(base, "train", args.frames, args.sequences)
+        )
+        writer.start()
+        writer.join()
+        train_and_evaluate(base, run, args.steps, args.step_size)
+
+
+if __name__ == "__main__":
+    main()
