@@ -192,3 +192,24 @@ def test_a_published_checkpoint_is_slim_and_its_low_pass_is_a_gaussian_after_the
     weights = np.exp(-0.5 * (np.subtract.outer(np.arange(9), np.arange(9)) / 1.5) ** 2)
     expected = plain @ (weights / weights.sum(1, keepdims=True)).T
     np.testing.assert_allclose(model(x).detach().numpy(), expected, atol=1e-5)
+
+
+def test_dropout_in_training_comes_twice_in_every_block():
+    """Blocks that give 1 at both layers, whatever comes in: what is left of it tells which dropout was there."""
+    torch.manual_seed(0)
+    block = SmoothNet(8, None, 256, 256, 1, dropout=0.5).res_blocks[0]
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.zero_()
+        block.linear1.bias.fill_(1.0)
+        block.linear2.bias.fill_(1.0)
+        x = torch.zeros(40, 256)
+        second = block.train()(x)
+        assert set(second.unique().tolist()) == {0.0, 2.0}  # survivors are doubled
+        assert second.mean().item() == pytest.approx(1.0, abs=0.06)
+        block.linear2.bias.zero_()
+        block.linear2.weight.copy_(torch.eye(256))
+        both = block(x)
+        assert set(both.unique().tolist()) == {0.0, 4.0}
+        assert (both > 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
+        assert block.eval()(x).unique().tolist() == [1.0]

@@ -151,3 +151,8 @@ def test_batches_alternate_between_datasets():
     assert epoch_batches([5, 2], 2, legacy=True) == [(0, first), (1, first)]
     # two processes: batches of four windows, and the fifth window alone could not be shared
     assert epoch_batches([5, 6], 2, processes=2) == [(0, slice(0, 5)), (1, slice(0, 4)), (1, slice(4, 6))]
+
+
+def test_a_step_larger_than_the_window_leaves_no_frame_out():
+    x = torch.arange(80.0).view(40, 2)
+    assert torch.equal(smooth_sequence(lambda windows: 2 * windows, x, 8, step=30), 2 * x)
