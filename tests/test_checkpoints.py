@@ -38,6 +38,12 @@ def test_multiply_adds_of_the_published_network():
     assert multiply_adds(SmoothNet(32, None, 512, 128, 5)) == 688_128
 
 
+def test_the_sizes_without_any_named_are_the_published_defaults():
+    model = SmoothNet(32)
+    sizes = (model.output_size, model.hidden_size, model.res_hidden_size, model.num_blocks, model.dropout)
+    assert sizes == (32, 512, 256, 3, 0.5)
+
+
 def test_state_dict_has_the_published_keys():
     keys = {
         key
