@@ -71,7 +71,7 @@ PLACEHOLDERS = {
     r"--sdaa-log A --cuda-log B": "--sdaa-log {run}/dllogger_rank0.log --cuda-log {run}/dllogger_rank0.log",
     r"--device sdaa": "--device cpu",
     r"--nproc_per_node 4 --nnode 2": "--nproc_per_node 1 --nnode 2",
-    r"--nproc_per_node 4": "--nproc_per_node 2",
+    r"--nproc_per_node 4": "--nproc_per_node 2 --master_port {port}",
     r"10\.0\.0\.1": "127.0.0.1",
     r"29500": "{port}",
     r"--format mp4$": "--format mp4 --size 320x240 --opts VIS.END 20",
@@ -81,6 +81,7 @@ SAMPLES = {
     "npz": "data/samples/sports2d_blazepose.npz",
     "weights": "data/checkpoints/uiprmd_kinect_3D/checkpoint_32.pth.tar",
 }
+SEVERAL = re.compile(r"--nproc_per_node [2-9]")
 SHORT = ["TRAIN.EPOCH", "1", "TRAIN.STEP", "-1"]
 
 
@@ -150,8 +151,8 @@ class Workplace:
             self.call(command, variant)
 
     def call(self, command: str, variant: str) -> None:
+        known = SAMPLES | {"n": next(self.count), "run": self.run, "port": self.port}
         for pattern, replacement in PLACEHOLDERS.items():
-            known = SAMPLES | {"n": next(self.count), "run": self.run, "port": self.port}
             variant = re.sub(pattern, replacement.format_map(known), variant)
         words = shlex.split(variant)
         assert words[0] == "python", f"no test knows how to run: {command}"
@@ -166,20 +167,19 @@ class Workplace:
         if trains:
             arguments += SHORT if "--opts" in arguments else ["--opts", *SHORT]
         said, complaints = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stderr(complaints), contextlib.redirect_stdout(said), self.standard_input(files):
+        with (
+            open(files.get("<", os.devnull)) as given,
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stderr(complaints),
+            contextlib.redirect_stdout(said),
+        ):
+            patch.setattr(sys, "stdin", given)
             status = self.start(script, arguments)
         assert status == 0, f"{command}\nran as: {shlex.join(words)}\n{complaints.getvalue()}{said.getvalue()}"
         if ">" in files:
             (self.folder / files[">"]).write_text(said.getvalue())
         if trains:
             self.run = "results/" + max(os.listdir("results"), key=lambda name: os.stat(f"results/{name}").st_mtime_ns)
-
-    @contextlib.contextmanager
-    def standard_input(self, files: dict[str, str]):
-        before = sys.stdin
-        with open(files.get("<", os.devnull)) as sys.stdin:
-            yield
-        sys.stdin = before
 
     def start(self, script: str, arguments: list[str]) -> int:
         if script.endswith("run_smoothnet.py"):
@@ -229,10 +229,18 @@ def test_every_command_runs(name, workplace):
     if name.startswith("run_scripts"):
         workplace("python run_scripts/run_smoothnet.py ARGUMENTS")  # for the logs it speaks of
     for command in commands_of(name):
-        if not not_run(command):
+        if not not_run(command) and not SEVERAL.search(command):
             workplace(command)
     if name == ENGLISH:
         the_metrics_are_laid_out_as_shown(workplace)
+
+
+@pytest.mark.parametrize(
+    "command", sorted({line for name in READMES for line in commands_of(name) if SEVERAL.search(line)})
+)
+def test_every_command_of_several_processes_runs(command, workplace):
+    """Each in a test of its own, as they take longest."""
+    workplace(command)
 
 
 def the_metrics_are_laid_out_as_shown(workplace: Workplace) -> None:
