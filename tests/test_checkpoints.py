@@ -219,3 +219,14 @@ def test_dropout_in_training_comes_twice_in_every_block():
         assert set(both.unique().tolist()) == {0.0, 4.0}
         assert (both > 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
         assert block.eval()(x).unique().tolist() == [1.0]
+
+
+def test_the_slopes_of_the_activations():
+    model = SmoothNet(1, None, 1, 1, 1, dropout=0.0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0)
+        model.encoder[0].bias.zero_()
+        assert model.encoder(torch.tensor([-1.0])).item() == pytest.approx(-0.1)
+        block = model.res_blocks[0](torch.tensor([-11.0]))  # -11 + 0.2 (0.2 (-11 + 1) + 1)
+        assert block.item() == pytest.approx(-11.2)
