@@ -161,3 +161,12 @@ def test_refusals_name_the_setting(tmp_path, text, named, opts, words):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SmoothNetError, match=r"nowhere\.yaml"):
         load_config(tmp_path / "nowhere.yaml")
+
+
+def test_defaults_of_the_published_code():
+    cfg = load_config(None, {})
+    assert (cfg.TRAIN.LR, cfg.TRAIN.LRDECAY, cfg.TRAIN.EPOCH, cfg.SEED_VALUE) == (1e-3, 0.95, 70, 4321)
+    assert (cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL) == (1.0, 1.0)
+    assert dict(cfg.EVALUATE.TRADITION_SAVGOL) == {"WINDOW_SIZE": 31, "POLYORDER": 2}
+    assert dict(cfg.EVALUATE.TRADITION_GAUS1D) == {"WINDOW_SIZE": 31, "SIGMA": 3}
+    assert dict(cfg.EVALUATE.TRADITION_ONEEURO) == {"MIN_CUTOFF": 0.04, "BETA": 0.7}
