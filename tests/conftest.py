@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import socket
@@ -46,3 +47,10 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def no_left_over_log_handlers():
+    """Entry scripts that run within a test log to that test's stdout, which is closed afterwards."""
+    yield
+    logging.getLogger("lib").handlers.clear()

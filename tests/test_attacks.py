@@ -290,6 +290,8 @@ def test_a_zip_that_unpacks_to_many_times_its_size(tmp_path):
 @pytest.mark.parametrize("shape", ["(1000000000000000, 3)", "(-1, 3)", "(99999999999999999999999, 3)", "(2, 3"])
 @pytest.mark.parametrize("kind", ["npy", "npz"])
 def test_a_header_that_promises_more_than_there_is(tmp_path, shape, kind):
+    if shape == "(-1, 3)" and np.lib.NumpyVersion(np.__version__) < "2.3.0":
+        pytest.skip("this numpy takes -1 for as many as there are")
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(48)
     path = tmp_path / f"a.{kind}"
@@ -337,7 +339,7 @@ def test_an_onnx_model_that_reads_another_file(tmp_path):
     (tmp_path / "sub").mkdir()
     path = tmp_path / "sub" / "m.onnx"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(SmoothNetError, match=r"m\.onnx"):
+    with pytest.raises(SmoothNetError, match=r"m\.onnx was refused: it keeps weights in another file"):
         Smoother.from_checkpoint(path)
 
 

@@ -34,6 +34,9 @@ class Network:
     device: Any = None
 
 
+EXTERNAL_DATA = b"\x0a\x08location"  # how a tensor in an ONNX file begins to name the file that holds its values
+
+
 def find_checkpoint(path: str | Path | None, window: int | None) -> Path:
     """The file that is meant: the given one, the one for the window in a folder, or the default weights.
 
@@ -105,8 +108,13 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     if not providers:
         raise SmoothNetError(f"this onnxruntime cannot run {path} on {device}; use the device cpu")
     try:
+        # Some versions of onnxruntime read weights from files outside the model's folder; exported models have none.
+        if EXTERNAL_DATA in path.read_bytes():
+            raise SmoothNetError(f"{path} was refused: it keeps weights in another file; export it again")
         session = onnxruntime.InferenceSession(str(path), providers=providers)
         metadata = session.get_modelmeta().custom_metadata_map
+    except SmoothNetError:
+        raise
     except Exception as error:  # onnxruntime has its own exceptions for every kind of damage
         reason = " ".join(str(error).split())[:200]
         raise SmoothNetError(f"{path} is not a readable ONNX model ({reason}); export it again") from error
