@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = make_run_folder(cfg, resume=True)
         start_logging(run, "eval_log.txt", cfg.DEBUG)
         write_text(run / "eval_config.yaml", as_yaml(cfg))
+        print(as_yaml(cfg))
         print(f"device: {describe_device(device)}\nrun folder: {run}", flush=True)
 
     with explain_out_of_memory(device, "use a shorter window or fewer other programs on it"):
