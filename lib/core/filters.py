@@ -19,6 +19,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import savgol_filter
 
+from ..dataset.poses import bridge_nan
 from ..utils.errors import SmoothNetError
 
 REFERENCE_FPS = 30.0
@@ -179,11 +180,8 @@ def apply_filter(
     missing = ~np.isfinite(x)
     if not missing.any():
         return FILTERS[name](x, **options)
-    bridged, frames = x.copy(), np.arange(len(x))
-    for channel in np.flatnonzero(missing.any(axis=0)):
-        gap = missing[:, channel]
-        known = x[~gap, channel] if not gap.all() else np.zeros(len(x), x.dtype)
-        bridged[gap, channel] = np.interp(frames[gap], frames[~gap] if not gap.all() else frames, known)
+    bridged = np.where(missing, np.nan, x)
+    bridge_nan(bridged)
     y = FILTERS[name](bridged, **options)
     y[missing] = np.nan
     return y

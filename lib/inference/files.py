@@ -109,19 +109,12 @@ def smooth_files(
 def _functions(
     smoother: Smoother, step: int, delay: int | None, max_gap: int
 ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
-    """How points and how rotations are smoothed.
-
-    Networks trained without a normalisation were used on the 6 numbers of a rotation as they are, which
-    have no unit; only points need freeing of theirs.
-    """
-    rotations = smoother
-    if smoother.network.normalize == "none":
-        rotations = Smoother(smoother.network, "none")
+    """How points and how rotations are smoothed."""
 
     def call(network: Smoother) -> Callable[[np.ndarray], np.ndarray]:
         return lambda points: network(points, step=step, delay=delay, max_gap=max_gap)
 
-    return call(smoother), call(rotations)
+    return call(smoother), call(smoother.for_rotations())
 
 
 def output_paths(

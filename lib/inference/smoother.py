@@ -108,6 +108,13 @@ class Smoother:
         frames = [stream.push(frame) for frame in array][delay:] + stream.flush()
         return restore(np.stack(frames).astype(array.dtype).reshape(shape) if len(array) else array.copy())
 
+    def for_rotations(self) -> Smoother:
+        """The smoother for the 6 numbers of rotations, which have no unit to be freed of.
+
+        Networks trained without a normalisation were used on them as they are; the others normalise them too.
+        """
+        return Smoother(self.network, "none") if self.network.normalize == "none" else self
+
     def stream(
         self,
         delay: int | None = None,

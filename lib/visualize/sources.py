@@ -156,10 +156,9 @@ def recorded_clip(
     recording = read_recording(path, format, dims)
     chosen = _choose(recording, track, prefer_2d)
     recording.tracks = [chosen]
-    # As for files: a network trained without a normalisation takes the 6 numbers of a rotation as they are.
-    plain = smoother.network.normalize == "none"
-    rotations = Smoother(smoother.network, "none") if plain else smoother
-    (smoothed,), report = smooth_recording(recording, smoother, rotations, min_score=min_score, window=smoother.window)
+    (smoothed,), report = smooth_recording(
+        recording, smoother, smoother.for_rotations(), min_score=min_score, window=smoother.window
+    )
     log.info("%s: %s", path, report.text(recording.fps))
     found = present(chosen, min_score)
     before = np.where(found[..., None], chosen.points, np.nan)
