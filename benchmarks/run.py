@@ -28,11 +28,12 @@ import numpy as np
 import torch
 
 from lib.core import metrics
+from lib.core.config import load_config
 from lib.core.objective import TrainingObjective
 from lib.core.procrustes import procrustes_align
 from lib.dataset.facts import Facts
 from lib.dataset.poses import PoseData
-from lib.dataset.windows import TrainingWindows, overlap_add, smooth_sequence
+from lib.dataset.windows import TrainingWindows, overlap_sum, smooth_sequence
 from lib.models import fused
 from lib.models.smoothnet import SmoothNet
 from lib.utils import device as devices
@@ -206,7 +207,7 @@ def start_up(sequences: int, frames: int):
 
 
 def evaluate(sequences: int, frames: int):
-    """An evaluation, and its time outside the network."""
+    """An evaluation with its table, and the time outside the network: overlap mean, metrics, table."""
     from lib.core import evaluation as e
 
     block = torch.randn(frames, CHANNELS)
@@ -218,6 +219,7 @@ def evaluate(sequences: int, frames: int):
         names=[f"{i}" for i in range(sequences)],
     )  # fmt: skip
     model, spent = network(32).eval(), []
+    cfg = load_config()
     original = e.inference
 
     def timed(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -232,25 +234,25 @@ def evaluate(sequences: int, frames: int):
         return call
 
     e.inference = timed
-    smooth = e.network_method(model, data, device=torch.device("cpu"))
-    methods = {"input": e.input_method(data), "smoothnet": smooth}
     start = time.perf_counter()
-    e.summarise([e.without_poses(result) for result in e.evaluate_sequences(data, methods)])
+    e.evaluate(cfg, model, "none", [data], torch.device("cpu"))
     total = time.perf_counter() - start
+    e.inference = original
     share = f"{(total - sum(spent)) / sum(spent):.1%} of the network's time is spent outside of it"
     yield row("evaluation at step 1", f"W 32, {sequences} sequences, {frames} frames", total, note=share)
 
 
 def overlap(repeats: int):
-    """The sum over windows against a copy of the windows, on one thread."""
+    """The sum over windows, laid out as the network returns them, against a copy of them, on one thread."""
     torch.set_num_threads(1)
+    torch.empty(30 << 20, dtype=torch.uint8)  # from here on the C library keeps what is freed, as after training
     for window, step in ((8, 1), (32, 1), (64, 1), (32, 8)):
         n = 8192 // CHANNELS
-        windows = torch.randn(n, CHANNELS, window)
-        total, other = torch.zeros(CHANNELS, (n - 1) * step + window), torch.empty_like(windows)
+        block = torch.randn(window, n, CHANNELS)
+        windows, other = block.permute(1, 2, 0), torch.empty_like(block)
         turns = {
-            "sum": lambda w=windows, t=total, s=step: [overlap_add(t, w, s) for _ in range(20)],
-            "copy": lambda w=windows, o=other: [o.copy_(w) for _ in range(20)],
+            "sum": lambda w=windows, s=step: [overlap_sum(w, s) for _ in range(20)],
+            "copy": lambda b=block, o=other: [o.copy_(b) for _ in range(20)],
         }
         times = {name: seconds / 20 for name, seconds in in_turns(turns, repeats).items()}
         speed = {name: 8 * windows.numel() / seconds / 1e9 for name, seconds in times.items()}
@@ -355,7 +357,8 @@ def parts(quick: bool):
     for batch in (1024,) if quick else (1024, 4000):
         yield "assembly", assembly, (200_000 if quick else 1_559_752, batch, 5)
     yield "start-up", start_up, (60, 150_000) if quick else (600, 1_500_000)
-    yield "evaluation", evaluate, (2, 1500) if quick else (10, 20_000)
+    for sizes in ((2, 1500),) if quick else ((10, 20_000), (240, 540_000)):
+        yield "evaluation", evaluate, sizes
     yield "overlap", overlap, (5,)
     yield "procrustes", procrustes, (10_000 if quick else 100_000, 3)
     yield "inference", inference, (1000, (1, 8), 2) if quick else (5000, (1, 4, 8, 16, 32), 5)

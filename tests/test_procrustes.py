@@ -101,3 +101,22 @@ def test_float32_in_many_chunks_and_no_frames():
     for i in (0, 1, 1284, 1285, 1286, 4999):
         np.testing.assert_allclose(aligned[i], naive(predicted[i].astype(float), truth[i].astype(float)), atol=1e-7)
     assert procrustes_align(truth[:0], truth[:0]).shape == (0, 17, 3)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("place", [0.0, 0.1, 1234.567])
+def test_joints_that_all_coincide_go_to_the_mean_of_the_truth(dims, place):
+    truth = np.random.default_rng(3).standard_normal((5, 17, dims))
+    aligned = procrustes_align(np.full(truth.shape, place), truth)
+    np.testing.assert_allclose(aligned, np.broadcast_to(truth.mean(1, keepdims=True), truth.shape), atol=1e-12)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_frame_with_nan_becomes_nan_and_its_neighbours_do_not_notice(dims):
+    rng = np.random.default_rng(4)
+    truth, predicted = rng.standard_normal((2, 3, 9, dims))
+    alone = procrustes_align(predicted[::2], truth[::2])
+    predicted[1, 4, 0] = np.nan
+    aligned = procrustes_align(predicted, truth)
+    assert np.isnan(aligned[1]).all()
+    np.testing.assert_array_equal(aligned[::2], alone)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -122,6 +123,8 @@ def evaluate_sequences(
 ) -> Iterator[SequenceResult]:
     """Compare every method with the ground truth, one sequence at a time so that memory stays bounded.
 
+    The metrics of a sequence are computed by a thread while the methods, on their device, smooth the next one.
+
     Args:
         methods: name -> method, e.g. {"input": input_method(data), "smoothnet": network_method(...)}.
         root_relative: subtract the mean of the root joints before 3D and SMPL metrics.
@@ -129,9 +132,15 @@ def evaluate_sequences(
         sequences: numbers of the sequences; all if None.
     """
     compare = _compare_bodies if data.facts.representation == "smpl" else _compare_points
-    for i in range(data.sequences) if sequences is None else sequences:
-        produced = {name: method(i) for name, method in methods.items()}
-        yield compare(data, i, produced, root_relative, body)
+    with ThreadPoolExecutor(1) as worker:
+        before = None
+        for i in range(data.sequences) if sequences is None else sequences:
+            produced = {name: method(i) for name, method in methods.items()}
+            if before is not None:
+                yield before.result()
+            before = worker.submit(compare, data, i, produced, root_relative, body)
+        if before is not None:
+            yield before.result()
 
 
 def _root_relative(joints: np.ndarray, root: tuple[int, ...]) -> np.ndarray:

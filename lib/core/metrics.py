@@ -9,15 +9,28 @@ import numpy as np
 
 from .procrustes import procrustes_align
 
+CHUNK_VALUES = 2**16  # coordinates aligned at once, so that they stay in the processor's cache
+
+
+def _mean_length(vectors: np.ndarray) -> np.ndarray:
+    """(L, K, D) -> (L,); several times as fast as numpy.linalg.norm over so short an axis."""
+    return np.sqrt(np.einsum("lkd,lkd->lk", vectors, vectors)).mean(-1)
+
 
 def mpjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Mean per joint position error ("Protocol #1") of each frame: (L, K, D), (L, K, D) -> (L,)."""
-    return np.linalg.norm(predicted - truth, axis=-1).mean(-1)
+    return _mean_length(predicted - truth)
 
 
 def pampjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """MPJPE after a similarity Procrustes alignment of each frame ("Protocol #2"): (L, K, D), (L, K, D) -> (L,)."""
-    return mpjpe(procrustes_align(predicted, truth), truth)
+    frames, joints, dims = truth.shape
+    result = np.empty(frames)
+    size = max(1, CHUNK_VALUES // max(1, joints * dims))
+    for i in range(0, frames, size):
+        rows = slice(i, i + size)
+        result[rows] = mpjpe(procrustes_align(predicted[rows], truth[rows]), truth[rows])
+    return result
 
 
 def accel(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -28,7 +41,7 @@ def accel(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     result = np.zeros(len(predicted))
     if len(predicted) > 2:
         error = predicted - truth
-        result[1:-1] = np.linalg.norm(error[:-2] - 2 * error[1:-1] + error[2:], axis=-1).mean(-1)
+        result[1:-1] = _mean_length(error[:-2] - 2 * error[1:-1] + error[2:])
     return result
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-CHUNK_VALUES = 2**16  # coordinates worked on at once, so that they stay in the processor's cache
 NEWTON_STEPS = 24  # enough for every frame that does not go to the SVD
+NEWTON_END = 1e-10  # relative; the error after so short a step is about its square
 SMALLEST_GAP = 1e-4  # below, the best rotation is nearly ambiguous and the SVD decides
 
 
@@ -26,23 +26,22 @@ def procrustes_align(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
         (n, K, D) float64. Frames with NaN become NaN; where all predicted or all true joints coincide, every
         joint becomes the mean of the truth.
     """
-    n, joints, dims = predicted.shape
-    aligned = np.empty((n, joints, dims))
-    size = max(1, CHUNK_VALUES // max(1, joints * dims))
-    for i in range(0, n, size):
-        rows = slice(i, i + size)
-        x = predicted[rows].astype(np.float64)
-        y = truth[rows].astype(np.float64)
-        centre = y.mean(1, keepdims=True)
-        x -= x.mean(1, keepdims=True)
-        y -= centre
-        product = np.matmul(x.transpose(0, 2, 1), y)
-        rotation, trace = _ROTATIONS[dims](product)
-        square = np.einsum("nkd,nkd->n", x, x)
-        scale = np.divide(trace, square, out=np.zeros_like(trace), where=square != 0)
-        np.matmul(x, rotation * scale[:, None, None], out=aligned[rows])
-        aligned[rows] += centre
+    x, from_origin = _centred(predicted)
+    y, centre = _centred(truth)
+    rotation, trace = _ROTATIONS[x.shape[2]](np.matmul(x.transpose(0, 2, 1), y))
+    square = np.einsum("nkd,nkd->n", x, x)
+    rounding = np.einsum("nkd,nkd->n", from_origin, from_origin) * x.shape[1] * 1e-28  # joints that coincide
+    scale = np.divide(trace, square, out=np.zeros_like(trace), where=~(square <= rounding))
+    aligned = np.matmul(x, rotation * scale[:, None, None], out=y)
+    aligned += centre
     return aligned
+
+
+def _centred(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, K, D) floats -> float64, each frame's mean joint subtracted; and that joint, (n, 1, D)."""
+    joints = x.shape[1]
+    centre = np.matmul(np.full((1, joints), 1 / joints), x)
+    return x - centre, centre
 
 
 def _rotation_2d(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +70,10 @@ def _rotation_3d(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             square = root * root
             value = (square - 2) * square - 8 * det * root + constant
             slope = 4 * (square - 1) * root - 8 * det
-            root -= value / slope
+            step = value / slope
+            root -= step
+            if not (np.abs(step) > NEWTON_END * root).any():
+                break
         b = (root * root - 1) / 2
         inverse = c
         inverse[:, [0, 1, 2], [0, 1, 2]] += b[:, None]

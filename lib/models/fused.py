@@ -219,11 +219,11 @@ def inference(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
     ready: dict[torch.dtype, Weights] = {}
 
     @torch.no_grad()
-    def piece(weights: Weights, x: torch.Tensor) -> torch.Tensor:
-        h = linear(x.to(weights.dtype), *weights.encoder, slope=ENCODER_SLOPE)
+    def piece(weights: Weights, x: torch.Tensor, out: torch.Tensor) -> None:
+        h = linear(x.t().contiguous().to(weights.dtype), *weights.encoder, slope=ENCODER_SLOPE)
         for w1, b1, w2, b2 in weights.blocks:
             h += linear(linear(h, w1, b1, slope=BLOCK_SLOPE), w2, b2, slope=BLOCK_SLOPE)
-        return linear(h, *weights.decoder)
+        out.copy_(linear(h, *weights.decoder).t())
 
     def run(x: torch.Tensor) -> torch.Tensor:
         dtype = products_dtype()
@@ -233,13 +233,20 @@ def inference(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
             return model(x)
         if dtype not in ready:
             ready[dtype] = Weights(model, dtype)
-        rows = x.reshape(-1, x.shape[-1]).split(CHUNK_ROWS)
-        threads = min(torch.get_num_threads(), len(rows))
+        _keep_freed_memory()
+        # Frame by frame, as windows are gathered from a sequence and summed up to one: those are copies of blocks,
+        # and the turning of rows and columns is done on chunks in the processor's cache.
+        rows = x.movedim(-1, 0).reshape(x.shape[-1], -1)
+        with torch.inference_mode(False):  # which is each thread's own, and theirs are not in it
+            out = torch.empty(model.output_size, rows.shape[1])
+        parts = list(zip(rows.split(CHUNK_ROWS, 1), out.split(CHUNK_ROWS, 1), strict=True))
+        weights, threads = ready[dtype], min(torch.get_num_threads(), len(parts))
         if threads == 1:
-            done = [piece(ready[dtype], part) for part in rows]
+            for part in parts:
+                piece(weights, *part)
         else:
-            done = list(thread_pool(torch.get_num_threads()).map(lambda part: piece(ready[dtype], part), rows))
-        return torch.cat(done).view(*x.shape[:-1], model.output_size)
+            list(thread_pool(torch.get_num_threads()).map(lambda part: piece(weights, *part), parts))
+        return out.view(-1, *x.shape[:-1]).movedim(0, -1)
 
     return run
 

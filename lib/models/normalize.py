@@ -74,6 +74,8 @@ def with_normalization(
     network: Callable[[Array], Array], kind: str, dims: int, shown: Array | None = None
 ) -> Callable[[Array], Array]:
     """The network with the normalisation around it: (n, C, W) windows in any unit in, the same out."""
+    if kind == "none":
+        return network
 
     def smooth(windows: Array) -> Array:
         windows, offset, scale = normalize(windows, dims, kind, shown)
