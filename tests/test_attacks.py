@@ -25,6 +25,7 @@ from lib.inference.formats import read_recording
 from lib.models.body import read_model
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
+from lib.utils.unpickle import restricted_load
 from run_scripts.argument import run_main
 
 
@@ -316,6 +317,42 @@ def test_weights_larger_than_their_file(tmp_path):
         torch.save({"state_dict": {**state, "encoder.0.weight": weight}}, tmp_path / f"{number}.pth.tar")
         with pytest.raises(SmoothNetError, match=rf"{number}\.pth\.tar"):
             load_model(tmp_path / f"{number}.pth.tar")
+
+
+def laughs() -> list:
+    """A billion numbers, written down as three lists."""
+    once: list = [0.5] * 1000
+    return [[once] * 1000] * 1000
+
+
+def itself() -> list:
+    cycle: list = []
+    cycle.append([cycle, cycle])
+    return cycle
+
+
+@pytest.mark.parametrize("door", ["npz", "smpl"])
+@pytest.mark.parametrize(
+    ("make", "message"), [(laughs, "it repeats lists, 100[0-9]{7} values"), (itself, "a list that holds itself")]
+)
+def test_lists_that_repeat_one_list(tmp_path, door, make, message):
+    if door == "smpl":
+        content = {"v_template": make()}
+    else:
+        content = np.empty(2, object)
+        content[:] = [np.zeros((9, 6)), make()]
+    path, read = DOORS[door](tmp_path, pickle.dumps(content, 2))
+    with pytest.raises(SmoothNetError, match=message) as error:
+        read()
+    assert str(path) in str(error.value)
+
+
+def test_an_array_that_several_names_share_is_read(tmp_path):
+    shared = np.full((4, 6), 2.5)
+    content = np.empty(3, object)
+    content[:] = [shared, [shared, shared], {"same": shared}]
+    found = restricted_load(io.BytesIO(pickle.dumps(content)), "a file")
+    np.testing.assert_array_equal(found[1][1], shared)
 
 
 def test_an_onnx_model_that_reads_another_file(tmp_path):

@@ -628,6 +628,27 @@ def test_malformed_openpose_frames(tmp_path):
         read_recording(path)
 
 
+def test_one_huge_person_among_many_small_ones_does_not_fill_memory(tmp_path):
+    small, huge = {"pose_keypoints_2d": [1, 2, 1]}, {"pose_keypoints_2d": [1, 2, 1] * 30_000}
+    write(tmp_path / "crowd" / "0.json", json.dumps({"people": [huge, *[small] * 4000]}))
+    with pytest.raises(SmoothNetError, match="crowd holds 34000 joints, for which tracks would need 120030000 places"):
+        read_recording(tmp_path / "crowd")
+    frames = [
+        {"frame_id": t, "instances": [{"keypoints": [[1, 2]] * (1 if t else 30_000), "track_id": 1}]}
+        for t in range(4000)
+    ]
+    write(tmp_path / "mmpose.json", json.dumps({"instance_info": frames}))
+    with pytest.raises(SmoothNetError, match=r"mmpose\.json holds 33999 joints"):
+        read_recording(tmp_path / "mmpose.json")
+
+
+def test_more_people_than_can_be_told_apart(tmp_path):
+    people = [{"pose_keypoints_2d": [i, 2, 1]} for i in range(3001)]
+    write(tmp_path / "crowd" / "0.json", json.dumps({"people": people}))
+    with pytest.raises(SmoothNetError, match=r"crowd: frame 0 shows 3001 people without ids"):
+        read_recording(tmp_path / "crowd")
+
+
 def test_openpose_without_people(tmp_path):
     for t in range(3):
         write(tmp_path / "none" / f"{t}.json", '{"people":[]}')

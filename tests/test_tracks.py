@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lib.inference.recording import Recording, Track
-from lib.inference.tracks import associate, smooth_recording, uncut_pieces
+from lib.inference.tracks import _pose_distances, associate, smooth_recording, uncut_pieces
 
 
 class Spy:
@@ -226,3 +228,33 @@ def test_association_with_missing_joints():
     upper[:2], lower[2:] = np.nan, np.nan
     assert associate([0, 1, 2], [upper, lower, BODY[:3]]) == [0, 0, 0]
     assert associate([0, 1, 2], [BODY, nobody, BODY]) == [0, 1, 0]
+
+
+def distance(old, new):
+    """The mean distance of the joints both show, over the old pose's size."""
+    in_old, in_new = (np.isfinite(pose).all(axis=1) for pose in (old, new))
+    if not in_old.any() or not in_new.any() or old.shape[1] != new.shape[1]:
+        return np.inf
+    size = np.sqrt(((old[in_old] - old[in_old].mean(0)) ** 2).sum(1).mean())
+    joints = min(len(old), len(new))
+    both = in_old[:joints] & in_new[:joints]
+    if both.any():
+        apart = np.linalg.norm(old[:joints][both] - new[:joints][both], axis=1).mean()
+    else:
+        apart = np.linalg.norm(old[in_old].mean(0) - new[in_new].mean(0))
+    return apart / size if size else 0.0 if apart == 0 else np.inf
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), people=st.integers(0, 4), tracks=st.integers(0, 4), holes=st.floats(0, 0.9))
+def test_costs_of_pairs(seed, people, tracks, holes):
+    rng = np.random.default_rng(seed)
+
+    def pose():
+        points = rng.integers(0, 4, (rng.integers(1, 6), rng.choice([2, 2, 2, 3]))).astype(float)
+        points[rng.random(len(points)) < holes, rng.integers(points.shape[1])] = rng.choice([np.nan, np.inf])
+        return points
+
+    old, new = [pose() for _ in range(tracks)], [pose() for _ in range(people)]
+    expected = np.array([[distance(a, b) for a in old] for b in new]).reshape(people, tracks)
+    np.testing.assert_allclose(_pose_distances(old, new), expected, atol=1e-12)

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..utils.errors import SmoothNetError
 from .overlap import MAX_GAP
 from .recording import Recording, Track
 
@@ -38,6 +39,8 @@ _PARTS_IN_TEXT = 4  # a text with the jitter of dozens of arrays tells nobody an
 _GATE = 1.0
 # A track that has not been seen for longer than this many frames is over.
 _MEMORY = 30
+# People in one frame beyond which a file is no recording of people.
+_CROWD = 3000
 
 
 @dataclass
@@ -239,7 +242,9 @@ class Association:
 
         self._last_seen = {t: seen for t, seen in self._last_seen.items() if frame - seen[0] <= self.memory}
         tracks = list(self._last_seen)
-        costs = np.array([[_pose_distance(self._last_seen[t][1], pose) for t in tracks] for pose in poses])
+        if len(poses) > _CROWD:
+            raise SmoothNetError(f"frame {frame} shows {len(poses)} people without ids, too many to tell apart")
+        costs = _pose_distances([self._last_seen[t][1] for t in tracks], poses)
         matched: dict[int, int] = {}
         if costs.size:
             # Pairs beyond the gate all cost the same, far more than any match, and infinity is not allowed.
@@ -268,19 +273,29 @@ def associate(frames: list[int], poses: list[np.ndarray]) -> list[int]:
     return result
 
 
-def _pose_distance(old: np.ndarray, new: np.ndarray) -> float:
-    if old.shape[1] != new.shape[1]:
-        return np.inf
-    joints = min(len(old), len(new))
-    old, new = old[:joints], new[:joints]
-    in_old, in_new = np.isfinite(old).all(axis=1), np.isfinite(new).all(axis=1)
-    if not in_old.any() or not in_new.any():
-        return np.inf
-    centre = old[in_old].mean(axis=0)
-    size = np.sqrt(((old[in_old] - centre) ** 2).sum(axis=1).mean())
-    both = in_old & in_new
-    if both.any():
-        distance = np.linalg.norm(old[both] - new[both], axis=1).mean()
-    else:
-        distance = np.linalg.norm(centre - new[in_new].mean(axis=0))
-    return float(distance / size) if size > 0 else (0.0 if distance == 0 else np.inf)
+def _pose_distances(old: list[np.ndarray], new: list[np.ndarray]) -> np.ndarray:
+    """Costs of pairing `new` poses with `old` ones, see `Association`: (new, old), infinite where there is none."""
+    if not old or not new:
+        return np.zeros((len(new), len(old)))
+    shape = np.max([pose.shape for pose in (*old, *new)], axis=0)
+    poses = np.full((len(old) + len(new), *shape), np.nan)
+    for i, pose in enumerate((*old, *new)):
+        poses[i, : pose.shape[0]] = np.pad(pose, ((0, 0), (0, shape[1] - pose.shape[1])))
+    shown = np.isfinite(poses).all(axis=2)
+    poses[~shown] = 0
+    count = np.maximum(shown.sum(axis=1), 1)
+    dims, n = np.array([pose.shape[1] for pose in (*old, *new)]), len(old)
+    costs = np.full((len(new), n), np.inf)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        centres = poses.sum(axis=1) / count[:, None]
+        from_centre = np.where(shown[:n, :, None], poses[:n] - centres[:n, None], 0)
+        size = np.sqrt((from_centre**2).sum(axis=(1, 2)) / count[:n])
+        for row, pose, here, centre, d in zip(costs, poses[n:], shown[n:], centres[n:], dims[n:], strict=True):
+            both = shown[:n] & here
+            apart = np.where(both, np.sqrt(((poses[:n] - pose) ** 2).sum(axis=2)), 0).sum(axis=1)
+            shared = both.sum(axis=1)
+            distance = np.where(shared, apart / shared, np.sqrt(((centres[:n] - centre) ** 2).sum(axis=1)))
+            cost = np.where(size > 0, distance / size, np.where(distance == 0, 0, np.inf))
+            comparable = shown[:n].any(axis=1) & here.any() & (dims[:n] == d)
+            row[:] = np.where(comparable & np.isfinite(cost), cost, np.inf)
+    return costs

@@ -7,7 +7,7 @@ and the drawing of dropout masks take longer than the matrix products. Here
   its own chunk with single-threaded operations, and nothing waits at a barrier within a chunk;
 - dropout and LeakyReLU are one multiplication: LeakyReLU(keep * z) = z * factor with factor = keep (z > 0) or
   slope x keep, and the same factor serves the backward pass; 1 / (1 - p) is part of the (scaled) weights;
-- bias, that factor and the residual addition ride on the matrix products where oneDNN is there;
+- bias and that factor ride on the matrix products where oneDNN is there;
 - a 64-bit random number makes 8 decisions if 256 p is whole, else 4: the probability of dropping is p rounded
   to a multiple of 2^-16, so exact to 2^-17. Each chunk has its own stream (SFC64 of the step's seed and the
   chunk's number): masks depend on neither threads nor order.
@@ -54,25 +54,20 @@ def linear(
     w: torch.Tensor,
     b: torch.Tensor | None = None,
     times: torch.Tensor | None = None,
-    plus: torch.Tensor | None = None,
     slope: float | None = None,
 ) -> torch.Tensor:
-    """(x w^T + b) * times, or + plus, or its LeakyReLU, in one pass if possible: (N, I), (O, I) -> (N, O)."""
+    """(x w^T + b) * times, or its LeakyReLU, in one pass if possible: (N, I), (O, I) -> (N, O)."""
     if _onednn():
         op = torch.ops.mkldnn._linear_pointwise
         if times is not None:
             return op.binary(x, times, w, b, "mul")
-        if plus is not None:
-            return op.binary(x, plus, w, b, "add")
         if slope is not None:
             return op(x, w, b, "leaky_relu", [slope], "")
         return op(x, w, b, "none", [], "")
     y = F.linear(x, w, b)
     if slope is not None:
         F.leaky_relu_(y, slope)
-    if times is not None:
-        y *= times
-    return y if plus is None else y.add_(plus)
+    return y if times is None else y.mul_(times)
 
 
 class Dropout:
@@ -131,10 +126,7 @@ class Gradients:
 
     def add(self, sums: list[torch.Tensor], rows: torch.Tensor, columns: torch.Tensor, out: torch.Tensor) -> None:
         """Add rows^T columns to sums[0], and the sum of `out` (one of the two) to sums[1]."""
-        if rows.dtype == torch.float32:
-            sums[0] = linear(rows.t(), columns.t(), plus=sums[0])
-        else:
-            sums[0] += linear(rows.t(), columns.t())
+        sums[0] += linear(rows.t(), columns.t())
         sums[1] += out.sum(0, dtype=torch.float32)
 
     def collect(self) -> list[torch.Tensor]:
@@ -176,7 +168,7 @@ def _chunk(
         gradients.add(sums[1], a, dz, dz)
         da = linear(dz, w2.t(), times=factor1)
         gradients.add(sums[0], da, h, da)
-        dh = linear(da, w1.t(), plus=dh)
+        dh += linear(da, w1.t())
     _leaky_backward(dh, h, ENCODER_SLOPE, True, grad_input=dh)
     gradients.add(gradients.encoder, x, dh, dh)
 

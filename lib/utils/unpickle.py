@@ -149,13 +149,53 @@ def restricted_load(
         SmoothNetError: the pickle names anything that is not allowed, or is damaged.
     """
     try:
-        return _RestrictedUnpickler(file, {**ARRAY_NAMES, **(extra or {})}, encoding).load()
+        start = file.tell()
+        value = _RestrictedUnpickler(file, {**ARRAY_NAMES, **(extra or {})}, encoding).load()
+        written_out = _count(value, {}) if _holds_more(value) else 1
+        if written_out > max(2**27, 100 * (file.tell() - start)):
+            raise pickle.UnpicklingError(f"it repeats lists, {written_out} values in all")
+        return value
     except pickle.UnpicklingError as error:
         raise SmoothNetError(f"{what} was refused: {error}; only plain arrays are read from it") from error
     except (MemoryError, RecursionError) as error:
         raise SmoothNetError(f"{what} is too large or too deeply nested to read") from error
     except Exception as error:  # a damaged pickle fails in any way at all
         raise SmoothNetError(f"{what} is damaged ({error}); copy or download it again") from error
+
+
+def _count(value: Any, known: dict[int, int | None]) -> int:
+    """How many values there are when what is referred to several times counts each time.
+
+    A pickle of a few bytes can hold a list of a thousand times one list of a thousand times one list: making an array
+    of it would take forever. `known` has what was counted, by id; None while it is being counted.
+    """
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return value.size
+    if id(value) in known:
+        count = known[id(value)]
+        if count is None and not isinstance(value, _CONTAINERS):
+            return 0  # the attributes of objects may well refer to each other
+        if count is None:
+            raise pickle.UnpicklingError("it holds a list that holds itself")
+        return count
+    if isinstance(value, dict):
+        parts: Any = value.values()
+    elif isinstance(value, np.ndarray):
+        parts = value.ravel().tolist()
+    else:
+        parts = value if isinstance(value, _CONTAINERS) else vars(value).values()
+    known[id(value)] = None
+    count = len(parts) + sum(_count(part, known) for part in parts if type(part) not in _PLAIN and _holds_more(part))
+    known[id(value)] = count
+    return count
+
+
+_PLAIN = frozenset((str, bytes, int, float, bool, type(None)))
+_CONTAINERS = (list, tuple, dict, set, frozenset, np.ndarray)
+
+
+def _holds_more(value: Any) -> bool:
+    return isinstance(value, _CONTAINERS) or (hasattr(value, "__dict__") and not isinstance(value, type))
 
 
 def refuse_bomb(member: zipfile.ZipInfo, what: str) -> None:

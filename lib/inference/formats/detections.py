@@ -163,24 +163,39 @@ def _object(value: Any, where: str) -> dict:
 # ------------------------------------------------------------------------------------- detections <-> tracks
 
 
-def make_tracks(detections: list[Detection]) -> list[Track]:
+def _refuse_sparse(path: Path, places: int, written: int) -> None:
+    """Tracks have a place for every joint in every frame: one huge person among many small ones would fill memory."""
+    if places > max(2**26, 100 * written):
+        raise SmoothNetError(
+            f"{path} holds {written} joints, for which tracks would need {places} places: "
+            "one of its people has far more joints than the others"
+        )
+
+
+def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
     """Tracks by the ids of the file where every detection has one, else by nearest pose (see `associate`)."""
     detections = [d for d in detections if d.parts]
     ids = [d.id for d in detections]
     if None in ids or len({(d.frame, d.id) for d in detections}) < len(detections):
         first_parts = [next(iter(d.parts.values()))[0] for d in detections]
-        ids = associate([d.frame for d in detections], first_parts)
+        try:
+            ids = associate([d.frame for d in detections], first_parts)
+        except SmoothNetError as error:
+            raise SmoothNetError(f"{path}: {error}") from error
 
     members: dict[tuple[str, Hashable], list[Detection]] = defaultdict(list)
     for detection, id in zip(detections, ids, strict=True):
         for part in detection.parts:
             members[part, id].append(detection)
 
-    tracks = []
+    written = sum(len(points) for d in detections for points, _, _ in d.parts.values())
+    tracks, laid_out = [], 0
     for (part, id), found in members.items():
         start = min(d.frame for d in found)
         length = max(d.frame for d in found) - start + 1
         joints = max(len(d.parts[part][0]) for d in found)
+        laid_out += length * joints
+        _refuse_sparse(path, laid_out, written)
         dims = found[0].parts[part][0].shape[1]
         points = np.full((length, joints, dims), np.nan)
         scores = np.full((length, joints), np.nan)
@@ -297,6 +312,10 @@ def read_openpose(path: Path, **_) -> Recording:
                         )
                     joints[key] = max(joints[key], count // stride)
 
+    strides = {key: stride for _, stride, keys in _OPENPOSE.values() for key in keys}
+    everyone = [person for persons in people for person in persons]
+    written = sum(len(person.get(key) or []) // strides[key] for person in everyone for key in joints)
+    _refuse_sparse(path, len(everyone) * sum(joints.values()), written)
     frames = timeline([file.name for file in files])
     detections = []
     for index, (document, persons) in enumerate(zip(documents, people, strict=True)):
@@ -320,7 +339,7 @@ def read_openpose(path: Path, **_) -> Recording:
             id = id[0] if isinstance(id, list) and id else id
             known = isinstance(id, int) and not isinstance(id, bool) and id >= 0  # -1: OpenPose ran without tracking
             detections.append(Detection(frames[document.path.name], id if known else None, parts))
-    return Recording(path, "openpose", make_tracks(detections), max(frames.values()) + 1, source=documents)
+    return Recording(path, "openpose", make_tracks(path, detections), max(frames.values()) + 1, source=documents)
 
 
 def write_openpose(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
@@ -425,7 +444,9 @@ def read_mmpose(path: Path, **_) -> Recording:
             id = id if isinstance(id, int | str) and id != -1 else None
             detections.append(Detection(frames[label], id, {f"{points.shape[1]}D": (points, score, [slot])}))
     count = max(frames.values(), default=-1) + 1
-    return Recording(path, "mmpose", make_tracks(detections), count, names=_mmpose_names(document), source=[document])
+    return Recording(
+        path, "mmpose", make_tracks(path, detections), count, names=_mmpose_names(document), source=[document]
+    )
 
 
 def _mmpose_names(document: Document) -> tuple[str, ...] | None:
@@ -493,7 +514,7 @@ def _read_results(path: Path, name: str, id_keys: tuple[str, ...]) -> Recording:
         id = next((_scalar_id(result[key]) for key in id_keys if result.get(key) is not None), None)
         detections.append(Detection(frames[label], id, {"2D": (points, scores, [slot])}))
     count = max(frames.values(), default=-1) + 1
-    return Recording(path, name, make_tracks(detections), count, source=[document])
+    return Recording(path, name, make_tracks(path, detections), count, source=[document])
 
 
 def read_alphapose(path: Path, **_) -> Recording:
