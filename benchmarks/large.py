@@ -1,6 +1,6 @@
 """Memory over a dataset of AIST++'s shape and over a long stream: `python benchmarks/large.py --folder /tmp`.
 
-Writes a generated dataset (14 joints, float32) into a temporary folder, reads it, trains some steps, evaluates
+Writes a generated dataset (14 joints, float32) into a temporary folder, reads it, trains an epoch, evaluates
 every sequence and pushes frames with people who come and go through a stream, and prints the memory at many points.
 The network is small: its size does not decide how memory grows.
 """
@@ -64,7 +64,8 @@ def write_dataset(base: Path, phase: str, frames: int, sequences: int) -> None:
 
 def train_and_evaluate(base: Path, run: Path, steps: int, step_size: int) -> None:
     small = ["MODEL.HIDDEN_SIZE", "64", "MODEL.RES_HIDDEN_SIZE", "32", "MODEL.NUM_BLOCK", "1"]
-    options = [*small, "MODEL.SLIDE_WINDOW_SIZE", "32", "TRAIN.VALIDATE", "False", "TRAIN.STEP", str(steps)]
+    options = [*small, "MODEL.SLIDE_WINDOW_SIZE", "32", "TRAIN.VALIDATE", "False"]
+    options += ["TRAIN.EPOCH", "1", "TRAIN.STEP", str(steps or -1)]
     cfg = load_config(None, {}, options)
     data = load_poses(base, "aist", "vibe", "3D", "train")
     report(f"read {data.frames} frames ({2 * data.detected.nbytes / 2**20:.0f} MiB of numbers)")
@@ -73,11 +74,12 @@ def train_and_evaluate(base: Path, run: Path, steps: int, step_size: int) -> Non
     def after_step() -> bool:
         nonlocal done
         done += 1
-        if done % max(1, steps // 5) == 0:
+        if done % max(1, (steps or 2700) // 5) == 0:
             report(f"trained {done} steps")
         return False
 
     train(cfg, [data], [], run, torch.device("cpu"), stop=after_step, progress=False)
+    report(f"trained {done} steps")
     model = SmoothNet(32, None, 64, 32, 1).eval()
     methods = {
         "input": input_method(data),
@@ -117,8 +119,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the dataset (1.2 GB) lies meanwhile")
     parser.add_argument("--frames", type=int, default=3_000_000)
     parser.add_argument("--sequences", type=int, default=7_000)
-    parser.add_argument("--steps", type=int, default=300, help="training steps of 1024 windows")
-    parser.add_argument("--step_size", type=int, default=16, help="frames between the windows of the evaluation")
+    parser.add_argument("--steps", type=int, default=0, help="training steps of 1024 windows; 0: an epoch")
+    parser.add_argument("--step_size", type=int, default=1, help="frames between the windows of the evaluation")
     parser.add_argument("--streamed", type=int, default=100_000)
     args = parser.parse_args()
     report("started")

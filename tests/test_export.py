@@ -53,6 +53,13 @@ def test_verify_sees_a_difference(exported, tmp_path):
     assert verify_export(exported[0], tmp_path / "changed.onnx") > 1e-5
 
 
+def test_a_model_that_differs_is_not_written(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.core.export.BLOCK_SLOPE", 0.3)  # a mistake in the graph
+    with pytest.raises(SmoothNetError, match=r"m\.onnx was not written: it would differ from .* more than 1e-05"):
+        export_checkpoint(exported[0], tmp_path / "m.onnx", tolerance=1e-5)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_metadata_say_what_is_needed(exported):
     model = onnx.load(exported[1])
     known = {entry.key: entry.value for entry in model.metadata_props}

@@ -6,6 +6,7 @@ onnx alone, whatever the version of torch.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,9 @@ def onnx_model(model: SmoothNet, metadata: dict[str, Any]) -> Any:
     return exported
 
 
-def export_checkpoint(checkpoint: str | Path, output: str | Path, window_size: int | None = None) -> dict[str, Any]:
+def export_checkpoint(
+    checkpoint: str | Path, output: str | Path, window_size: int | None = None, tolerance: float | None = None
+) -> dict[str, Any]:
     """Write the network of a checkpoint to `output` (.onnx).
 
     The normalisation depends on which channels form a joint and stays outside the graph; its name is in the
@@ -82,13 +85,14 @@ def export_checkpoint(checkpoint: str | Path, output: str | Path, window_size: i
 
     Args:
         window_size: the window the checkpoint must have, if given.
+        tolerance: if given, the model is compared with torch, and written only if `verify_export` finds no more.
 
     Returns:
         The metadata: window_size, output_size, hidden_size, res_hidden_size, num_blocks, normalize, epoch,
-        opset.
+        opset; and the difference found, if asked for.
 
     Raises:
-        SmoothNetError: as load_model; onnx is not installed; the file cannot be written.
+        SmoothNetError: as load_model; onnx is not installed; the file cannot be written; a larger difference.
     """
     output = Path(output)
     if output.suffix.lower() != ".onnx":
@@ -97,9 +101,20 @@ def export_checkpoint(checkpoint: str | Path, output: str | Path, window_size: i
     sizes = ("window_size", "output_size", "hidden_size", "res_hidden_size", "num_blocks")
     metadata = {**{name: getattr(model, name) for name in sizes}, **known}
     content = onnx_model(model, metadata).SerializeToString()
+    metadata["opset"] = OPSET
+    if tolerance is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            candidate = Path(folder, "candidate.onnx")
+            candidate.write_bytes(content)
+            metadata["difference"] = difference = verify_export(checkpoint, candidate)
+        if not difference <= tolerance:
+            raise SmoothNetError(
+                f"{output} was not written: it would differ from {checkpoint} by {difference:.1e} "
+                f"of the largest output, more than {tolerance:.0e}"
+            )
     with atomic_write(output) as file:
         file.write(content)
-    return {**metadata, "opset": OPSET}
+    return metadata
 
 
 def verify_export(checkpoint: str | Path, exported: str | Path, seed: int = 0) -> float:
