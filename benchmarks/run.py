@@ -158,6 +158,7 @@ def assembly(frames: int, batch: int, repeats: int):
     block = torch.randn(frames, CHANNELS)
     sets = TrainingWindows(block, block.clone(), torch.arange(frames - 32), None, 32, 3)
     order = torch.randperm(len(sets))[:batch]
+    fused.keep_freed_memory()  # as training does
     seconds = in_turns({"batch": lambda: sets.batch(order)}, repeats)["batch"]
     yield row("batch assembly", f"W 32, batch {batch} of {frames} frames", seconds)
 
@@ -245,7 +246,7 @@ def evaluate(sequences: int, frames: int):
 def overlap(repeats: int):
     """The sum over windows, laid out as the network returns them, against a copy of them, on one thread."""
     torch.set_num_threads(1)
-    torch.empty(30 << 20, dtype=torch.uint8)  # from here on the C library keeps what is freed, as after training
+    fused.keep_freed_memory()  # as training and smoothing do
     for window, step in ((8, 1), (32, 1), (64, 1), (32, 8)):
         n = 8192 // CHANNELS
         block = torch.randn(window, n, CHANNELS)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -396,12 +397,40 @@ def test_lines_that_are_wrong(place, capsys, monkeypatch, case):
     assert error.startswith("error: ") and error.count("\n") == 1 and words in error
 
 
-def test_a_read_only_folder(place, capsys):
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    (place / "folder").chmod(0o500)
-    main, arguments = smooth("a.npz", "-o", "folder/o.npz", "--checkpoint", "good.pth.tar")
-    assert run_main(main, arguments) == 2 and "folder" in capsys.readouterr().err
+@pytest.fixture
+def locked(place):
+    """A folder in which nobody may write: not even root, who has to mount it."""
+    folder = place / "locked"
+    folder.mkdir()
+    if os.geteuid():
+        folder.chmod(0o500)
+        yield folder
+        return
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"root may write everywhere, and nothing can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=False)
+
+
+WRITERS = {
+    "train": train("--logdir", "locked/run"),
+    "evaluate": evaluate("--checkpoint", "good.pth.tar", "--logdir", "locked/run"),
+    "report": evaluate("--checkpoint", "good.pth.tar", "--report", "locked/table.md"),
+    "visualize": visualize("--checkpoint", "good.pth.tar", "--output_video_path", "locked/pictures"),
+    "smooth": smooth("a.npz", "-o", "locked/o.npz", "--checkpoint", "good.pth.tar"),
+    "export": export("--checkpoint", "good.pth.tar", "-o", "locked/m.onnx"),
+    "make_demo": (make_demo.main, ["--output", "locked/demo", "--train", "1", "--test", "1", "--frames", "9"]),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_read_only_folder(locked, capsys, writer):
+    main, arguments = WRITERS[writer]
+    assert run_main(main, arguments) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ") and "locked" in error
+    assert not list(locked.iterdir())
 
 
 def test_the_cases_would_pass_with_good_input(place, capsys):

@@ -174,7 +174,7 @@ def _chunk(
 
 
 @cache
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have the C library keep what a chunk frees for the next one: page faults would take long.
 
     glibc gives memory back when more than twice the largest mapped block (up to 32 MB) that was ever freed is
@@ -225,7 +225,7 @@ def inference(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
             return model(x)
         if dtype not in ready:
             ready[dtype] = Weights(model, dtype)
-        _keep_freed_memory()
+        keep_freed_memory()
         # Frame by frame, as windows are gathered from a sequence and summed up to one: those are copies of blocks,
         # and the turning of rows and columns is done on chunks in the processor's cache.
         rows = x.movedim(-1, 0).reshape(x.shape[-1], -1)
@@ -289,7 +289,7 @@ def fused_gradients(
             dropout = Dropout(weights.p, seed, number)
             _chunk(weights, x[span].view(-1, frames), dropout, chunk_gradient, sums[thread])
 
-    _keep_freed_memory()
+    keep_freed_memory()
     if threads == 1:
         work(0)
     else:

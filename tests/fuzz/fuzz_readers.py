@@ -1,6 +1,8 @@
-"""Fuzz the readers of JSON, CSV and TRC files: python tests/fuzz/fuzz_readers.py WORKING_FOLDER tests/fuzz/corpus
+#!/usr/bin/env python3
+"""Fuzz the readers of JSON, CSV and TRC files: tests/fuzz/fuzz_readers.py WORKING_FOLDER tests/fuzz/corpus
 
-By hand, needs `pip install atheris`; further arguments go to libFuzzer (-max_total_time=3600). The first byte of
+By hand, needs `pip install atheris`; further arguments go to libFuzzer (-max_total_time=3600). With
+-merge=1 SMALL_FOLDER WORKING_FOLDER it keeps what reaches as much of the code. The first byte of
 an input chooses the format, the rest is the file; NUL bytes part the frames of an OpenPose folder.
 """
 
