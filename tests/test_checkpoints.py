@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections import OrderedDict
 
 import numpy as np
@@ -164,7 +165,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path):
     """torch.save fails half way: the old file stays, and nothing else is left in the folder."""
     path = write_checkpoint(tmp_path / "c.pth.tar")
     before = path.read_bytes()
-    with pytest.raises(Exception, match="pickle"):
+    with pytest.raises((AttributeError, pickle.PicklingError), match=r"<lambda>|local object"):
         save_checkpoint(path, {"state_dict": {}, "bad": lambda: 0})
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["c.pth.tar"]

@@ -41,6 +41,18 @@ def test_accel_does_not_see_constant_velocity():
     np.testing.assert_allclose(m.accel(predicted, truth), 0, atol=1e-12)
 
 
+def test_whole_numbers_do_not_round_the_errors():
+    truth = np.array([[[0, 0], [0, 4], [3, 0]]] * 4)
+    predicted = truth + np.array([[[1, 0]], [[0, 0]], [[0, 1]], [[1, 1]]]) * np.array([[[1], [2], [0]]])
+    for metric in (m.mpjpe, m.pampjpe, m.accel):
+        values = metric(predicted, truth)
+        assert values.dtype == np.float64
+        np.testing.assert_allclose(values, metric(predicted.astype(float), truth.astype(float)))
+        floats = metric(predicted.astype(np.float32), truth.astype(np.float32))
+        assert floats.dtype == np.float32
+        np.testing.assert_allclose(floats, values, rtol=1e-5)
+
+
 def test_pampjpe_by_hand():
     """A stretched square: the best scale is 1 along neither side, each corner is off by half a unit."""
     truth = np.array([[[1, 1], [1, -1], [-1, -1], [-1, 1]]], float)

@@ -189,7 +189,7 @@ def _compare_bodies(
     frames = len(rotations["groundtruth"])
     # Filled in place: many small arrays kept between the large, short-lived meshes would fragment the memory.
     poses = {name: np.empty((frames, 14, 3), np.float32) for name in everyone}
-    vertex_errors = {name: np.empty(frames) for name in produced}
+    vertex_errors = {name: np.empty(frames, np.float32) for name in produced}
     for chunk in body.chunks(frames):
         truth_vertices = None
         for name, pose in rotations.items():  # the ground truth comes first
@@ -272,7 +272,7 @@ def summarise(results: Iterable[SequenceResult]) -> dict[str, float]:
 
 def _mean(value: np.ndarray, mask: np.ndarray | None = None) -> float:
     value = value if mask is None else value[mask]
-    return float(value.mean()) if len(value) else float("nan")
+    return float(value.mean(dtype=np.float64)) if len(value) else float("nan")
 
 
 def _with_valid_neighbours(valid: np.ndarray) -> np.ndarray:

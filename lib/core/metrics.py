@@ -1,6 +1,7 @@
 """Errors of poses against ground truth, per frame: pure functions on (frames, joints, dims) arrays.
 
-Units are those of the arrays (mm for 3D, pixels for 2D); Accel is per frame^2.
+Units are those of the arrays (mm for 3D, pixels for 2D); Accel is per frame^2. Results have the arrays' type,
+float64 for integers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def mpjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def pampjpe(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """MPJPE after a similarity Procrustes alignment of each frame ("Protocol #2"): (L, K, D), (L, K, D) -> (L,)."""
     frames, joints, dims = truth.shape
-    result = np.empty(frames)
+    result = np.empty(frames, np.result_type(predicted, truth, np.float32))
     size = max(1, CHUNK_VALUES // max(1, joints * dims))
     for i in range(0, frames, size):
         rows = slice(i, i + size)
@@ -38,9 +39,9 @@ def accel(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     As published, the first and the last frame count as 0, so that a mean over the result divides by L.
     """
-    result = np.zeros(len(predicted))
-    if len(predicted) > 2:
-        error = predicted - truth
+    error = predicted - truth
+    result = np.zeros(len(error), np.result_type(error, np.float32))
+    if len(error) > 2:
         result[1:-1] = _mean_length(error[:-2] - 2 * error[1:-1] + error[2:])
     return result
 
