@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import secrets
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +45,12 @@ def smpl_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port that nothing listens on, for processes to meet at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on, for processes to meet at; below those that connections are given by chance."""
+    while True:
+        port = secrets.randbelow(10_000) + 20_000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from torch import nn
 
 from ..models.fused import FUSED_DTYPES, fused_gradients, products_dtype
 from ..models.smoothnet import SmoothNet
-from .loss import second_difference, smoothnet_loss
+from .loss import Counts, errors, smoothnet_loss, value_counts
 
 Loss = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -56,6 +56,7 @@ class TrainingObjective(nn.Module):
         mask: torch.Tensor | None = None,
         seed: int = 0,
         loss_scale: torch.Tensor | None = None,
+        counts: Counts | None = None,
     ) -> Loss:
         """The loss of a batch, its position term and its acceleration term: see smoothnet_loss.
 
@@ -66,13 +67,15 @@ class TrainingObjective(nn.Module):
                 generator of the device.
             loss_scale: factor (0-dim) that pieces put on their loss before their backward pass, for float16:
                 the scale of a GradScaler. The loss that is returned and its gradients are without it.
+            counts: what the two sums are divided by, where the batch is a part of a larger one.
         """
         network = self.model if self.call[0] is None else self.call[0]
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
         fused = self.fused and self._fits_fused(x)
         if not learns or not (fused or 0 < self.micro_batch < len(x)):
-            return smoothnet_loss(network(x), truth, self.w_pos, self.w_accel, mask)
-        return _Pieces.apply(self, network, fused, x, truth, mask, seed, loss_scale, *self.model.parameters())
+            return smoothnet_loss(network(x), truth, self.w_pos, self.w_accel, mask, counts)
+        counts = value_counts(*truth.shape, mask) if counts is None else counts
+        return _Pieces.apply(self, network, fused, x, truth, mask, seed, loss_scale, counts, *self.model.parameters())
 
     def _fits_fused(self, x: torch.Tensor) -> bool:
         return (
@@ -98,10 +101,11 @@ class _Pieces(torch.autograd.Function):
         mask: torch.Tensor | None,
         seed: int,
         loss_scale: torch.Tensor | None,
+        counts: Counts,
         *parameters: torch.Tensor,
     ) -> Loss:
         run = _fused if fused else _autograd
-        pos, accel, gradients = run(objective, network, x, truth, mask, seed, loss_scale)
+        pos, accel, gradients = run(objective, network, x, truth, mask, seed, loss_scale, counts)
         ctx.gradients, ctx.loss_scale = gradients, loss_scale
         ctx.mark_non_differentiable(pos, accel)
         ctx.set_materialize_grads(False)
@@ -110,31 +114,10 @@ class _Pieces(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor | None, *_: Any) -> tuple[Any, ...]:
         if grad is None:
-            return (None,) * (8 + len(ctx.gradients))
+            return (None,) * (9 + len(ctx.gradients))
         factor = grad if ctx.loss_scale is None else grad / ctx.loss_scale
         gradients, ctx.gradients = ctx.gradients, None
-        return (None,) * 8 + tuple(None if g is None else g * factor for g in gradients)
-
-
-def _counts(shape: torch.Size, mask: torch.Tensor | None) -> tuple[Any, Any]:
-    """How many values the two means are over: numbers, or 0-dim tensors on the device."""
-    batch, channels, frames = shape
-    if mask is None:
-        return batch * channels * frames, max(batch * channels * (frames - 2), 1)
-    return (mask.sum() * channels).clamp(min=1), (_inner(mask).sum() * channels).clamp(min=1)
-
-
-def _inner(mask: torch.Tensor) -> torch.Tensor:
-    return mask[:, :-2] & mask[:, 1:-1] & mask[:, 2:]
-
-
-def _errors(output: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Errors (n, C, W) and their second differences (n, C, W - 2), float32; 0 where the mask is False."""
-    error = output.float() - truth.float()
-    if mask is None:
-        return error, second_difference(error)
-    error = error.masked_fill(~mask[:, None], 0)
-    return error, second_difference(error).masked_fill(~_inner(mask)[:, None], 0)
+        return (None,) * 9 + tuple(None if g is None else g * factor for g in gradients)
 
 
 def _autograd(
@@ -145,17 +128,17 @@ def _autograd(
     mask: torch.Tensor | None,
     seed: int,
     loss_scale: torch.Tensor | None,
+    counts: Counts,
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor | None]]:
     parameters = list(objective.model.parameters())
     learning = [p for p in parameters if p.requires_grad]
-    counts = _counts(truth.shape, mask)
     totals = torch.zeros(2, device=x.device)
     sums: list[torch.Tensor] | None = None
     for i in range(0, len(x), objective.micro_batch):
         span = slice(i, i + objective.micro_batch)
         with torch.enable_grad():
-            errors = _errors(network(x[span]), truth[span], None if mask is None else mask[span])
-            terms = torch.stack([e.abs().sum() / count for e, count in zip(errors, counts, strict=True)])
+            found_errors = errors(network(x[span]), truth[span], None if mask is None else mask[span])
+            terms = torch.stack([e.abs().sum() / count for e, count in zip(found_errors, counts, strict=True)])
             loss = objective.w_pos * terms[0] + objective.w_accel * terms[1]
             found = torch.autograd.grad(loss if loss_scale is None else loss * loss_scale, learning)
         totals += terms.detach()
@@ -175,15 +158,16 @@ def _fused(
     mask: torch.Tensor | None,
     seed: int,
     loss_scale: torch.Tensor | None,
+    counts: Counts,
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor | None]]:
     truth = truth.contiguous()
-    counts = [float(count) for count in _counts(truth.shape, mask)]
+    counts = [float(count) for count in counts]
     by_pos = objective.w_pos / counts[0] * (1.0 if loss_scale is None else float(loss_scale))
     by_accel = objective.w_accel / counts[1] * (1.0 if loss_scale is None else float(loss_scale))
     terms: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # first window of a chunk -> its sums
 
     def output_gradient(span: slice, output: torch.Tensor) -> torch.Tensor:
-        error, bend = _errors(output, truth[span], None if mask is None else mask[span])
+        error, bend = errors(output, truth[span], None if mask is None else mask[span])
         terms[span.start] = error.abs().sum(), bend.abs().sum()
         gradient = error.sign_().mul_(by_pos)
         if bend.numel():

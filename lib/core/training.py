@@ -27,6 +27,7 @@ from ..utils.distributed import World
 from ..utils.dllogger import IterationLog
 from ..utils.errors import SmoothNetError
 from ..utils.files import write_json, write_text
+from .loss import Counts, value_counts
 from .meter import Meter, check_finite
 from .objective import TrainingObjective
 from .plots import plot_history
@@ -173,12 +174,15 @@ def train_epoch(job: Job, state: TrainingState) -> tuple[Meter, bool]:
         d, part = job.batches[position.batch]
         joint = orders[d][part]  # the windows of all processes
         order = joint[world.rank :: world.size]
-        weight = len(order) * world.size / len(joint)  # DDP's mean over processes becomes one over windows
+        windows = job.sets[d]
         seed = derive_seed(cfg.SEED_VALUE, position.epoch, position.batch, 1 + world.rank)
-        loss = train_step(job, state, load_batch(job.sets[d], order, cfg, job.device, seed), seed, weight)
+        batch = load_batch(windows, order, cfg, job.device, seed)
+        # DDP takes the mean over processes; so divided, it is the mean over the windows of all
+        pos, accel = value_counts(len(joint), windows.detected.shape[1], windows.window, windows.mask(joint))
+        loss = train_step(job, state, batch, seed, (pos / world.size, accel / world.size))
         position.batch += 1
         position.iteration += 1
-        if meter.add(loss, len(order), position) and world.main:
+        if meter.add(loss, len(order), len(joint) / world.size, position) and world.main:
             bar.set_postfix_str(f"loss {meter.loss:.5f}, {meter.rate:.0f} windows/s", refresh=False)
             job.writer.add_scalar("train/loss", meter.loss, position.iteration)
         bar.update()
@@ -286,12 +290,12 @@ def load_batch(windows: TrainingWindows, order: torch.Tensor, cfg: CfgNode, devi
     return x, truth, mask
 
 
-def train_step(job: Job, state: TrainingState, batch: Batch, seed: int, weight: float) -> torch.Tensor:
+def train_step(job: Job, state: TrainingState, batch: Batch, seed: int, counts: Counts) -> torch.Tensor:
     """One iteration; returns the loss, on the device. Loss and weights are float32 whatever the products are.
 
     Args:
         seed: of the dropout masks.
-        weight: of this process's loss in the mean over processes.
+        counts: what the sums over this process's windows are divided by.
     """
     scaler = state.scaler  # for float16; it skips steps whose gradients overflow
     devices.manual_seed(job.device, seed)
@@ -299,8 +303,8 @@ def train_step(job: Job, state: TrainingState, batch: Batch, seed: int, weight: 
     scale = scaler.get_scale()
     factor = scaler.scale(torch.ones((), device=job.device)) if job.dtype == torch.float16 else None
     with devices.autocast(job.device, job.dtype is not None, job.dtype):
-        loss, _, _ = job.objective(*batch, seed, factor)
-    scaler.scale(loss * weight).backward()
+        loss, _, _ = job.objective(*batch, seed, factor, counts)
+    scaler.scale(loss).backward()
     loss = loss.detach()
     if job.device.type == "cpu":
         check_finite(float(loss), state.position)

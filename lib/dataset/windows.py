@@ -50,10 +50,14 @@ class TrainingWindows:
     def batch(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Input and truth (B, C, W), and the mask (B, W) of frames that count, for the windows numbered `order`."""
         starts = self.starts[order].to(self.detected.device)
-        mask = None
-        if self.frame_valid is not None:
-            mask = self.frame_valid.unfold(0, self.window, 1)[starts]
-        return gather(self.detected, starts, self.window), gather(self.groundtruth, starts, self.window), mask
+        x, truth = (gather(frames, starts, self.window) for frames in (self.detected, self.groundtruth))
+        return x, truth, self.mask(order)
+
+    def mask(self, order: torch.Tensor) -> torch.Tensor | None:
+        """(B, W) bool, the frames that count in the windows numbered `order`; None when all do."""
+        if self.frame_valid is None:
+            return None
+        return self.frame_valid.unfold(0, self.window, 1)[self.starts[order].to(self.frame_valid.device)]
 
 
 def gather(frames: torch.Tensor, starts: torch.Tensor, window: int) -> torch.Tensor:
