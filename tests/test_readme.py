@@ -254,8 +254,7 @@ def the_metrics_are_laid_out_as_shown(workplace: Workplace) -> None:
     (shown,) = map(json.loads, code_of(text_of(ENGLISH))[1]["json"])
     rows = [row for path in workplace.folder.glob("results/*/metrics.json") for row in read_json(path)["results"]]
     example = shown["results"][0]
-    (row,) = (row for row in rows if row["checkpoint"].endswith("/epoch_1.pth.tar"))
-    assert re.fullmatch(r"results/<run>/epoch_\d+\.pth\.tar", example["checkpoint"])  # as it was given
+    row = next(row for row in rows if row["checkpoint"].endswith(example["checkpoint"]))
     assert set(row) == set(example)
     assert set(row["metrics"]) >= set(example["metrics"]) | {"smoothnet_accel_unpadded", "input_mpjpe_top1"}
 
