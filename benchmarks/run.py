@@ -323,7 +323,7 @@ def accelerator(kind: str, batch: int, steps: int):
     frames = 1_559_752
     block = torch.randn(frames, CHANNELS)
     sets = TrainingWindows(block, block.clone(), torch.arange(frames - 32), None, 32, 3).to(device)
-    order = torch.randperm(len(sets))
+    order = torch.randperm(len(sets)).to(device)
     ways = (("float32", None, False), ("bfloat16", torch.bfloat16, False), ("compiled", torch.bfloat16, True))
     for name, dtype, compiled in ways:
         model = network(32, DROPOUT).to(device)

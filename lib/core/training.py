@@ -156,7 +156,9 @@ class Job:
 def train_epoch(job: Job, state: TrainingState) -> tuple[Meter, bool]:
     """The rest of the current epoch, or as far as TRAIN.STEP goes; (its meter, whether `stop` ended it)."""
     cfg, world, position = job.cfg, job.world, state.position
-    orders = [epoch_order(len(s), cfg.SEED_VALUE, position.epoch, d) for d, s in enumerate(job.sets)]
+    orders = [
+        epoch_order(len(s), cfg.SEED_VALUE, position.epoch, d).to(s.starts.device) for d, s in enumerate(job.sets)
+    ]
     for group in state.optimizer.param_groups:
         group["lr"] = cfg.TRAIN.LR * cfg.TRAIN.LRDECAY**position.epoch
     meter = Meter(cfg.TRAIN.LOG_EVERY if job.device.type != "cpu" else 1, job.lines, *state.epoch_loss)

@@ -37,19 +37,22 @@ class TrainingWindows:
         return len(self.starts)
 
     def to(self, device: torch.device) -> TrainingWindows:
-        """The same windows with their frames on `device`."""
+        """The same windows with everything on `device`."""
         return TrainingWindows(
             self.detected.to(device),
             self.groundtruth.to(device),
-            self.starts,
+            self.starts.to(device),
             None if self.frame_valid is None else self.frame_valid.to(device),
             self.window,
             self.dims,
         )
 
     def batch(self, order: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Input and truth (B, C, W), and the mask (B, W) of frames that count, for the windows numbered `order`."""
-        starts = self.starts[order].to(self.detected.device)
+        """Input and truth (B, C, W), and the mask (B, W) of frames that count, for the windows numbered `order`.
+
+        Nothing waits for a device if `order` is where the windows are.
+        """
+        starts = self.starts[order]
         x, truth = (gather(frames, starts, self.window) for frames in (self.detected, self.groundtruth))
         return x, truth, self.mask(order)
 
@@ -57,7 +60,7 @@ class TrainingWindows:
         """(B, W) bool, the frames that count in the windows numbered `order`; None when all do."""
         if self.frame_valid is None:
             return None
-        return self.frame_valid.unfold(0, self.window, 1)[self.starts[order].to(self.frame_valid.device)]
+        return self.frame_valid.unfold(0, self.window, 1)[self.starts[order]]
 
 
 def gather(frames: torch.Tensor, starts: torch.Tensor, window: int) -> torch.Tensor:

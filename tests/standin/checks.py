@@ -5,9 +5,13 @@ import io
 
 import pytest
 import torch
-import torch_sdaa  # noqa: F401  (registers torch.sdaa)
+import torch_sdaa
+from helpers import SMALL, write_poses
 from torch.nn.functional import dropout, linear
 
+from lib.core.config import load_config
+from lib.core.training import train as train_network
+from lib.dataset.poses import load_poses
 from lib.models.smoothnet import SmoothNet
 from lib.utils import device as devices
 from lib.utils.errors import SmoothNetError
@@ -222,3 +226,21 @@ def test_out_of_memory_is_recognised(monkeypatch):
         torch.zeros(1000, device=SDAA)
     assert devices.is_out_of_memory(caught.value)
     assert not devices.is_out_of_memory(RuntimeError("shape mismatch"))
+
+
+@pytest.mark.parametrize("lengths", [(60, 40), (60, 40, 5)], ids=["whole windows", "a padded clip"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_training_step_moves_nothing_between_host_and_device(tmp_path, lengths, autocast):
+    """Each such move waits for all that is queued. The loss is read once at the end, as LOG_EVERY is larger."""
+    base = write_poses(tmp_path / "poses", lengths=lengths, channels=6, phases=("train",))
+    data = load_poses(base, "toy", "est", "3D", "train")
+    moved = []
+    for steps in (2, 7):
+        settings = [*SMALL, "TRAIN.VALIDATE", "False", "TRAIN.BATCH_SIZE", "8", "TRAIN.STEP", str(steps)]
+        settings += ["TRAIN.AUTOCAST", str(autocast), "TRAIN.AUTOCAST_DTYPE", "bfloat16"]
+        run = tmp_path / str(steps)
+        run.mkdir()
+        before = torch_sdaa.transfers
+        train_network(load_config(None, {}, settings), [data], [], run, SDAA, progress=False)
+        moved.append(torch_sdaa.transfers - before)
+    assert moved[0] == moved[1] > 0

@@ -36,6 +36,7 @@ COPIES = ("aten::copy_", "aten::_to_copy", "aten::_copy_from", "aten::_copy_from
 
 current = 0
 allocated = peak = 0
+transfers = 0  # tensors that went between the cpu and the device, numbers read from it included
 alive: set[int] = set()  # data pointers of the storages counted in `allocated`
 
 
@@ -97,6 +98,7 @@ def release(address: int, size: int) -> None:
 
 def run(function, args, kwargs):
     """Run one aten operation on the held cpu tensors and wrap what comes out."""
+    global transfers
     name = function._schema.name
     if FORBIDDEN.search(name):
         raise NotImplementedError(f"sdaa has no {name} (stand-in)")
@@ -108,6 +110,8 @@ def run(function, args, kwargs):
             f"Expected all tensors to be on the same device, found {sorted(places)} in {name} (stand-in)"
         )
     target = wrappers[0].device if wrappers else None
+    to = torch.device(kwargs["device"]) if kwargs.get("device") is not None else target
+    transfers += name == "aten::_local_scalar_dense" or (name in COPIES and (len(places) > 1 or {to.type} != places))
     if kwargs.get("device") is not None:
         target = torch.device(kwargs["device"])
         kwargs = {**kwargs, "device": torch.device("cpu")}
