@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import write_poses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from lib.core import metrics as m
-from lib.core.evaluation import SequenceResult, summarise
+from lib.core.evaluation import SequenceResult, evaluate_sequences, input_method, summarise
 from lib.core.loss import smoothnet_loss
+from lib.dataset.poses import load_poses
 
 
 def test_mpjpe_by_hand():
@@ -133,3 +135,15 @@ def test_masked_loss_leaves_padding_out():
     _, pos, accel = smoothnet_loss(output, truth, 1.0, 1.0, mask)
     assert float(pos) == pytest.approx(8 / 6)
     assert float(accel) == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_metrics_in_a_thread_are_the_same_in_the_same_order(tmp_path, count):
+    data = load_poses(write_poses(tmp_path, lengths=(9, 7, 5, 8), phases=("test",)), "toy", "est", "3D", "test")
+    methods = {"input": input_method(data)}
+    alone, beside = (
+        list(evaluate_sequences(data, methods, sequences=range(count), beside=thread)) for thread in (False, True)
+    )
+    assert [result.index for result in beside] == list(range(count))
+    for a, b in zip(alone, beside, strict=True):
+        np.testing.assert_array_equal(a.values["input"]["pampjpe"], b.values["input"]["pampjpe"])

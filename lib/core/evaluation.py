@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,25 +121,35 @@ def evaluate_sequences(
     root_relative: bool = True,
     body: Any = None,
     sequences: Iterable[int] | None = None,
+    beside: bool = False,
 ) -> Iterator[SequenceResult]:
     """Compare every method with the ground truth, one sequence at a time so that memory stays bounded.
-
-    The metrics of a sequence are computed by a thread while the methods, on their device, smooth the next one.
 
     Args:
         methods: name -> method, e.g. {"input": input_method(data), "smoothnet": network_method(...)}.
         root_relative: subtract the mean of the root joints before 3D and SMPL metrics.
         body: smpl only, from lib.models.body.load_body.
         sequences: numbers of the sequences; all if None.
+        beside: compute the metrics in a thread, while the methods smooth the next sequence on their device. On the CPU
+            the two would be in each other's way, and times of the network would count the metrics.
     """
     compare = _compare_bodies if data.facts.representation == "smpl" else _compare_points
+    jobs = (
+        partial(compare, data, i, {name: method(i) for name, method in methods.items()}, root_relative, body)
+        for i in (range(data.sequences) if sequences is None else sequences)
+    )
+    return _one_behind(jobs) if beside else (job() for job in jobs)
+
+
+def _one_behind(jobs: Iterable[Callable[[], SequenceResult]]) -> Iterator[SequenceResult]:
+    """The results of the jobs, each run by a thread while the next one is put together."""
     with ThreadPoolExecutor(1) as worker:
         before = None
-        for i in range(data.sequences) if sequences is None else sequences:
-            produced = {name: method(i) for name, method in methods.items()}
+        for job in jobs:
+            running = worker.submit(job)
             if before is not None:
                 yield before.result()
-            before = worker.submit(compare, data, i, produced, root_relative, body)
+            before = running
         if before is not None:
             yield before.result()
 

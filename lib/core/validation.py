@@ -80,6 +80,7 @@ def validate(
             root_relative=cfg.EVALUATE.ROOT_RELATIVE,
             body=body,
             sequences=share,
+            beside=device.type != "cpu",
         )
         mine = [evaluation.with_values(base, result.values) for base, result in zip(baseline, results, strict=True)]
         everyone = [result for part in world.gather(mine) for result in part]
