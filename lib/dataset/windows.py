@@ -181,8 +181,10 @@ def overlap_sum(windows: torch.Tensor, step: int) -> torch.Tensor:
     n, channels, window = windows.shape
     cover = -(-window // step)  # windows that cover a frame; a frame is number i x step + b
     columns = n + cover - 1
-    values = torch.zeros(cover * step, columns, channels, device=windows.device)
+    values = torch.empty(cover * step, columns, channels, device=windows.device)
     values[:window, :n] = windows.permute(2, 0, 1)
+    values[window:, :n] = 0
+    values[:, n:] = 0
     row = columns * channels
     skewed = values.as_strided((cover, step, columns, channels), (step * row - channels, row, channels, 1))
     return skewed.sum(0).transpose(0, 1).reshape(columns * step, channels)[: (n - 1) * step + window]
