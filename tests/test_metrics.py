@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from lib.core import metrics as m
 from lib.core.evaluation import SequenceResult, evaluate_sequences, input_method, summarise
 from lib.core.loss import smoothnet_loss
+from lib.core.procrustes import procrustes_align
 from lib.dataset.poses import load_poses
 
 
@@ -41,6 +42,14 @@ def test_accel_does_not_see_constant_velocity():
     truth = np.zeros((6, 1, 3))
     predicted = np.arange(6.0)[:, None, None] * np.array([1.0, -2, 3]) + 7
     np.testing.assert_allclose(m.accel(predicted, truth), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("values", [1, 40, 10**6])
+def test_pampjpe_does_not_depend_on_how_many_frames_are_aligned_at_once(monkeypatch, values):
+    truth, predicted = np.random.default_rng(5).standard_normal((2, 11, 6, 3))
+    alone = [m.mpjpe(procrustes_align(x[None], y[None]), y[None])[0] for x, y in zip(predicted, truth, strict=True)]
+    monkeypatch.setattr(m, "CHUNK_VALUES", values)
+    np.testing.assert_allclose(m.pampjpe(predicted, truth), alone, rtol=1e-12)
 
 
 def test_whole_numbers_do_not_round_the_errors():
