@@ -26,12 +26,11 @@ def procrustes_align(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
         (n, K, D) float64. Frames with NaN become NaN; where all predicted or all true joints coincide, every
         joint becomes the mean of the truth.
     """
-    x, from_origin = _centred(predicted)
+    x, _ = _centred(predicted)
     y, centre = _centred(truth)
     rotation, trace = _ROTATIONS[x.shape[2]](np.matmul(x.transpose(0, 2, 1), y))
     square = np.einsum("nkd,nkd->n", x, x)
-    rounding = np.einsum("nkd,nkd->n", from_origin, from_origin) * x.shape[1] * 1e-28  # joints that coincide
-    scale = np.divide(trace, square, out=np.zeros_like(trace), where=~(square <= rounding))
+    scale = np.divide(trace, square, out=np.zeros_like(trace), where=square != 0)
     aligned = np.matmul(x, rotation * scale[:, None, None], out=y)
     aligned += centre
     return aligned
