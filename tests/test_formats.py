@@ -647,6 +647,12 @@ def test_more_people_than_can_be_told_apart(tmp_path):
     write(tmp_path / "crowd" / "0.json", json.dumps({"people": people}))
     with pytest.raises(SmoothNetError, match=r"crowd: frame 0 shows 3001 people without ids"):
         read_recording(tmp_path / "crowd")
+    people = [{"keypoints": [[1, 2]] * (1 if i else 5_000)} for i in range(1000)]
+    write(tmp_path / "huge.json", json.dumps({"instance_info": [{"frame_id": 0, "instances": people}]}))
+    with pytest.raises(
+        SmoothNetError, match=r"huge\.json: frame 0 shows 1000 people without ids, of up to 5000 joints"
+    ):
+        read_recording(tmp_path / "huge.json")
 
 
 def test_openpose_without_people(tmp_path):

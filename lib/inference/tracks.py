@@ -39,8 +39,8 @@ _PARTS_IN_TEXT = 4  # a text with the jitter of dozens of arrays tells nobody an
 _GATE = 1.0
 # A track that has not been seen for longer than this many frames is over.
 _MEMORY = 30
-# People in one frame beyond which a file is no recording of people.
-_CROWD = 3000
+# People in one frame, and joints that they and the tracks have place for, beyond which nobody recorded people.
+_CROWD, _PLACES = 3000, 2**22
 
 
 @dataclass
@@ -242,9 +242,13 @@ class Association:
 
         self._last_seen = {t: seen for t, seen in self._last_seen.items() if frame - seen[0] <= self.memory}
         tracks = list(self._last_seen)
-        if len(poses) > _CROWD:
-            raise SmoothNetError(f"frame {frame} shows {len(poses)} people without ids, too many to tell apart")
-        costs = _pose_distances([self._last_seen[t][1] for t in tracks], poses)
+        known = [self._last_seen[t][1] for t in tracks]
+        joints = max(map(len, [*known, *poses]), default=0)
+        if len(poses) > _CROWD or joints * (len(known) + len(poses)) > _PLACES:
+            raise SmoothNetError(
+                f"frame {frame} shows {len(poses)} people without ids, of up to {joints} joints, too many to tell apart"
+            )
+        costs = _pose_distances(known, poses)
         matched: dict[int, int] = {}
         if costs.size:
             # Pairs beyond the gate all cost the same, far more than any match, and infinity is not allowed.
