@@ -166,36 +166,21 @@ CASES = {
         train("--resume", "resume.pth.tar", opts=("MODEL.HIDDEN_SIZE", "32")),
         "resume.pth.tar",
     ),
-    "train: resume without an epoch": (
-        resumable(epoch=None),
-        train("--epoch", "2", "--resume", "resume.pth.tar"),
-        "resume.pth.tar",
-    ),
-    "train: resume at a text": (
-        resumable(epoch="x"),
-        train("--epoch", "2", "--resume", "resume.pth.tar"),
-        "resume.pth.tar",
-    ),
-    "train: resume with a foreign optimiser": (
-        resumable(optimizer=[1]),
-        train("--epoch", "2", "--resume", "resume.pth.tar"),
-        "resume.pth.tar",
-    ),
-    "train: resume with misshapen moments": (
-        resumable(optimizer=misshapen),
-        train("--epoch", "2", "--resume", "resume.pth.tar"),
-        "resume.pth.tar",
-    ),
-    "train: resume with a foreign history": (
-        resumable(history=3),
-        train("--epoch", "2", "--resume", "resume.pth.tar"),
-        "resume.pth.tar",
-    ),
-    "train: resume with a foreign loss": (
-        resumable(epoch_loss="ab"),
-        train("--epoch", "2", "--resume", "resume.pth.tar"),
-        "resume.pth.tar",
-    ),
+    **{
+        f"train: resume {name}": (
+            resumable(**change),
+            train("--epoch", "2", "--resume", "resume.pth.tar"),
+            "resume.pth.tar",
+        )
+        for name, change in {
+            "without an epoch": {"epoch": None},
+            "at a text": {"epoch": "x"},
+            "with a foreign optimiser": {"optimizer": [1]},
+            "with misshapen moments": {"optimizer": misshapen},
+            "with a foreign history": {"history": 3},
+            "with a foreign loss": {"epoch_loss": "ab"},
+        }.items()
+    },
     "eval: no checkpoint": (None, evaluate(), "--checkpoint"),
     "eval: a missing checkpoint": (None, evaluate("--checkpoint", "nowhere"), "nowhere"),
     "eval: a folder": (None, evaluate("--checkpoint", "folder"), "folder"),
