@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -41,6 +42,7 @@ from lib.utils.errors import SmoothNetError
 from lib.utils.files import write_json
 
 HIDDEN, RES_HIDDEN, BLOCKS, DROPOUT = 512, 128, 5, 0.25  # configs/h36m_fcn_3D.yaml
+CPU = torch.device("cpu")
 CHANNELS = 51  # 17 joints x 3
 Row = dict[str, object]
 
@@ -60,6 +62,15 @@ def in_turns(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, 
             if i:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+@cache
+def products_types() -> dict[str, torch.dtype | None]:
+    """Name -> type of the products that --autocast may choose on this processor; None is float32."""
+    types: dict[str, torch.dtype | None] = {"float32": None}
+    if devices.autocast_dtype(CPU) == torch.bfloat16:
+        types["bfloat16"] = torch.bfloat16
+    return types
 
 
 def network(window: int, dropout: float = 0.0) -> SmoothNet:
@@ -131,12 +142,12 @@ def training(window: int, batch: int, repeats: int):
 
     def step(dtype: torch.dtype | None) -> None:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype is not None):
+        with devices.autocast(CPU, dtype):
             loss = objective(x, truth, seed=1)[0]
         loss.backward()
         optimizer.step()
 
-    calls = {"float32": lambda: step(None), "bfloat16": lambda: step(torch.bfloat16)}
+    calls = {name: partial(step, dtype) for name, dtype in products_types().items()}
     times, bounds = against_limits(calls, window, batch * CHANNELS, True, repeats)
     peak = peak_memory()
     for name in calls:
@@ -283,10 +294,10 @@ def inference(frames: int, steps: tuple[int, ...], repeats: int):
     for step in steps:
 
         def smooth(dtype: torch.dtype | None, step: int = step) -> None:
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is not None):
+            with torch.inference_mode(), devices.autocast(CPU, dtype):
                 smooth_sequence(fused.inference(model), x, 32, step)
 
-        calls = {"float32": lambda s=smooth: s(None), "bfloat16": lambda s=smooth: s(torch.bfloat16)}
+        calls = {name: partial(smooth, dtype) for name, dtype in products_types().items()}
         rows = len(range(0, frames - 31, step)) * CHANNELS
         times, bounds = against_limits(calls, 32, rows, False, repeats)
         for name in calls:
@@ -338,7 +349,7 @@ def accelerator(kind: str, batch: int, steps: int):
                 start = time.perf_counter()
             x, truth, mask = sets.batch(order[i * batch : (i + 1) * batch])
             optimizer.zero_grad()
-            with devices.autocast(device, dtype is not None, dtype):
+            with devices.autocast(device, dtype):
                 loss = objective(x, truth, mask)[0]
             loss.backward()
             optimizer.step()

@@ -88,7 +88,7 @@ def test_the_banner_stays_out_of_stdout_and_no_card_is_said(tmp_path):
 
 
 def test_cpu_decisions():
-    assert devices.autocast_dtype(CPU) == torch.bfloat16
+    assert devices.autocast_dtype(CPU) in (torch.bfloat16, None)
     assert devices.autocast_dtype(CPU, "float16") == torch.float16
     assert devices.autocast_dtype(CPU, "bfloat16") == torch.bfloat16
     with pytest.raises(SmoothNetError, match="AUTOCAST_DTYPE"):
@@ -101,11 +101,27 @@ def test_cpu_decisions():
     assert devices.to_device(x, CPU) is x
 
 
+@pytest.mark.parametrize("supported", [False, True])
+def test_autocast_uses_float32_and_says_why_where_bfloat16_does_not_pay(monkeypatch, caplog, supported):
+    """Without bfloat16 instructions, and with ones that PyTorch calls supported but that are slow."""
+    if supported:
+        monkeypatch.setattr(devices, "BFLOAT16_PAYS", 0.0)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: supported, raising=False)
+    devices._slow_bfloat16.cache_clear()
+    try:
+        assert devices.autocast_dtype(CPU) is None
+        assert devices.autocast_dtype(CPU, "bfloat16") == torch.bfloat16  # asked for by name
+        assert len(caplog.records) == 1 and "float32 is used on the cpu, since" in caplog.text
+        assert ("take" if supported else "no bfloat16 instructions") in caplog.text
+    finally:
+        devices._slow_bfloat16.cache_clear()
+
+
 def test_autocast_and_scaler_on_the_cpu():
     layer = torch.nn.Linear(4, 4)
-    with devices.autocast(CPU, True, torch.bfloat16):
+    with devices.autocast(CPU, torch.bfloat16):
         assert layer(torch.ones(1, 4)).dtype == torch.bfloat16
-    with devices.autocast(CPU, False, torch.bfloat16):
+    with devices.autocast(CPU, None):
         assert layer(torch.ones(1, 4)).dtype == torch.float32
     scaler = devices.make_grad_scaler(CPU, False)
     loss = layer(torch.ones(1, 4)).sum()

@@ -87,7 +87,7 @@ def test_the_hand_written_pass_is_what_trains_on_the_cpu(monkeypatch):
 def test_without_onednn_the_result_is_the_same(monkeypatch):
     model, x, truth = make(SIZES[0])
     expected = plain(model, x, truth, None)
-    monkeypatch.setattr(fused, "_onednn", lambda: False)
+    monkeypatch.setattr(fused, "onednn", lambda dtype: False)
     check(TrainingObjective(model, 1.0, 0.3, micro_batch=2), x, truth, None, expected)
 
 
@@ -260,6 +260,37 @@ def test_bfloat16_autocast_comes_near_float32_and_keeps_float32_gradients():
     for parameter, gradient in zip(model.parameters(), exact[3], strict=True):
         assert parameter.grad.dtype == torch.float32
         assert (parameter.grad - gradient).norm() < 0.15 * gradient.norm()
+
+
+@pytest.mark.parametrize("autocast", [None, torch.bfloat16])
+def test_each_type_is_probed_by_itself_whatever_autocast_says(autocast):
+    """Asked first under autocast, float32 was compared with bfloat16 and lost for the whole process."""
+    found = {}
+    for inside in (False, True):
+        fused.onednn.cache_clear()
+        with torch.autocast("cpu", torch.bfloat16, enabled=inside and autocast is not None):
+            found[inside] = [fused.onednn(dtype) for dtype in fused.FUSED_DTYPES]
+    assert found[False] == found[True]
+    if torch.backends.mkldnn.is_available():
+        assert found[True][0]
+
+
+def test_a_type_without_a_fused_product_takes_the_plain_one(monkeypatch):
+    """As bfloat16 on processors without AVX-512, where the fused product raises."""
+
+    def refuses(x, *rest):
+        raise RuntimeError("could not create a primitive descriptor")
+
+    refuses.binary = refuses
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", refuses)
+    fused.onednn.cache_clear()
+    try:
+        test_bfloat16_autocast_comes_near_float32_and_keeps_float32_gradients()
+        model, x, truth = make(SIZES[0])
+        check(TrainingObjective(model, 1.0, 0.3), x, truth, None, plain(model, x, truth, None))
+    finally:
+        monkeypatch.undo()
+        fused.onednn.cache_clear()
 
 
 def test_memory_holds_one_chunk_not_the_batch(monkeypatch):

@@ -86,7 +86,7 @@ def network_method(
         x = data.detected[data.slice(i)].to(device)
         devices.synchronize(device)
         start = time.perf_counter()
-        with torch.inference_mode(), devices.autocast(device, autocast is not None, autocast):
+        with torch.inference_mode(), devices.autocast(device, autocast):
             y = smooth_sequence(network, x, model.window_size, step)
         devices.synchronize(device)
         if timer is not None:

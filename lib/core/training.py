@@ -304,7 +304,7 @@ def train_step(job: Job, state: TrainingState, batch: Batch, seed: int, counts: 
     state.optimizer.zero_grad(set_to_none=True)
     scale = scaler.get_scale()
     factor = scaler.scale(torch.ones((), device=job.device)) if job.dtype == torch.float16 else None
-    with devices.autocast(job.device, job.dtype is not None, job.dtype):
+    with devices.autocast(job.device, job.dtype):
         loss, _, _ = job.objective(*batch, seed, factor, counts)
     scaler.scale(loss).backward()
     loss = loss.detach()

@@ -37,14 +37,23 @@ _leaky_backward = torch.ops.aten.leaky_relu_backward.grad_input
 
 
 @cache
-def _onednn() -> bool:
-    """Whether PyTorch's fused oneDNN product, not a public function, is there and does what it should."""
+def onednn(dtype: torch.dtype) -> bool:
+    """Whether PyTorch's fused oneDNN product, not a public function, is there for `dtype` and does what it should.
+
+    Asked for each type by itself and outside autocast, which would change the type of what it is compared with: a
+    processor may have the product for float32 and none for bfloat16.
+    """
     try:
-        op = torch.ops.mkldnn._linear_pointwise
-        x, w, other = torch.rand(3, 5).t(), torch.rand(4, 3), torch.rand(5, 4)
-        plain = x @ w.t()
-        found = op(x, w, None, "none", [], ""), op.binary(x, other, w.t().contiguous().t(), None, "mul")
-        return torch.allclose(found[0], plain) and torch.allclose(found[1], plain * other)
+        with torch.autocast("cpu", enabled=False), torch.no_grad():
+            op = torch.ops.mkldnn._linear_pointwise
+            x, w, other = (t.to(dtype) for t in (torch.rand(3, 5).t(), torch.rand(4, 3), torch.rand(5, 4)))
+            plain = x.float() @ w.float().t()
+            found = op(x, w, None, "none", [], ""), op.binary(x, other, w.t().contiguous().t(), None, "mul")
+            near = 4 * torch.finfo(dtype).eps
+            return all(
+                y.dtype == dtype and torch.allclose(y.float(), expected, rtol=near, atol=near)
+                for y, expected in zip(found, (plain, plain * other.float()), strict=True)
+            )
     except (AttributeError, RuntimeError, TypeError):
         return False
 
@@ -57,7 +66,7 @@ def linear(
     slope: float | None = None,
 ) -> torch.Tensor:
     """(x w^T + b) * times, or its LeakyReLU, in one pass if possible: (N, I), (O, I) -> (N, O)."""
-    if _onednn():
+    if onednn(x.dtype):
         op = torch.ops.mkldnn._linear_pointwise
         if times is not None:
             return op.binary(x, times, w, b, "mul")
@@ -220,7 +229,7 @@ def inference(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
     def run(x: torch.Tensor) -> torch.Tensor:
         dtype = products_dtype()
         simple = type(model) is SmoothNet and not model.training and x.dtype == torch.float32
-        plain = torch.is_grad_enabled() or dtype not in FUSED_DTYPES or not _onednn()
+        plain = torch.is_grad_enabled() or dtype not in FUSED_DTYPES or not onednn(dtype)
         if plain or not simple or x.device.type != "cpu":
             return model(x)
         if dtype not in ready:

@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from functools import cache
@@ -33,6 +34,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 DISTRIBUTED_BACKENDS = {"sdaa": "tccl", "cuda": "nccl", "cpu": "gloo"}
 COMPILE_BACKENDS = {"sdaa": "teco_inductor", "cuda": "inductor", "cpu": "inductor"}
 GIB = 2**30
+BFLOAT16_PAYS = 1.5  # times as long as in float32, at most
 
 
 @cache
@@ -136,11 +138,12 @@ def describe_device(device: torch.device) -> str:
     return f"{device} ({name}{threads}{memory})"
 
 
-def autocast_dtype(device: torch.device, requested: str = "auto") -> torch.dtype:
-    """The type that matrix products use under autocast.
+def autocast_dtype(device: torch.device, requested: str = "auto") -> torch.dtype | None:
+    """The type that matrix products use under autocast; None where nothing but float32 pays, which is logged.
 
-    "auto" is float16 on sdaa (bfloat16 is emulated there and clipped to +-65407), bfloat16 on cpu and on cuda
-    devices that have it (compute capability 8), float16 on older ones. "float16" and "bfloat16" are obeyed.
+    "auto" is float16 on sdaa (bfloat16 is emulated there and clipped to +-65407), bfloat16 on cuda devices that have it
+    (compute capability 8), float16 on older ones, and on the cpu bfloat16 where the processor multiplies it fast.
+    "float16" and "bfloat16" are obeyed.
     """
     if requested != "auto":
         if requested not in DTYPES:
@@ -150,12 +153,41 @@ def autocast_dtype(device: torch.device, requested: str = "auto") -> torch.dtype
         return torch.float16
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
         return torch.float16
+    if device.type == "cpu":
+        reason = _slow_bfloat16()
+        if reason:
+            logger.warning("autocast: float32 is used on the cpu, since %s", reason)
+            return None
     return torch.bfloat16
 
 
-def autocast(device: torch.device, enabled: bool, dtype: torch.dtype) -> AbstractContextManager:
-    """Mixed precision for what runs inside, named after the device: autocast("cuda") does nothing on sdaa."""
-    return torch.autocast(device_type=device.type, dtype=dtype) if enabled else nullcontext()
+@cache
+def _slow_bfloat16() -> str:
+    """Why bfloat16 products do not pay on this processor; empty where they do.
+
+    Flags alone do not tell: PyTorch calls bfloat16 supported on every processor with AVX-512, but those without its
+    bfloat16 instructions take five times as long as in float32. So products of the usual size are timed, with a
+    threshold that lies far from what was seen on either kind (0.4 to 0.8, and 5).
+    """
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    if supported is None or not supported():
+        return "this processor has no bfloat16 instructions that PyTorch uses"
+    seconds = {torch.float32: [], torch.bfloat16: []}
+    with torch.autocast("cpu", enabled=False), torch.no_grad():
+        x, w = torch.ones(1024, 512), torch.ones(128, 512)
+        for _ in range(7):
+            for dtype, times in seconds.items():
+                a, b = x.to(dtype), w.to(dtype)
+                start = time.perf_counter()
+                torch.nn.functional.linear(a, b)
+                times.append(time.perf_counter() - start)
+    ratio = min(seconds[torch.bfloat16]) / min(seconds[torch.float32])
+    return f"bfloat16 products take {ratio:.1f} times as long on this processor" if ratio > BFLOAT16_PAYS else ""
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
+    """Mixed precision for what runs inside, None for none; by the device's name: autocast("cuda") does nothing on sdaa."""
+    return nullcontext() if dtype is None else torch.autocast(device_type=device.type, dtype=dtype)
 
 
 def make_grad_scaler(device: torch.device, enabled: bool, init_scale: float = 65536.0) -> Any:

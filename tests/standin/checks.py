@@ -134,14 +134,14 @@ def test_device_tensors_cannot_be_pickled():
 def test_autocast_runs_linear_layers_in_float16():
     network, x = small_network().to(SDAA), sample(4, 3, 8).to(SDAA)
     assert network(x).dtype == torch.float32
-    with devices.autocast(SDAA, True, torch.float16):
+    with devices.autocast(SDAA, torch.float16):
         assert network(x).dtype == torch.float16
         assert (network(x) - x).abs().sum().dtype == torch.float32
-    with devices.autocast(SDAA, False, torch.float16):
+    with devices.autocast(SDAA, None):
         assert network(x).dtype == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):  # somebody else's autocast does nothing here
         assert network(x).dtype == torch.float32
-    with devices.autocast(SDAA, True, torch.float16):
+    with devices.autocast(SDAA, torch.float16):
         half = network(x)
     error = (half.float() - network(x)).abs().max().item()
     assert 0 < error < 1e-2
@@ -155,7 +155,7 @@ def test_gradient_scaler_skips_the_step_on_overflow_only():
     def step(factor):
         optimizer.zero_grad()
         before = network.decoder.weight.detach().cpu()
-        with devices.autocast(SDAA, True, torch.float16):
+        with devices.autocast(SDAA, torch.float16):
             output = network(sample(4, 3, 8).to(SDAA))
         scaler.scale(output.float().abs().mean() * factor).backward()
         scaler.unscale_(optimizer)
