@@ -1,39 +1,8 @@
 """Write a checkpoint as an ONNX model: `python export_smoothnet.py --checkpoint PATH -o model.onnx`."""
 
-from __future__ import annotations
-
-import argparse
 import sys
-from collections.abc import Sequence
 
-from run_scripts.argument import run_main
-
-TOLERANCE = 1e-5
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="export_smoothnet.py", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--checkpoint", metavar="PATH", help="the .pth.tar to export; the default weights if not given")
-    parser.add_argument("--window", type=int, metavar="W", help="frames: chooses among the default weights, or checks")
-    parser.add_argument("-o", "--output", required=True, metavar="ONNX", help="the .onnx file to write")
-    parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="run both with random windows and write only what agrees to 1e-5 (needs onnxruntime)",
-    )
-    args = parser.parse_args(argv)
-
-    from lib.core.export import export_checkpoint
-    from lib.inference.network import find_checkpoint
-
-    checkpoint = find_checkpoint(args.checkpoint, args.window)
-    metadata = export_checkpoint(checkpoint, args.output, args.window, TOLERANCE if args.verify else None)
-    difference = metadata.pop("difference", None)
-    print(f"{args.output}: " + ", ".join(f"{key} {value}" for key, value in metadata.items()))
-    if difference is not None:
-        print(f"largest difference to torch, relative to the largest output: {difference:.1e}")
-    return 0
-
+from lib.commands import run
 
 if __name__ == "__main__":
-    sys.exit(run_main(main))
+    sys.exit(run("export"))

@@ -22,18 +22,18 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 
-from lib.core.config import load_config  # noqa: E402
-from lib.core.evaluation import (  # noqa: E402
+from lib.config import load_config  # noqa: E402
+from lib.dataset.poses import load_poses, pose_files  # noqa: E402
+from lib.evaluation.evaluate import (  # noqa: E402
     evaluate_sequences,
     input_method,
     network_method,
     summarise,
     without_poses,
 )
-from lib.core.training import train  # noqa: E402
-from lib.dataset.poses import load_poses, pose_files  # noqa: E402
 from lib.inference.smoother import Smoother  # noqa: E402
 from lib.models.smoothnet import SmoothNet  # noqa: E402
+from lib.training.loop import train  # noqa: E402
 
 JOINTS = 14
 START = time.perf_counter()

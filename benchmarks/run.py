@@ -28,15 +28,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-from lib.core import metrics
-from lib.core.config import load_config
-from lib.core.objective import TrainingObjective
-from lib.core.procrustes import procrustes_align
+from lib.config import load_config
 from lib.dataset.facts import Facts
 from lib.dataset.poses import PoseData
 from lib.dataset.windows import TrainingWindows, overlap_sum, smooth_sequence
+from lib.evaluation import metrics
+from lib.evaluation.procrustes import procrustes_align
 from lib.models import fused
 from lib.models.smoothnet import SmoothNet
+from lib.training.objective import TrainingObjective
 from lib.utils import device as devices
 from lib.utils.errors import SmoothNetError
 from lib.utils.files import write_json
@@ -191,7 +191,7 @@ def write_dataset(base: Path, sequences: int, frames: int) -> None:
 START_UP = """
 import json, resource, sys, time
 sys.path.insert(0, sys.argv[1])
-from lib.core import training
+from lib.training import loop as training
 from lib.dataset.poses import load_poses
 from lib.dataset.windows import epoch_order, training_windows
 sets = training_windows(load_poses(sys.argv[2], "h36m", "fcn", "3D", "train"), 32)
@@ -220,7 +220,7 @@ def start_up(sequences: int, frames: int):
 
 def evaluate(sequences: int, frames: int):
     """An evaluation with its table, and the time outside the network: overlap mean, metrics, table."""
-    from lib.core import evaluation as e
+    from lib.evaluation import evaluate as e
 
     block = torch.randn(frames, CHANNELS)
     data = PoseData(

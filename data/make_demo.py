@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, only this file's own folder is on the path
 
-from lib.dataset.demo import FPS, write_demo  # noqa: E402
-from run_scripts.argument import run_main  # noqa: E402
+from data.demo import FPS, write_demo  # noqa: E402
+from lib.commands.arguments import run_main  # noqa: E402
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lib.dataset.uiprmd import convert, write_pairs  # noqa: E402
-from run_scripts.argument import run_main  # noqa: E402
+from data.uiprmd import convert, write_pairs  # noqa: E402
+from lib.commands.arguments import run_main  # noqa: E402
 
 
 def _people(text: str) -> list[int]:

@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, only this file's own folder is on the path
 
-from lib.core.checkpoints import load_model, publishable, read_checkpoint, save_checkpoint  # noqa: E402
-from run_scripts.argument import run_main  # noqa: E402
+from lib.commands.arguments import run_main  # noqa: E402
+from lib.models.checkpoints import load_model, publishable, read_checkpoint, save_checkpoint  # noqa: E402
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,4 +4,4 @@ The network is from Zeng et al., "SmoothNet: A Plug-and-Play Network for Refinin
 Installed with pip, this package is called `smoothnet`; in a checkout it is `lib`.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -9,9 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from run_scripts.argument import ROOT
+ROOT = Path(__file__).resolve().parent.parent
 
 NAMES = ["--dataset_name", "demo", "--estimator", "synthetic", "--body_representation", "3D"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from run_scripts.argument import run_main
+from lib.commands.arguments import run_main
 
 LOSS = re.compile(r"rank : 0  train.loss : ([\d\.e-]+)")  # the pattern of the ModelZoo's own script
 RELATIVE_LIMIT = 0.05

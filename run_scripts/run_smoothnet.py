@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-from run_scripts.argument import ARGUMENTS, ROOT, add_arguments
+from lib.commands.arguments import ARGUMENTS, add_arguments  # noqa: E402
 
 INPUT_PATHS = ("cfg", "checkpoint", "resume")
 OUTPUT_PATHS = ("logdir", "report", "profiler_path")

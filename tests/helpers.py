@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.core.checkpoints import save_checkpoint
+from lib.models.checkpoints import save_checkpoint
 from lib.models.smoothnet import SmoothNet
 
 ROOT = Path(__file__).resolve().parent.parent

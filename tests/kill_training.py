@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch.utils.tensorboard import SummaryWriter  # noqa: F401  (slow to import: once, before the forks)
 
-import train_smoothnet
-from lib.core import checkpoints
-from run_scripts.argument import run_main
+from lib.commands import train as train_smoothnet
+from lib.commands.arguments import run_main
+from lib.models import checkpoints
 
 
 def train(arguments: list[str], slow_writes: bool) -> int:

@@ -19,14 +19,14 @@ import pytest
 import torch
 from helpers import ROOT, SMALL, write_checkpoint, write_npz, write_poses
 
-from lib.core.checkpoints import load_model, read_checkpoint
+from lib.commands.arguments import run_main
 from lib.dataset.poses import load_poses
-from lib.inference.formats import read_recording
+from lib.formats import read_recording
 from lib.models.body import read_model
+from lib.models.checkpoints import load_model, read_checkpoint
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 from lib.utils.unpickle import restricted_load
-from run_scripts.argument import run_main
 
 
 class Calls:
@@ -219,7 +219,7 @@ def test_the_attacks_would_work_elsewhere(tmp_path):
 
 @pytest.mark.parametrize("attack", ["os.system, protocol 2", "nested", "eval", "NEWOBJ", "persistent id"])
 def test_a_resume_state_runs_nothing(tmp_path, capsys, attack):
-    import train_smoothnet
+    from lib.commands import train as train_smoothnet
 
     mark = tmp_path / "ran"
     write_poses(tmp_path / "poses")

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.core.config import load_config
+from lib.config import load_config
 from lib.dataset.augment import augment, faster, is_on
 from lib.utils.errors import SmoothNetError
 

@@ -15,15 +15,15 @@ import pytest
 import torch
 from helpers import ROOT, SMALL, object_array, write_checkpoint, write_npz, write_poses
 
-import eval_smoothnet
-import export_smoothnet
-import smooth_smoothnet
-import train_smoothnet
-import visualize_smoothnet
 from data import make_demo, prepare_uiprmd
+from lib.commands import evaluate as eval_smoothnet
+from lib.commands import export as export_smoothnet
+from lib.commands import smooth as smooth_smoothnet
+from lib.commands import train as train_smoothnet
+from lib.commands import visualize as visualize_smoothnet
+from lib.commands.arguments import run_main
 from lib.models.smoothnet import SmoothNet
 from run_scripts import loss
-from run_scripts.argument import run_main
 
 DATA = ["--dataset_name", "toy", "--estimator", "est", "--body_representation", "3D", "--device", "cpu"]
 BASE = ["--opts", "DATASET.BASE_DIR", "poses"]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers import write_checkpoint
 
-from lib.core.checkpoints import load_model, publishable, read_checkpoint, save_checkpoint
+from lib.models.checkpoints import load_model, publishable, read_checkpoint, save_checkpoint
 from lib.models.smoothnet import SmoothNet, architecture, count_parameters, multiply_adds
 from lib.utils.errors import SmoothNetError
 

@@ -17,9 +17,10 @@ import yaml
 from helpers import ROOT, SMALL, command, read_json, write_checkpoint, write_poses
 
 sys.path.insert(0, str(ROOT))  # the entry scripts are modules of the checkout
-import train_smoothnet
+from lib.commands import train as train_smoothnet
+from lib.commands.arguments import run_main
+from lib.commands.runs import make_run_folder
 from run_scripts import run_smoothnet
-from run_scripts.argument import make_run_folder, run_main
 
 LAUNCHER = "run_scripts/run_smoothnet.py"
 DATA = ["--dataset_name", "toy", "--estimator", "est", "--body_representation", "3D", "--device", "cpu"]
@@ -196,7 +197,7 @@ def test_several_datasets_in_one_run(base, tmp_path):
 
 
 def test_two_runs_of_the_same_second_get_two_folders(base, tmp_path):
-    from lib.core.config import load_config
+    from lib.config import load_config
 
     cfg = load_config(None, {"OUTPUT_DIR": str(tmp_path)})
     assert len({make_run_folder(cfg) for _ in range(5)}) == 5

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.core.config import DEFAULTS, as_plain, as_yaml, load_config
+from lib.config import DEFAULTS, as_plain, as_yaml, load_config
 from lib.utils.errors import SmoothNetError
 
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -14,12 +14,12 @@ import torch
 from helpers import ROOT, SMALL, object_array, read_json, write_checkpoint, write_npz, write_poses
 
 sys.path.insert(0, str(ROOT))  # the entry scripts are modules of the checkout
-import eval_smoothnet
-import train_smoothnet
-from lib.core.published import published
-from lib.core.report import part_rows, report_text, table_rows, write_report
+from lib.commands import evaluate as eval_smoothnet
+from lib.commands import train as train_smoothnet
+from lib.commands.arguments import run_main
+from lib.evaluation.published import published
+from lib.evaluation.report import part_rows, report_text, table_rows, write_report
 from lib.utils.errors import SmoothNetError
-from run_scripts.argument import run_main
 
 GOLDEN = Path(__file__).parent / "golden"
 

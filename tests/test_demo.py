@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.dataset.demo import (
+from data.demo import (
     ACTIONS,
     FOCAL_LENGTH,
     FPS,

@@ -8,10 +8,10 @@ import types
 
 import pytest
 
+from lib.commands.arguments import run_main
 from lib.utils.dllogger import IterationLog, format_line
 from lib.utils.errors import SmoothNetError
 from run_scripts import loss
-from run_scripts.argument import run_main
 
 VENDOR_PATTERN = r"rank : 0  train.loss : ([\d\.e-]+)"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from lib.core.export import OPSET, export_checkpoint, verify_export
 from lib.inference import Smoother
+from lib.models.export import OPSET, export_checkpoint, verify_export
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 
@@ -54,7 +54,7 @@ def test_verify_sees_a_difference(exported, tmp_path):
 
 
 def test_a_model_that_differs_is_not_written(exported, tmp_path, monkeypatch):
-    monkeypatch.setattr("lib.core.export.BLOCK_SLOPE", 0.3)  # a mistake in the graph
+    monkeypatch.setattr("lib.models.export.BLOCK_SLOPE", 0.3)  # a mistake in the graph
     with pytest.raises(SmoothNetError, match=r"m\.onnx was not written: it would differ from .* more than 1e-05"):
         export_checkpoint(exported[0], tmp_path / "m.onnx", tolerance=1e-5)
     assert not list(tmp_path.iterdir())

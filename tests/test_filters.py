@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.core.filters import (
+from lib.evaluation.filters import (
     FILTERS,
     apply_filter,
     filter_names,

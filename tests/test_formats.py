@@ -8,9 +8,9 @@ from csv import reader
 import numpy as np
 import pytest
 
-from lib.inference.formats import FORMATS, read_recording, write_recording
-from lib.inference.formats.numbers import number_style
-from lib.inference.formats.timeline import timeline
+from lib.formats import FORMATS, read_recording, write_recording
+from lib.formats.numbers import number_style
+from lib.formats.timeline import timeline
 from lib.inference.tracks import smooth_recording
 from lib.utils.errors import SmoothNetError
 

@@ -12,11 +12,11 @@ import torch
 from helpers import ROOT, SMALL, write_poses
 from torch.nn import functional as F
 
-from lib.core.config import load_config
-from lib.core.datasets import load_all
-from lib.core.training import train
+from lib.config import load_config
+from lib.dataset.named import load_all
 from lib.dataset.windows import epoch_order, training_windows
 from lib.models.smoothnet import SmoothNet
+from lib.training.loop import train
 
 NAMED = {"DATASET_NAME": "toy", "ESTIMATOR": "est", "BODY_REPRESENTATION": "3D", "DEVICE": "cpu"}
 

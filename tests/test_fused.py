@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lib.core.loss import smoothnet_loss
-from lib.core.objective import TrainingObjective
 from lib.models import fused
 from lib.models.smoothnet import SmoothNet
+from lib.training.loss import smoothnet_loss
+from lib.training.objective import TrainingObjective
 
 SIZES = [  # window, output, hidden, res_hidden, blocks, batch, channels
     (8, 8, 16, 8, 2, 7, 5),
@@ -76,7 +76,7 @@ def test_loss_and_every_gradient_equal_plain_code(size, masked, pieces, hand_wri
 def test_the_hand_written_pass_is_what_trains_on_the_cpu(monkeypatch):
     called = []
     monkeypatch.setattr(
-        "lib.core.objective.fused_gradients",
+        "lib.training.objective.fused_gradients",
         lambda *a, **k: called.append(1) or fused.fused_gradients(*a, **k),
     )
     model, x, truth = make(SIZES[0], dropout=0.25)

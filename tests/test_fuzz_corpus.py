@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_formats import ONE_OF_EACH
 
-from lib.core.checkpoints import load_model
-from lib.core.config import load_config
+from lib.config import load_config
 from lib.dataset.poses import load_poses
-from lib.inference.formats import read_recording
+from lib.formats import read_recording
 from lib.inference.lines import smooth_lines
 from lib.inference.smoother import Smoother
 from lib.models.body import SHAPES, read_model
+from lib.models.checkpoints import load_model
 from lib.utils.errors import SmoothNetError
 
 FUZZ = Path(__file__).parent / "fuzz"

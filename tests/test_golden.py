@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from lib.core.checkpoints import load_model
-from lib.core.config import load_config
-from lib.core.datasets import load_all
-from lib.core.evaluation import evaluate
-from lib.core.loss import smoothnet_loss
-from lib.core.training import make_optimizer
+from lib.config import load_config
+from lib.dataset.named import load_all
 from lib.dataset.windows import training_windows
+from lib.evaluation.evaluate import evaluate
 from lib.models.body import load_body
+from lib.models.checkpoints import load_model
 from lib.models.smoothnet import SmoothNet, architecture
+from lib.training.loop import make_optimizer
+from lib.training.loss import smoothnet_loss
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/case.json"))

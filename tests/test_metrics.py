@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from lib.core import metrics as m
-from lib.core.evaluation import SequenceResult, evaluate_sequences, input_method, summarise
-from lib.core.loss import smoothnet_loss
-from lib.core.procrustes import procrustes_align
 from lib.dataset.poses import load_poses
+from lib.evaluation import metrics as m
+from lib.evaluation.evaluate import SequenceResult, evaluate_sequences, input_method, summarise
+from lib.evaluation.procrustes import procrustes_align
+from lib.training.loss import smoothnet_loss
 
 
 def test_mpjpe_by_hand():

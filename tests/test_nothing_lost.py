@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers import SMALL, command, write_poses
 
-from lib.core.checkpoints import load_model, save_checkpoint
+from lib.models.checkpoints import load_model, save_checkpoint
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 from lib.utils.files import atomic_write, write_text

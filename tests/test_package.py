@@ -9,12 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-
-from lib.models.smoothnet import SmoothNet
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILT_FROM = ("lib", "run_scripts", "pyproject.toml", "setup.py", "requirements.txt", "LICENSE", "NOTICE")
+BUILT_FROM = ("lib", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "NOTICE")
 
 
 def python(*arguments, cwd, **environment):
@@ -37,16 +34,11 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     source = folder / "source"
     source.mkdir()
-    for path in [*(ROOT / name for name in BUILT_FROM), *ROOT.glob("*_smoothnet.py")]:
+    for path in (ROOT / name for name in BUILT_FROM):
         if path.is_dir():
             shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
         elif path.exists():
             shutil.copy(path, source)
-    torch.manual_seed(0)
-    weights = source / "data/checkpoints/uiprmd_kinect_3D"
-    weights.mkdir(parents=True)
-    model = SmoothNet(32, hidden_size=16, res_hidden_size=8, num_blocks=1)
-    torch.save({"state_dict": model.state_dict(), "normalize": "body"}, weights / "checkpoint_32.pth.tar")
     pip = ("-m", "pip", "--disable-pip-version-check", "--quiet")
     build = (*pip, "wheel", source, "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
     done = python(*build, cwd=folder)
@@ -60,7 +52,7 @@ def installed(tmp_path_factory):
 
 def smoothnet(installed, *arguments, cwd):
     """Run the command as the console script does, without the checkout in reach."""
-    start = "import sys; from smoothnet.commands.command import main; sys.exit(main())"
+    start = "import sys; from smoothnet.commands import main; sys.exit(main())"
     return python("-c", start, *arguments, cwd=cwd, PYTHONPATH=str(installed[1]))
 
 
@@ -116,7 +108,7 @@ def test_the_library_is_the_same_under_its_own_name(installed, tmp_path):
     assert str(installed[1]) in done.stdout
     from lib.inference import Smoother
 
-    weights = installed[1] / "smoothnet/data/checkpoints/uiprmd_kinect_3D/checkpoint_32.pth.tar"
+    weights = installed[1] / "smoothnet/weights/uiprmd_kinect_3D/checkpoint_32.pth.tar"
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), Smoother.from_checkpoint(weights)(points))
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from helpers import object_array, write_npz
 
-from lib.core.evaluation import evaluate_sequences, input_method, summarise
-from lib.core.pck import PARTS, THRESHOLDS, pck, pck_parts
 from lib.dataset.poses import load_poses
+from lib.evaluation.evaluate import evaluate_sequences, input_method, summarise
+from lib.evaluation.pck import PARTS, THRESHOLDS, pck, pck_parts
 from lib.utils.unpickle import Npz
 
 GOLDEN = Path(__file__).parent / "golden" / "jhmdb_simplepose_2D"

@@ -11,9 +11,9 @@ import pytest
 import torch
 from helpers import names, object_array, write_npz, write_poses
 
-from lib.core.config import load_config
-from lib.core.datasets import load_all
+from lib.config import load_config
 from lib.dataset.facts import DATASETS, PW3D_TO_LSP, find_facts
+from lib.dataset.named import load_all
 from lib.dataset.poses import load_poses
 from lib.utils.errors import SmoothNetError
 

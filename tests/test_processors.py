@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from lib.dataset.demo import write_demo
+from data.demo import write_demo
 
 # torch's and oneDNN's names of what is allowed; the last one: a PyTorch without oneDNN
 PROCESSORS = {

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.core.procrustes import procrustes_align
+from lib.evaluation.procrustes import procrustes_align
 
 
 def naive(x, y):

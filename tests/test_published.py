@@ -1,6 +1,6 @@
 import pytest
 
-from lib.core.published import OFFICIAL, TECORIGIN, published, published_rows
+from lib.evaluation.published import OFFICIAL, TECORIGIN, published, published_rows
 
 
 def test_a_row_carries_its_numbers_its_checkpoint_and_its_source():

@@ -28,13 +28,14 @@ from helpers import ROOT, read_json, write_poses
 from test_uiprmd import write_clip
 
 sys.path.insert(0, str(ROOT))  # the entry scripts are modules of the checkout
+from lib import commands
+from lib.commands.arguments import ARGUMENTS, run_main
 from run_scripts import run_smoothnet
-from run_scripts.argument import ARGUMENTS, run_main
 
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
 READMES = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ("README*.md", "*/README*.md", "data/*/README.md", "data/checkpoints/*/README.md")
+    for pattern in ("README*.md", "*/README*.md", "data/*/README.md", "lib/weights/*/README.md")
     for path in ROOT.glob(pattern)
     if not path.relative_to(ROOT).parts[0].startswith(".")
 )
@@ -80,7 +81,7 @@ PLACEHOLDERS = {
 SAMPLES = {
     "trc": "data/samples/pose2sim_balancing.trc",
     "npz": "data/samples/sports2d_blazepose.npz",
-    "weights": "data/checkpoints/uiprmd_kinect_3D/checkpoint_32.pth.tar",
+    "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.pth.tar",
 }
 SEVERAL = re.compile(r"--nproc_per_node [2-9]")
 SHORT = ["TRAIN.EPOCH", "1", "TRAIN.STEP", "-1"]
@@ -138,7 +139,8 @@ class Workplace:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.port, self.count, self.run = folder, port, itertools.count(), ""
         (folder / "data").mkdir()
-        for name in ("configs", "run_scripts", "data/samples", "data/checkpoints"):
+        (folder / "lib").mkdir()
+        for name in ("configs", "run_scripts", "data/samples", "lib/weights"):
             (folder / name).symlink_to(ROOT / name)
         for dataset, estimator, channels in (("h36m", "fcn", 51), ("uiprmd", "kinect", 66)):
             write_poses(folder / "data/poses", dataset, estimator, lengths=(40, 36, 33), channels=channels)
@@ -190,8 +192,10 @@ class Workplace:
             script, arguments = str(Path(child[1]).relative_to(ROOT)), child[2:]
         if script.startswith("benchmarks/"):  # it starts processes that import it
             return self.wait_for([[sys.executable, str(ROOT / script), *arguments]])
-        main = runpy.run_path(str(ROOT / script), run_name="a_test")["main"]
-        return run_main(main, arguments)
+        command = re.fullmatch(r"(\w+)_smoothnet\.py", script)
+        if command:
+            return commands.run(command[1], arguments)
+        return run_main(runpy.run_path(str(ROOT / script), run_name="a_test")["main"], arguments)
 
     def start_processes(self, arguments: list[str], child: list[str]) -> int:
         """The launcher's command; of several machines, those that are missing too."""

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from lib.commands.arguments import run_main
+from lib.commands.smooth import main
+from lib.formats import read_recording
 from lib.inference import Smoother
-from lib.inference.formats import read_recording
 from lib.models.smoothnet import SmoothNet
-from run_scripts.argument import run_main
-from smooth_smoothnet import main
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.inference import Smoother
-from lib.inference.network import Network
+from lib.models.network import Network
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 

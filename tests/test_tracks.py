@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.inference.recording import Recording, Track
-from lib.inference.tracks import _pose_distances, associate, smooth_recording, uncut_pieces
+from lib.formats.association import _pose_distances, associate
+from lib.formats.recording import Recording, Track
+from lib.inference.tracks import smooth_recording, uncut_pieces
 
 
 class Spy:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from lib.dataset import uiprmd
+from data import uiprmd
 from lib.utils.errors import SmoothNetError
 from lib.utils.unpickle import Npz
 
@@ -85,7 +85,7 @@ def test_weights_sum_to_one():
 
 
 def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
-    script = Path(uiprmd.__file__).parents[2] / "data/prepare_uiprmd.py"
+    script = Path(uiprmd.__file__).with_name("prepare_uiprmd.py")
 
     def run(folder):
         command = [sys.executable, script, folder, "--output", tmp_path / "poses"]

@@ -10,10 +10,10 @@ import pytest
 from helpers import ROOT, command, read_json, write_checkpoint, write_poses
 from PIL import Image
 
-from lib.core.config import load_config
-from lib.core.evaluation import evaluate
+from lib.config import load_config
 from lib.dataset.poses import load_poses
 from lib.dataset.skeletons import SKELETONS
+from lib.evaluation.evaluate import evaluate
 from lib.utils.errors import SmoothNetError
 from lib.visualize import Curve, Mesh, frame_count, make_clip, motion_curves, write_clip
 from lib.visualize.clip import changed_most, viewing_axes
@@ -370,8 +370,8 @@ def test_the_official_command(toy, tmp_path):
 
 
 def test_numbers_in_the_picture_are_those_of_the_evaluation(toy):
-    from lib.core.checkpoints import load_model
-    from lib.core.evaluation import input_method, network_method
+    from lib.evaluation.evaluate import input_method, network_method
+    from lib.models.checkpoints import load_model
     from lib.utils.device import select_device
     from lib.visualize.sources import evaluated_clip
 
@@ -433,7 +433,7 @@ def test_a_users_file_without_ground_truth(toy, tmp_path, dims):
 
 def test_smpl_sequences_are_drawn_as_bodies(smpl_dir):
     pytest.importorskip("smplx")
-    from lib.core.evaluation import input_method
+    from lib.evaluation.evaluate import input_method
     from lib.models.body import load_body
     from lib.visualize.sources import evaluated_clip
 
@@ -450,7 +450,7 @@ def test_smpl_sequences_are_drawn_as_bodies(smpl_dir):
 
 
 def test_means_of_pck_are_shown_for_jhmdb():
-    from lib.core.evaluation import input_method
+    from lib.evaluation.evaluate import input_method
     from lib.visualize.sources import evaluated_clip
 
     case = ROOT / "tests/golden/jhmdb_simplepose_2D"

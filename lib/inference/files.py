@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..formats import read_recording, write_recording
+from ..formats.recording import Recording
 from ..utils.errors import SmoothNetError
-from .formats import read_recording, write_recording
 from .overlap import MAX_GAP
-from .recording import Recording
 from .smoother import Smoother
 from .tracks import Report, smooth_recording
 

@@ -7,7 +7,7 @@ A line is one of
 with two or three coordinates a joint; null coordinates, and scores (optional) below min_score, mean
 missing; no people, an empty list or null mean that nobody was seen. "instances" may stand for "people",
 "track_id" for "id" and "keypoint_scores" for "scores". People without ids are matched as in files
-(`tracks.Association`). What else a line says comes back as it was. The first line decides between one
+(`formats.association`). What else a line says comes back as it was. The first line decides between one
 person and several.
 """
 
@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from ..formats.association import Association
 from ..utils.errors import SmoothNetError
 from .overlap import MAX_GAP
 from .smoother import Smoother
-from .tracks import Association
 
 _PEOPLE = ("people", "instances")
 _IDS = ("id", "track_id")

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..models.network import Network, as_numpy, load_network
 from ..models.normalize import NORMALIZATIONS
 from ..utils.errors import SmoothNetError
-from .network import Network, as_numpy, find_checkpoint, load_network
+from ..weights import find_weights
 from .overlap import MAX_GAP, blank_missing, segments, shown_points, smooth_with_gaps
 from .stream import Stream
 
@@ -66,7 +67,7 @@ class Smoother:
             SmoothNetError: no such file, not a SmoothNet, another window, no such device, a package is
                 missing.
         """
-        return cls(load_network(find_checkpoint(path, window), device, window), normalize)
+        return cls(load_network(find_weights(path, window), device, window), normalize)
 
     def __call__(
         self,

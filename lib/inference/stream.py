@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..models.network import as_numpy
 from ..utils.errors import SmoothNetError
-from .network import as_numpy
 from .overlap import MAX_GAP, Run, blank_missing, pad_window, shown_points, smooth_windows, window_weight
 
 

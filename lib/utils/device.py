@@ -186,7 +186,7 @@ def _slow_bfloat16() -> str:
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    """Mixed precision for what runs inside, None for none; by the device's name: autocast("cuda") does nothing on sdaa."""
+    """Mixed precision, if any, for what runs inside, by the device's name: autocast("cuda") does nothing on sdaa."""
     return nullcontext() if dtype is None else torch.autocast(device_type=device.type, dtype=dtype)
 
 

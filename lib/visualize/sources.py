@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from yacs.config import CfgNode
 
-from ..core.evaluation import Method, evaluate_sequences, summarise
 from ..dataset.poses import PoseData
 from ..dataset.skeletons import Skeleton, skeleton_from_names
-from ..inference.formats import read_recording
-from ..inference.recording import Recording, Track
+from ..evaluation.evaluate import Method, evaluate_sequences, summarise
+from ..formats import read_recording
+from ..formats.recording import Recording, Track
 from ..inference.smoother import Smoother
 from ..inference.tracks import present, smooth_recording
 from ..utils.errors import SmoothNetError

@@ -36,7 +36,7 @@ def place(data: bytes, folder: Path) -> tuple[Path, str | None]:
 
 def check(data: bytes, folder: Path) -> None:
     """Read, smooth by nothing at all, write: a SmoothNetError or the same bytes again."""
-    from lib.inference.formats import read_recording, write_recording
+    from lib.formats import read_recording, write_recording
     from lib.utils.errors import SmoothNetError
 
     path, name = place(data, folder)
@@ -65,7 +65,7 @@ if __name__ == "__main__":
     import atheris
 
     sys.path.insert(0, str(ROOT))
-    with atheris.instrument_imports(include=["lib.inference.formats", "lib.utils", "json"]):
-        import lib.inference.formats  # noqa: F401
+    with atheris.instrument_imports(include=["lib.formats", "lib.utils", "json"]):
+        import lib.formats  # noqa: F401
     atheris.Setup(sys.argv, run)
     atheris.Fuzz()

@@ -9,10 +9,10 @@ import torch_sdaa
 from helpers import SMALL, write_poses
 from torch.nn.functional import dropout, linear
 
-from lib.core.config import load_config
-from lib.core.training import train as train_network
+from lib.config import load_config
 from lib.dataset.poses import load_poses
 from lib.models.smoothnet import SmoothNet
+from lib.training.loop import train as train_network
 from lib.utils import device as devices
 from lib.utils.errors import SmoothNetError
 

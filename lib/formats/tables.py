@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...utils.errors import SmoothNetError
-from ...utils.files import atomic_write
-from ..recording import Recording, Track
+from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
 from .numbers import number_style
+from .recording import Recording, Track
 from .timeline import timeline
 
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}

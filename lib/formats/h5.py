@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ...utils.errors import SmoothNetError
-from ...utils.files import atomic_write
-from ...utils.unpickle import restricted_load
-from ..recording import Recording, Track
+from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from ..utils.unpickle import restricted_load
+from .recording import Recording, Track
 from .tables import deeplabcut_columns
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"

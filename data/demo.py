@@ -15,8 +15,8 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
-from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write
+from lib.utils.errors import SmoothNetError
+from lib.utils.files import atomic_write
 
 FPS = 30.0  # frames per second: the rate of 3DPW and of most webcams
 ACTIONS = ("walk", "squat", "wave", "turn", "reach")

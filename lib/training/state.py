@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from ..config import as_plain
+from ..models.checkpoints import read_checkpoint, save_checkpoint
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
-from .checkpoints import read_checkpoint, save_checkpoint
-from .config import as_plain
 
 log = logging.getLogger(__name__)
 

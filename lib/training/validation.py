@@ -9,13 +9,13 @@ import torch
 from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
+from ..evaluation import evaluate as evaluation
+from ..evaluation.report import result_row
 from ..models.smoothnet import SmoothNet
 from ..utils.distributed import World
 from ..utils.dllogger import IterationLog
-from . import evaluation
 from .loss import smoothnet_loss
 from .meter import check_finite
-from .report import result_row
 from .state import Position
 
 

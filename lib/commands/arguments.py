@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent  # of the checkout
+from ..utils.errors import SmoothNetError
+
+PACKAGE = __name__.partition(".")[0]  # lib in a checkout, smoothnet once installed
+
+
+def program(command: str) -> str:
+    """What the user calls a command: train_smoothnet.py in a checkout, `smoothnet train` once installed."""
+    return f"{command}_smoothnet.py" if PACKAGE == "lib" else f"{PACKAGE} {command}"
 
 
 def boolean(text: str) -> bool:
@@ -103,82 +106,16 @@ def named_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Call an entry script's main; a user's mistake becomes one sentence on stderr and status 2."""
-    from lib.utils.errors import SmoothNetError
-
     try:
         return main(argv)
     except SmoothNetError as error:
         rank = os.environ.get("RANK", "0")  # of several processes, which usually have the same to say
         print(f"error: {error}" if rank == "0" else f"error of process {rank}: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        print("error: PyTorch is not installed: pip install torch (see pytorch.org)", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
-
-
-def make_run_folder(cfg: Any, resume: bool = False) -> Path:
-    """Create the run folder: LOGDIR, or OUTPUT_DIR/<time>_<EXP_NAME>, a new one even if two runs start together.
-
-    Raises:
-        SmoothNetError: LOGDIR already holds a run that is not being resumed, or cannot be created.
-    """
-    from lib.utils.errors import SmoothNetError
-
-    try:
-        if cfg.LOGDIR:
-            folder = Path(cfg.LOGDIR)
-            folder.mkdir(parents=True, exist_ok=True)
-            if (folder / "checkpoint.pth.tar").exists() and not resume:
-                raise SmoothNetError(
-                    f"{folder} already holds a training run; go on with --resume auto or name another --logdir"
-                )
-            return folder
-        stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{cfg.EXP_NAME}"
-        Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
-        for number in range(1000):
-            folder = Path(cfg.OUTPUT_DIR) / (f"{stem}_{number}" if number else stem)
-            try:
-                folder.mkdir()
-                return folder
-            except FileExistsError:
-                continue
-        raise SmoothNetError(f"{cfg.OUTPUT_DIR} has a thousand runs of this second; clean it up")
-    except OSError as error:
-        raise SmoothNetError(
-            f"cannot create the run folder {cfg.LOGDIR or cfg.OUTPUT_DIR}: {error.strerror}; "
-            "choose another with --logdir"
-        ) from error
-
-
-def start_logging(folder: Path, name: str, debug: bool = False) -> None:
-    """Send the package's log to stdout and to a file in the run folder."""
-    from lib.utils import errors
-
-    log = logging.getLogger(errors.__name__.partition(".")[0])  # lib, or smoothnet once installed
-    log.setLevel(logging.DEBUG if debug else logging.INFO)
-    log.propagate = False
-    log.handlers.clear()
-    for handler in (logging.StreamHandler(sys.stdout), logging.FileHandler(folder / name, encoding="utf-8")):
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        log.addHandler(handler)
-
-
-class StopOnSignal:
-    """Turns the first SIGINT or SIGTERM into a request to stop after the current step."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, frame: Any) -> None:
-        if self.number:  # asked twice: at once
-            sys.exit(128 + number)
-        self.number = number
-
-    def __call__(self) -> bool:
-        return bool(self.number)
-
-    @property
-    def status(self) -> int:
-        """Exit status: 130 after SIGINT, 143 after SIGTERM, else 0."""
-        return 128 + self.number if self.number else 0

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...utils.errors import SmoothNetError
-from ...utils.files import atomic_write
-from ...utils.rotations import axis_angle_to_6d, quaternion_to_6d, sixd_to_axis_angle, sixd_to_quaternion
-from ...utils.unpickle import refuse_bomb
-from ..recording import Recording, Track
+from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from ..utils.rotations import axis_angle_to_6d, quaternion_to_6d, sixd_to_axis_angle, sixd_to_quaternion
+from ..utils.unpickle import refuse_bomb
+from .recording import Recording, Track
 from .tables import guess_dims
 
 _SCORE_WORDS = ("score", "conf", "likelihood", "visib")

@@ -6,8 +6,8 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from ..dataset.poses import PoseData, load_poses
 from ..utils.errors import SmoothNetError
+from .poses import PoseData, load_poses
 
 
 def load_all(cfg: CfgNode, phase: str) -> list[PoseData]:

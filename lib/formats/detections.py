@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from ...utils.errors import SmoothNetError
-from ...utils.files import atomic_write
-from ..recording import Recording, Track
-from ..tracks import associate
+from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from .association import associate
 from .numbers import number_style
+from .recording import Recording, Track
 from .timeline import timeline
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...utils.errors import SmoothNetError
-from ..recording import Recording, Track
+from ..utils.errors import SmoothNetError
 from . import arrays, detections, h5, tables
+from .recording import Recording, Track
 
 __all__ = ["FORMATS", "Format", "Recording", "Track", "read_recording", "write_recording"]
 

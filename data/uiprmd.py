@@ -22,9 +22,9 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write
-from .skeletons import SKELETONS
+from lib.dataset.skeletons import SKELETONS
+from lib.utils.errors import SmoothNetError
+from lib.utils.files import atomic_write
 
 log = logging.getLogger(__name__)
 

@@ -27,10 +27,10 @@ from ..utils.distributed import World
 from ..utils.dllogger import IterationLog
 from ..utils.errors import SmoothNetError
 from ..utils.files import write_json, write_text
+from .curves import plot_history
 from .loss import Counts, value_counts
 from .meter import Meter, check_finite
 from .objective import TrainingObjective
-from .plots import plot_history
 from .state import BEST, LAST, Position, TrainingState, find_resume, restore
 from .validation import better, gives_up, input_scores, performance, validate
 

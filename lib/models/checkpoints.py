@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..models.smoothnet import SmoothNet, architecture
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bomb
+from .smoothnet import SmoothNet, architecture
 
 
 def _numpy_scalars() -> Any:

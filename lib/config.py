@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
-from ..utils.errors import SmoothNetError
+from .utils.errors import SmoothNetError
 
 DEFAULTS = CfgNode()
 DEFAULTS.DEVICE = "auto"  # auto (sdaa, cuda, cpu in this order) | sdaa | sdaa:1 | cuda | cuda:0 | cpu

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..models.smoothnet import BLOCK_SLOPE, ENCODER_SLOPE, SmoothNet
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .checkpoints import load_model
+from .smoothnet import BLOCK_SLOPE, ENCODER_SLOPE, SmoothNet
 
 OPSET = 13  # old enough for every runtime in use
 IR_VERSION = 7  # the file format that came with it
@@ -125,7 +125,7 @@ def verify_export(checkpoint: str | Path, exported: str | Path, seed: int = 0) -
     Raises:
         SmoothNetError: a file cannot be read; onnxruntime is not installed.
     """
-    from ..inference.network import load_network
+    from .network import load_network
 
     reference, candidate = load_network(checkpoint), load_network(exported)
     generator = np.random.default_rng(seed)

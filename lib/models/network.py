@@ -12,9 +12,6 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 
-DEFAULT_MODEL = "uiprmd_kinect_3D"
-DEFAULT_WINDOW = 32
-
 
 @dataclass
 class Network:
@@ -37,33 +34,11 @@ class Network:
 EXTERNAL_DATA = b"\x0a\x08location"  # how a tensor in an ONNX file begins to name the file that holds its values
 
 
-def find_checkpoint(path: str | Path | None, window: int | None) -> Path:
-    """The file that is meant: the given one, the one for the window in a folder, or the default weights.
-
-    The default weights lie in data/checkpoints, beside lib in a checkout and inside the installed package.
-
-    Raises:
-        SmoothNetError: there is none.
-    """
-    name = f"checkpoint_{window or DEFAULT_WINDOW}.pth.tar"
-    if path is not None:
-        return Path(path) / name if Path(path).is_dir() else Path(path)
-    package = Path(__file__).resolve().parents[1]
-    for root in (package, package.parent):
-        folder = root / "data" / "checkpoints" / DEFAULT_MODEL
-        if (folder / name).is_file():
-            return folder / name
-    raise SmoothNetError(
-        f"no default weights for a window of {window or DEFAULT_WINDOW} frames come with this installation "
-        f"({DEFAULT_MODEL}/{name}); name a checkpoint"
-    )
-
-
 def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
     """Load a .onnx file with onnxruntime (torch is not imported), anything else as a torch checkpoint.
 
     Raises:
-        SmoothNetError: as core.checkpoints.load_model; a model that was not exported here; a package is
+        SmoothNetError: as checkpoints.load_model; a model that was not exported here; a package is
             missing.
     """
     path = Path(path)
@@ -79,9 +54,9 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
         raise SmoothNetError(
             "PyTorch is needed to read a checkpoint: pip install torch, or use a model exported to .onnx"
         ) from error
-    from ..core.checkpoints import load_model
-    from ..models.fused import inference
     from ..utils.device import select_device
+    from .checkpoints import load_model
+    from .fused import inference
 
     model, metadata = load_model(path, window)
     place = select_device(str(device))

@@ -1,0 +1,160 @@
+"""See poses before and after smoothing, as video, gif, one sheet or a page that plays the motion.
+
+A sequence of a dataset, beside its ground truth:
+    python visualize_smoothnet.py --cfg CFG --checkpoint CKPT --dataset_name h36m --estimator fcn
+        --body_representation 3D --slide_window_size 32 --visualize_video_id 2 --output_video_path ./visualize
+Any file that smooth_smoothnet.py reads:
+    python visualize_smoothnet.py --input FILE [--video original.mp4] --format mp4,html
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from .arguments import add_arguments, named_settings, program
+
+WHAT, EXAMPLES = __doc__.split("\n\n", 1)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog=program("visualize"),
+        description=WHAT,
+        allow_abbrev=False,
+        epilog=EXAMPLES,
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("--visualize_video_id", type=int, default=0, metavar="N", help="sequence of the dataset, from 0")
+    add("--output_video_path", default="./visualize", metavar="FOLDER", help="where the pictures go")
+    add("--format", default="mp4", metavar="LIST", help="mp4 | gif | png | html, several by comma (mp4)")
+    add("--input", metavar="FILE", help="a file of poses, in place of a dataset")
+    add("--input_format", metavar="NAME", help="its format, instead of telling it by content")
+    add("--dims", type=int, choices=(1, 2, 3), help="coordinates a joint, for files that do not say")
+    add("--track", metavar="ID", help="which person of the file; without it the one with most points")
+    add("--min_score", type=float, metavar="S", help="points with a lower score count as missing")
+    add("--video", metavar="FILE", help="the recording that 2D poses of --input came from; drawn under them")
+    add("--skeleton", metavar="NAME", help="which joints these are, e.g. h36m17; without it the likeliest")
+    add("--edges", type=edge_list, metavar="A-B,...", help="joints to connect, e.g. 0-1,1-2 (numbers from 0)")
+    add(
+        "--up",
+        metavar="AXIS",
+        help="the axis that points up: +x, -x, +y, -y, +z, -z; without it the likeliest",
+    )
+    add("--size", type=picture_size, default=(1280, 720), metavar="WxH", help="of a video (1280x720)")
+    add_arguments(parser, "v")
+    args = parser.parse_args(argv)
+
+    from tqdm import tqdm
+
+    from ..config import load_config
+    from ..utils.errors import SmoothNetError
+    from ..visualize import FORMATS, frame_count, write_clip
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    formats = list(dict.fromkeys(name.strip().lower() for name in args.format.split(",")))
+    for name in formats:
+        if name not in FORMATS:
+            raise SmoothNetError(f"--format {name!r} is none of {', '.join(FORMATS)}")
+    for path, what in ((args.video, "--video"), (args.input, "--input")):
+        if path is not None and not Path(path).exists():
+            raise SmoothNetError(f"{what} {path} does not exist")
+    if args.video is not None and args.input is None:
+        raise SmoothNetError("--video goes with --input: which of a dataset's frames it shows is not known")
+    cfg = load_config(args.cfg, named_settings(args), args.opts)
+    drawn = {"skeleton": args.skeleton, "edges": args.edges, "up": args.up}
+    clip, stem = _recorded(args, cfg, drawn) if args.input else _evaluated(args, cfg, drawn)
+
+    folder = Path(args.output_video_path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SmoothNetError(f"cannot create {folder}: {error.strerror}; name another folder") from error
+    for name in formats:
+        path = folder / f"{stem}.{name}"
+        video = args.video if name in ("mp4", "gif") else None
+        # disable=None: no bar where nobody would see it move
+        with tqdm(total=frame_count(clip, name), desc=name, unit=" frames", disable=None) as bar:
+            write_clip(clip, path, args.size, video, bar.update)
+        print(path)
+    return 0
+
+
+def _evaluated(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
+    """The clip of a sequence of a dataset, and the stem of its file's name."""
+    from ..dataset.named import body_for, load_all
+    from ..evaluation.evaluate import filter_method, input_method, network_method
+    from ..evaluation.filters import filter_names
+    from ..models.checkpoints import load_model
+    from ..utils.device import select_device
+    from ..utils.errors import SmoothNetError
+    from ..visualize.sources import evaluated_clip
+    from ..weights import find_weights
+
+    if not cfg.EVALUATE.PRETRAINED:
+        raise SmoothNetError("name the weights with --checkpoint, or a file of poses with --input")
+    model, known = load_model(find_weights(cfg.EVALUATE.PRETRAINED, args.slide_window_size), args.slide_window_size)
+    device = select_device(cfg.DEVICE)
+    datasets = load_all(cfg, cfg.EVALUATE.PHASE)
+    if len(datasets) > 1:
+        raise SmoothNetError("one dataset can be shown at a time; --dataset_name names several")
+    (data,) = datasets
+    methods = {
+        "input": input_method(data),
+        "smoothnet": network_method(
+            model.to(device),
+            data,
+            device=device,
+            step=cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE,
+            normalize=known["normalize"],
+        ),
+        **{name: filter_method(name, data, cfg) for name in filter_names(cfg.EVALUATE.TRADITION)},
+    }
+    number = args.visualize_video_id
+    clip = evaluated_clip(data, methods, number, cfg, body=body_for(datasets, cfg.SMPL_MODEL_DIR), **drawn)
+    return clip, f"{data.facts.dataset}_{data.estimator}_{data.facts.representation}_{number}"
+
+
+def _recorded(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
+    """The clip of a user's file, and the stem of its file's name."""
+    from ..inference import Smoother
+    from ..models.body import load_body
+    from ..visualize.sources import recorded_clip
+
+    smoother = Smoother.from_checkpoint(cfg.EVALUATE.PRETRAINED or None, cfg.DEVICE, args.slide_window_size)
+    clip = recorded_clip(
+        args.input,
+        smoother,
+        cfg,
+        format=args.input_format,
+        dims=args.dims,
+        track=args.track,
+        min_score=args.min_score,
+        prefer_2d=args.video is not None,
+        load_body=lambda: load_body(cfg.SMPL_MODEL_DIR),
+        **drawn,
+    )
+    return clip, re.sub(r"[^\w.-]+", "_", Path(args.input).resolve().stem) or "poses"
+
+
+def edge_list(text: str) -> list[tuple[int, int]]:
+    """0-1,1-2 as pairs of numbers."""
+    try:
+        pairs = [tuple(int(number) for number in pair.split("-")) for pair in text.split(",") if pair]
+    except ValueError:
+        pairs = [()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of joint pairs such as 0-1,1-2")
+    return pairs
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """1280x720 as numbers."""
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1280x720")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,38 @@
+"""The weights that come along: one folder each, with checkpoint_<window>.pth.tar files and a model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..utils.errors import SmoothNetError
+
+FOLDER = Path(__file__).resolve().parent
+DEFAULT = "uiprmd_kinect_3D"
+DEFAULT_WINDOW = 32
+
+
+def find_weights(path: str | Path | None, window: int | None = None) -> Path:
+    """The file that is meant: the given one, the one for the window in a folder, or one of those that come along.
+
+    Args:
+        path: a file; a folder with checkpoint_<window>.pth.tar; the name of weights that come along, with or without
+            the folder data/checkpoints and the file's name, as they were once found there; None: the default ones.
+        window: frames; None: 32.
+
+    Raises:
+        SmoothNetError: those that come along are not of that window.
+    """
+    name = f"checkpoint_{window or DEFAULT_WINDOW}.pth.tar"
+    if path is not None and Path(path).exists():
+        return Path(path) / name if Path(path).is_dir() else Path(path)
+    parts = [DEFAULT] if path is None else list(Path(path).parts)
+    if parts[:2] == ["data", "checkpoints"]:
+        del parts[:2]
+    folder = FOLDER / parts[0] if parts else FOLDER
+    if not folder.is_dir() or folder == FOLDER or len(parts) > 2:
+        return Path(path)  # which does not exist, as whoever opens it will say
+    file = folder / (parts[1] if len(parts) == 2 else name)
+    if not file.is_file():
+        have = ", ".join(sorted(f.name for f in folder.glob("checkpoint_*")))
+        raise SmoothNetError(f"the weights {folder.name} have no {file.name}; there are {have}")
+    return file
