@@ -8,7 +8,6 @@ which decides the type, the values that are allowed, what the setting means, and
 from __future__ import annotations
 
 import difflib
-import logging
 import math
 import os
 import re
@@ -22,8 +21,6 @@ import yaml
 from yacs.config import CfgNode
 
 from .utils.errors import SmoothNetError
-
-log = logging.getLogger(__name__)
 
 LARGEST_FILE = 2**18  # bytes of a YAML file, a hundred times what all settings with comments take
 MOST_VALUES, DEEPEST = 5000, 8  # in a YAML file, aliases followed
@@ -324,8 +321,7 @@ def _set(cfg: CfgNode, known: Mapping[str, Setting], key: str, value: Any) -> No
 def _nearest(key: str, known: Iterable[str]) -> str:
     """The key that was probably meant, as a question."""
     key = key[:100].upper()
-    known = [*known, ROOT.key]
-    near = difflib.get_close_matches(key, known, 1, 0.7)
+    near = [ROOT.key] if key.startswith("DATASET.ROOT") else difflib.get_close_matches(key, known, 1, 0.7)
     if not near:  # the right word under the wrong group
         leaf = {name.rpartition(".")[2]: name for name in known}
         near = [leaf[word] for word in difflib.get_close_matches(key.rpartition(".")[2], leaf, 1, 0.8)]
@@ -358,6 +354,8 @@ def read_yaml(path: str | Path) -> Iterator[tuple[str, Any]]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        if isinstance(error, RecursionError):
+            problem = "nested too deep"
         raise SmoothNetError(
             f"{path}{where} is not valid YAML: {_short(problem)} (indent with spaces, not tabs)"
         ) from error
@@ -391,7 +389,7 @@ def _pairs(root: yaml.MappingNode, path: str | Path) -> Iterator[tuple[str, Any]
         for key, value in sorted(node.value, key=lambda pair: pair[0].value != "<<"):  # what is merged can be replaced
             name = prefix + key.value
             if name in seen:
-                log.warning("%s: %s stands there twice; the last counts", where(key), _short(name))
+                raise SmoothNetError(f"{where(key)}: {_short(name)} stands there twice")
             seen.add(name)
             if isinstance(value, yaml.MappingNode):
                 yield from pairs(value, prefix if key.value == "<<" else f"{name}.", depth + 1)

@@ -48,7 +48,8 @@ class SmoothingOptions:
         for name, least in (("step", 1), ("delay", 0), ("max_gap", 0), ("window", 1)):
             value = getattr(self, name)
             if value is not None and not least <= value <= MOST_FRAMES:
-                raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {value:.6g}")
+                shown = value if abs(value) <= MOST_FRAMES else "a number that large"
+                raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {shown}")
         if self.fps is not None and not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:
             raise SmoothNetError(
                 f"--fps must be from {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames a second, not {self.fps}"
