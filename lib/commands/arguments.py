@@ -281,6 +281,8 @@ def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None
             message = f"cannot write the output: {error.strerror}"
         else:
             raise
+    except UnicodeEncodeError as error:  # from packages that take no other names, such as TensorBoard
+        message = f"{error.object[:200]!a} is not UTF-8 throughout; choose another name"
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
