@@ -25,9 +25,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT, read_json, write_poses
-from test_uiprmd import write_clip
+from unit.test_uiprmd import write_clip
 
-sys.path.insert(0, str(ROOT))  # the entry scripts are modules of the checkout
 from lib import commands
 from lib.commands.arguments import ARGUMENTS, run_main
 from run_scripts import run_smoothnet
