@@ -230,7 +230,7 @@ def _median(values: list[np.ndarray]) -> np.ndarray:
     return values[middle].copy()
 
 
-def hampel(points: np.ndarray, window: int, threshold: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
+def hampel(points: np.ndarray, window: int, threshold: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
     """Reject outliers: points too far from the course of their neighbours in time (after Hampel 1974).
 
     The course is a straight line through the `window` frames around each one, by medians: the median of the steps
@@ -294,7 +294,7 @@ def _bridge_rejected(points: np.ndarray, rejected: np.ndarray) -> np.ndarray:
     return cleaned
 
 
-def hampel_window(fps: float, seconds: float = 7 / 30) -> int:
+def hampel_window(fps: float, seconds: float = 11 / 30) -> int:
     """The odd number of frames nearest to `seconds`, at least 5: with fewer, two bad frames are a majority."""
     return max(5, median_window(1.0, fps, seconds))
 

@@ -95,7 +95,7 @@ def _times(value: float, rate: float) -> float:
 
 
 CUTOFF = 4.0  # Hz, of the low-passes at strength 1
-ONEEURO = {"min_cutoff": 1.0, "beta": 3.0, "d_cutoff": 1.0}  # Hz, Hz per (body size / s), Hz
+ONEEURO = {"min_cutoff": 3.0, "beta": 10.0, "d_cutoff": 3.0}  # Hz, Hz per (body size / s), Hz
 
 FILTERS: Mapping[str, Filter] = {
     "savgol": Filter(
