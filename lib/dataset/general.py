@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from ..utils.errors import SmoothNetError
-from .motion import MotionSource, View, clean_windows, generate_motion, pair_windows
-from .motion import Recording
+from .motion import MotionSource, Recording, View, clean_windows, generate_motion, pair_windows
 from .noise import ErrorModel, add_errors
 
 # What an error of the input counts as at least, in units of the body's size: a quarter of a millimetre of a person.
@@ -80,7 +79,9 @@ def make_pool(
         if real:
             seen, true = pair_windows(pairs, real, joints, dims, settings.window_size, rng, settings.view)
             detected, truth = np.concatenate([detected, seen]), np.concatenate([truth, true])
-        groups.append(Group(torch.from_numpy(np.ascontiguousarray(detected)), torch.from_numpy(np.ascontiguousarray(truth))))
+        groups.append(
+            Group(torch.from_numpy(np.ascontiguousarray(detected)), torch.from_numpy(np.ascontiguousarray(truth)))
+        )
     return groups
 
 

@@ -50,14 +50,14 @@ class Recording:
             raise SmoothNetError(f"{self.name}: motion must be frames x joints x 2 or 3 coordinates, not {shape}")
         if self.detected is not None and self.detected.shape != shape:
             raise SmoothNetError(
-                f"{self.name}: detected has the shape {self.detected.shape}, its groundtruth {shape}; they must be equal"
+                f"{self.name}: detected has the shape {self.detected.shape} and its groundtruth {shape}; they must agree"
             )
         for what, values in (("groundtruth", self.truth), ("detected", self.detected)):
             if values is not None and not np.isfinite(values).all():
                 frame = int(np.argwhere(~np.isfinite(values))[0, 0])
-                raise SmoothNetError(f"{self.name}: {what} is NaN or infinite in frame {frame}; cut or fill such frames")
+                raise SmoothNetError(f"{self.name}: {what} is not finite in frame {frame}; cut or fill such frames")
         if not 0 < self.fps < 10_000:
-            raise SmoothNetError(f"{self.name}: a frame rate must be a positive number of frames per second, not {self.fps}")
+            raise SmoothNetError(f"{self.name}: a frame rate must be a positive number, not {self.fps}")
 
 
 def load_recordings(path: str | Path) -> list[Recording]:
@@ -153,7 +153,9 @@ def _load_pairs(path: Path, names: set[str]) -> list[Recording]:
         raise SmoothNetError(f"{path} has {len(detected)} detected sequences and {len(truth)} of groundtruth")
     group = path.stem.split("_")[0]
     return [
-        Recording(f"{path.name}, {titles[i]}", group, people[i], gt.astype(np.float32), seen.astype(np.float32), rates[i])
+        Recording(
+            f"{path.name}, {titles[i]}", group, people[i], gt.astype(np.float32), seen.astype(np.float32), rates[i]
+        )
         for i, (seen, gt) in enumerate(zip(detected, truth, strict=True))
     ]
 
@@ -299,7 +301,9 @@ class MotionSource:
         groups = np.array([r.group for r in recordings])
         if shares is not None:
             if not set(shares) & set(groups):
-                raise SmoothNetError(f"there is no motion of {', '.join(shares)}; there is {', '.join(sorted(set(groups)))}")
+                raise SmoothNetError(
+                    f"there is no motion of {', '.join(shares)}, only of {', '.join(sorted(set(groups)))}"
+                )
             total = {group: seconds[groups == group].sum() for group in set(groups)}
             seconds = np.array([s * shares.get(g, 0.0) / total[g] for s, g in zip(seconds, groups, strict=True)])
         self.weight = seconds / seconds.sum()
@@ -328,14 +332,22 @@ class MotionSource:
         last = len(truth) - 1
         first = np.floor(time).astype(int)
         u = (time - first).astype(np.float32)[:, None]
-        weights = np.concatenate([(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3], axis=1)
+        weights = np.concatenate(
+            [(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3], axis=1
+        )
         near = first[:, None] + np.arange(-1, 3)
         near = last - np.abs(last - np.abs(near))  # mirrored at both ends
         return np.einsum("tb,tbkd->tkd", weights / 6, self._splines[index][near])
 
 
 def clean_windows(
-    source: MotionSource, count: int, joints: int, dims: int, window: int, rng: np.random.Generator, view: View | None = None
+    source: MotionSource,
+    count: int,
+    joints: int,
+    dims: int,
+    window: int,
+    rng: np.random.Generator,
+    view: View | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of true motion.
 
@@ -362,7 +374,13 @@ def clean_windows(
 
 
 def pair_windows(
-    source: MotionSource, count: int, joints: int, dims: int, window: int, rng: np.random.Generator, view: View | None = None
+    source: MotionSource,
+    count: int,
+    joints: int,
+    dims: int,
+    window: int,
+    rng: np.random.Generator,
+    view: View | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Windows of what an estimator made of a motion, and of that motion: errors stay with what they were made on.
 

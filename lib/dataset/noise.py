@@ -55,7 +55,7 @@ class ErrorModel:
             value = getattr(self, field.name)
             if isinstance(value, tuple):
                 if not (len(value) == 2 and 0 < value[0] <= value[1] < float("inf")):
-                    raise SmoothNetError(f"{field.name} of the error model must be a range of positive numbers, not {value}")
+                    raise SmoothNetError(f"{field.name} of the errors must be a range of positive numbers, not {value}")
             elif not (0 <= value < float("inf") and (value <= 1 or field.name == "joint_spread")):
                 raise SmoothNetError(f"{field.name} of the error model must be between 0 and 1, not {value}")
 
@@ -87,10 +87,11 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
     noise *= bad_joint_factors(clean.shape, some(model.bad_joints), rng)
     noise *= speed_factors(clean, some(model.with_speed))
     noise *= envelope_factors(clean.shape, some(model.envelope), rng)
-    noisy = clean + noise * level[:, None, None, None] * unit
-    noisy += common_shift(clean.shape, some(model.shift), rng) * (level * log_uniform(rng, (0.2, 3.0), n))[:, None, None, None] * unit
+    noisy = clean + noise * _each(level) * unit
+    strength = level * log_uniform(rng, (0.2, 3.0), n)
+    noisy += common_shift(clean.shape, some(model.shift), rng) * _each(strength) * unit
     noisy += wobble(noisy, some(model.wobble), level * log_uniform(rng, (0.2, 2.0), n), rng)
-    noisy += tremble(clean.shape, some(model.tremble), rng) * log_uniform(rng, (0.002, 0.05), n)[:, None, None, None] * unit
+    noisy += tremble(clean.shape, some(model.tremble), rng) * _each(log_uniform(rng, (0.002, 0.05), n)) * unit
     noisy += bursts(clean.shape, some(model.bursts), model.burst_size, rng) * unit
     noisy += body_bursts(clean.shape, some(model.body_bursts), (0.2, 3.0), rng) * unit
     noisy = swap(noisy, some(model.swaps), rng)
@@ -99,6 +100,11 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
     noisy = bridge(noisy, some(model.gaps), rng)
     noisy = round_to(noisy, log_uniform(rng, model.grid, n) * size * some(model.rounded))
     return noisy.astype(np.float32)
+
+
+def _each(values: Array) -> Array:
+    """(N,) to be multiplied with windows."""
+    return values[:, None, None, None]
 
 
 def log_uniform(rng: Generator, limits: tuple[float, float], count: int) -> Array:
@@ -219,7 +225,7 @@ def event_mask(
 
 def bursts(shape: tuple[int, ...], chosen: Array, sizes: tuple[float, float], rng: Generator) -> Array:
     """Joints thrown off for 1 to 9 frames: an offset that stays, plus one that flickers."""
-    n, joints, dims, frames = shape
+    n, joints, _, frames = shape
     mask = event_mask((n, joints, frames), chosen, rng, lengths=(1, 9))
     return _thrown(shape, sizes, rng) * mask[:, :, None]
 

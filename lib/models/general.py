@@ -56,8 +56,12 @@ BANK: tuple[tuple[str, str, float], ...] = (
     ("median", "ca", 30.0),
     ("median", "ca", 1000.0),
 )
-FITS: tuple[tuple[int, float], ...] = ((1, 1.5), (2, 3.0), (2, 6.0))  # order, width; the second fills the trusted window
-FILL = 1
+FITS: tuple[tuple[int, float], ...] = (
+    (1, 1.5),
+    (2, 3.0),
+    (2, 6.0),
+)  # order, width
+FILL = 1  # which of them replaces untrusted frames
 RIDGE = 1e-3  # of the local fits, whose time is measured in widths
 
 
@@ -217,8 +221,8 @@ class GeneralSmoother(nn.Module):
             dim=-1,
         )
         rough = x @ self.high_pass
-        features = [torch.asinh(x), torch.asinh(rough), torch.asinh(F.pad(bend, (1, 1))), scalars]
-        return x, unit * peak, torch.cat(features, dim=-1)
+        series = torch.cat([x, rough, F.pad(bend, (1, 1))], dim=-1)
+        return x, unit * peak, torch.cat([asinh(series), scalars], dim=-1)
 
     def _bank(self, x: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
         """Every member's version of the window, (N, K, D, members, W)."""
@@ -235,6 +239,11 @@ class GeneralSmoother(nn.Module):
         ]
         smoothed = torch.cat(smoothed + fits, dim=-1)
         return smoothed.reshape(*x.shape[:3], self.members, self.window_size)
+
+
+def asinh(x: torch.Tensor) -> torch.Tensor:
+    """torch.asinh in operations that every exporter knows."""
+    return torch.sign(x) * torch.log(x.abs() + torch.sqrt(x * x + 1))
 
 
 def running_median(x: torch.Tensor) -> torch.Tensor:

@@ -9,11 +9,7 @@ from lib.dataset import noise
 from lib.dataset.noise import ErrorModel, add_errors
 from lib.utils.errors import SmoothNetError
 
-NOTHING = {
-    field.name: 0.0
-    for field in dataclasses.fields(ErrorModel)
-    if not isinstance(field.default, tuple)
-}
+NOTHING = {field.name: 0.0 for field in dataclasses.fields(ErrorModel) if not isinstance(field.default, tuple)}
 SHAPE = (300, 9, 3, 32)
 
 
