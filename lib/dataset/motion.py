@@ -50,7 +50,7 @@ class Recording:
             raise SmoothNetError(f"{self.name}: motion must be frames x joints x 2 or 3 coordinates, not {shape}")
         if self.detected is not None and self.detected.shape != shape:
             raise SmoothNetError(
-                f"{self.name}: detected has the shape {self.detected.shape} and its groundtruth {shape}; they must agree"
+                f"{self.name}: detected has the shape {self.detected.shape}, groundtruth {shape}; they must agree"
             )
         for what, values in (("groundtruth", self.truth), ("detected", self.detected)):
             if values is not None and not np.isfinite(values).all():
@@ -120,17 +120,27 @@ def _load_packed(path: Path, names: set[str]) -> list[Recording]:
         key = "clip" if "clip" in names else "name" if "name" in names else None
         titles = [str(name) for name in file[key]] if key else [str(i) for i in range(clips)]
         fps = np.broadcast_to(file["fps"] if "fps" in names else REFERENCE_FPS, clips)
-    group = path.stem.split("_")[0]
-    return [
-        Recording(
-            name=f"{path.name}, clip {title}",
-            group=group,
-            person=title,
-            truth=(packed[start[i] : start[i + 1]] * scale + offset[i]).astype(np.float32),
-            fps=float(fps[i]),
+    recordings = []
+    for i, title in enumerate(titles):
+        truth = (packed[start[i] : start[i + 1]] * scale + offset[i]).astype(np.float32)
+        truth, rate = _without_repeats(truth, float(fps[i]))
+        recordings.append(
+            Recording(f"{path.name}, clip {title}", path.stem.split("_")[0], person=title, truth=truth, fps=rate)
         )
-        for i, title in enumerate(titles)
-    ]
+    return recordings
+
+
+def _without_repeats(truth: np.ndarray, fps: float) -> tuple[np.ndarray, float]:
+    """Motion in which every frame is stored twice, at half its frame rate; other motion as it is.
+
+    Some clips are, and the motion they pretend to is full of jumps.
+    """
+    pairs = truth[: len(truth) // 2 * 2].reshape(-1, 2, truth[0].size) if truth.ndim == 3 else truth[:0, None]
+    same = (pairs[:, 0] == pairs[:, -1]).all(axis=-1)
+    moving = (truth[1:] != truth[:-1]).any()
+    if len(same) > 4 and moving and same.mean() > 0.9:
+        return truth[::2], fps / 2
+    return truth, fps
 
 
 def _objects(file: Any, key: str) -> list[np.ndarray]:

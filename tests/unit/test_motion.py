@@ -79,6 +79,16 @@ def test_packed_clips_by_length(tmp_path):
     assert [(len(r.truth), r.person, r.fps) for r in load_recordings(path)] == [(3, "x", 25.0), (7, "y", 25.0)]
 
 
+def test_clips_whose_frames_are_stored_twice_are_thinned(tmp_path):
+    motion = np.repeat(turning(40, 2), 2, axis=0)
+    still = np.zeros((80, 2, 3))
+    path = tmp_path / "m.npz"
+    np.savez(path, positions=np.concatenate([motion, still]), length=[80, 80], fps=60.0)
+    doubled, resting = load_recordings(path)
+    assert doubled.fps == 30 and np.array_equal(doubled.truth, turning(40, 2))
+    assert resting.fps == 60 and len(resting.truth) == 80
+
+
 def test_pairs(tmp_path, rng):
     truth = [rng.standard_normal((40, 3, 2)), rng.standard_normal((50, 3, 2))]
     seen = [t + 0.1 for t in truth]
@@ -211,7 +221,7 @@ def test_sources_without_what_is_asked_for_say_so(rng):
     source = MotionSource([Recording("a", "g", "", turning(joints=6))])
     with pytest.raises(SmoothNetError, match="no recording has 7 joints in 3D"):
         clean_windows(source, 3, 7, 3, 32, rng)
-    with pytest.raises(SmoothNetError, match="no motion of h; only of g"):
+    with pytest.raises(SmoothNetError, match="no motion of h, only of g"):
         MotionSource([Recording("a", "g", "", turning())], {"h": 1.0})
     with pytest.raises(SmoothNetError, match="no motion to cut"):
         MotionSource([])
