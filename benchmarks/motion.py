@@ -15,7 +15,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from lib.dataset.demo import PARENTS, SEGMENTS, make_sequence
+from data.demo import PARENTS, SEGMENTS, make_sequence
 
 PARTS = ("settings", "report")  # settings are chosen on one, figures reported on the other
 GENERATED_FPS = 120.0
