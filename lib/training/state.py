@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from ..config import as_plain
+from ..config import as_plain, differences
 from ..models.checkpoints import read_checkpoint, save_checkpoint
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
@@ -124,4 +124,6 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             f"{path} was written within an epoch of {windows} windows a step (batch size x processes), so it cannot "
             f"be resumed with {cfg.TRAIN.BATCH_SIZE} x {world.size}; use the same, or resume from an epoch_N.pth.tar"
         )
+    for sentence in differences(checkpoint.get("config"), cfg):
+        log.info("resumed with another setting: %s", sentence)
     log.info("resumed from %s: epoch %d, step %d", path, position.epoch + 1, position.batch + 1)
