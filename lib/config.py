@@ -38,6 +38,7 @@ DEFAULTS.DATASET.BASE_DIR = "data/poses"
 # DATASET.ROOT_<DATASET>_<ESTIMATOR>_3D: root joints to subtract, a list whose mean is taken; otherwise the table's.
 
 DEFAULTS.MODEL = CfgNode()
+DEFAULTS.MODEL.NAME = "smoothnet"  # added: the kind of network, a row of lib/training/recipes.py
 DEFAULTS.MODEL.SLIDE_WINDOW_SIZE = 32  # W, frames
 DEFAULTS.MODEL.HIDDEN_SIZE = 512  # H
 DEFAULTS.MODEL.RES_HIDDEN_SIZE = 256  # R
@@ -200,6 +201,12 @@ def as_plain(cfg: CfgNode) -> dict[str, Any]:
 def as_yaml(cfg: CfgNode) -> str:
     """The settings as YAML text that load_config reads back."""
     return yaml.safe_dump(as_plain(cfg), sort_keys=False, default_flow_style=None)
+
+
+def differences(before: Any, cfg: CfgNode) -> list[str]:
+    """Settings that are not what they were, as a checkpoint stored them (`as_plain`); one sentence each."""
+    old, new = (dict(_flatten(tree)) if isinstance(tree, Mapping) else {} for tree in (before, cfg))
+    return [f"{key} is {new[key]!r}, was {old[key]!r}" for key in new if key in old and new[key] != old[key]]
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
