@@ -13,6 +13,8 @@ POSITION_METRICS = ("mpjpe", "pampjpe", "accel")
 BODY_METRICS = (*POSITION_METRICS, "mpvpe")
 PCK_METRICS = ("pck_005", "pck_01", "pck_02")
 
+DATA_KEYS = {"3D": "joints_3d", "2D": "joints_2d", "smpl": "pose"}  # of the coordinates in the npz files
+
 # 3DPW files of EFT, PARE and SPIN store 17 joints; these 14, in LSP order, are used.
 PW3D_TO_LSP = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
 
@@ -58,7 +60,12 @@ class Facts:
     @property
     def data_key(self) -> str:
         """Name of the coordinates in the npz files."""
-        return {"3D": "joints_3d", "2D": "joints_2d", "smpl": "pose"}[self.representation]
+        return DATA_KEYS[self.representation]
+
+    @property
+    def pixels_need_size(self) -> bool:
+        """Whether the files say how large each sequence's images are."""
+        return self.representation == "2D" and self.pixels == "image"
 
     @property
     def unit(self) -> str:

@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
-from ..dataset.windows import smooth_sequence
-from ..models.fused import inference
-from ..models.normalize import with_normalization
-from ..models.smoothnet import SmoothNet
+from ..models.kinds import channel_network
+from ..models.windows import smooth_sequence
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.rotations import sixd_to_axis_angle
@@ -63,7 +62,7 @@ class Timer:
 
 
 def network_method(
-    model: SmoothNet,
+    model: nn.Module,
     data: PoseData,
     *,
     device: torch.device,
@@ -80,7 +79,7 @@ def network_method(
         normalize: the normalisation the weights were trained with.
         autocast: type of the matrix products, None for float32.
     """
-    network = with_normalization(inference(model), normalize, data.facts.dims)
+    network = channel_network(model, normalize, data.facts.dims)
 
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].to(device)
@@ -301,7 +300,7 @@ def _inner(length: int) -> np.ndarray:
 
 def evaluate(
     cfg: CfgNode,
-    model: SmoothNet,
+    model: nn.Module,
     normalize: str,
     datasets: list[PoseData],
     device: torch.device,
