@@ -138,11 +138,11 @@ def load_poses(
         )
     if not known:
         log.info(
-            "%s is not in the table of datasets; taken: %d joints (from the file)%s, metrics %s",
+            "%s is not in the table of datasets; taken: %d joints (from the file)%s; compared: %s",
             dataset,
             facts.joints,
             f", root joints {list(facts.root)}" if representation == "3D" else "",
-            ", ".join(facts.metrics),
+            ", ".join(facts.spaces),
         )
 
     valid = np.isfinite(truth).all(1)

@@ -20,6 +20,7 @@ from yacs.config import CfgNode
 from ..dataset.augment import augment, is_on
 from ..dataset.poses import PoseData
 from ..dataset.windows import TrainingWindows, derive_seed, epoch_batches, epoch_order, training_windows
+from ..evaluation.metrics import curve_metrics
 from ..models.normalize import normalize
 from ..models.smoothnet import SmoothNet
 from ..utils import device as devices
@@ -335,11 +336,10 @@ def _steps_done(cfg: CfgNode, position: Position) -> bool:
 def _brief(rows: list[dict[str, Any]]) -> str:
     parts = []
     for row in rows:
-        for metric in ("mpjpe", "accel", "pck_005"):
-            if f"smoothnet_{metric}" in row["metrics"]:
-                parts.append(
-                    f"{metric} {row['metrics'][f'input_{metric}']:.4g} -> {row['metrics'][f'smoothnet_{metric}']:.4g}"
-                )
+        figures = row["metrics"]
+        for metric in curve_metrics(figures):
+            name = metric.name
+            parts.append(f"{name} {figures[f'input_{name}']:.4g} -> {figures[f'smoothnet_{name}']:.4g}")
     return ", " + ", ".join(parts) if parts else ""
 
 
