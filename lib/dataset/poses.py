@@ -246,7 +246,7 @@ def _with_joints(
         log.info(
             "%s is not in the table of datasets; taken: %d joints (from the file)%s, metrics %s",
             facts.dataset, joints, f", root joints {list(facts.root)}" if facts.representation == "3D" else "",
-            ", ".join(facts.metrics),
+            ", ".join(facts.spaces),
         )  # fmt: skip
     elif joints != expected:
         log.warning(
