@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import bridge
 from ..utils.rotations import axis_angle_to_6d
 from ..utils.unpickle import Npz
 from .facts import Facts, find_facts
@@ -156,8 +157,7 @@ def load_poses(
         )
         for i in np.unique(np.searchsorted(offsets, np.flatnonzero(~valid), side="right") - 1):
             rows = slice(offsets[i], offsets[i + 1])
-            bridge_nan(truth[rows])
-            bridge_nan(detected[rows])
+            truth[rows], detected[rows] = bridge(truth[rows]), bridge(detected[rows])
 
     scale, shift = _to_network(truth, detected, facts, extras.pop("image_size"), offsets)
     if representation == "smpl" and use_6d:
@@ -183,14 +183,6 @@ def _where_to_get(facts: Facts, estimator: str, phase: str) -> str:
         others = f"there are some of {', '.join(published)}" if published else "it is published for testing only"
         return f"no train files of {facts.dataset} {facts.representation} with {estimator} were published: {others}"
     return f"data/README.md says where to get {facts.dataset} and what to put where"
-
-
-def bridge_nan(x: np.ndarray) -> None:
-    """Fill NaN of (L, C) in place, each channel linearly between its neighbours in time; all-NaN channels become 0."""
-    frames = np.arange(len(x))
-    for c in np.flatnonzero(np.isnan(x).any(0)):
-        good = ~np.isnan(x[:, c])
-        x[:, c] = np.interp(frames, frames[good], x[good, c]) if good.any() else 0.0
 
 
 def _lengths(file: Npz) -> tuple[np.ndarray, list[str]]:
