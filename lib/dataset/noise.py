@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import bridge_windows
 
 Array = np.ndarray
 Generator = np.random.Generator
@@ -336,23 +337,7 @@ def bridge(windows: Array, chosen: Array, rng: Generator) -> Array:
     whole = rng.random(n) < 0.25
     mask = event_mask((n, joints, frames), chosen & ~whole, rng, lengths=(1, 12))
     mask |= event_mask((n, 1, frames), chosen & whole, rng, lengths=(1, 12), events=1)
-    return bridge_frames(windows, mask)
-
-
-def bridge_frames(windows: Array, missing: Array) -> Array:
-    """(N, K, D, W) with the missing frames (N, K, W) replaced: linear in between, held where one side is missing.
-
-    A joint that is missing in all frames stays as it is.
-    """
-    frames = windows.shape[-1]
-    missing = missing & ~missing.all(axis=-1, keepdims=True)
-    time = np.arange(frames)
-    before = np.maximum.accumulate(np.where(missing, -1, time), axis=-1)
-    after = np.minimum.accumulate(np.where(missing, frames, time)[..., ::-1], axis=-1)[..., ::-1]
-    before, after = np.where(before < 0, after, before), np.where(after == frames, before, after)
-    share = ((time - before) / np.maximum(after - before, 1)).astype(windows.dtype)[:, :, None]
-    start, end = (np.take_along_axis(windows, side[:, :, None], axis=-1) for side in (before, after))
-    return start + share * (end - start)
+    return bridge_windows(windows, mask)
 
 
 def round_to(windows: Array, grid: Array) -> Array:
