@@ -20,6 +20,7 @@ from . import arrays, coco, deeplabcut, detections, documents, h5, mmpose, openp
 from .checks import check_output
 from .layout import Layout, parse_layout
 from .recording import Recording, Track
+from .text import printable
 from .understood import settle
 
 __all__ = ["FORMATS", "Format", "Recording", "Track", "check_output", "read_recording", "write_recording"]
@@ -117,13 +118,15 @@ def read_recording(
         if format is None:
             raise SmoothNetError(f"{path} is in no known format; known are {known_formats()}")
         recording = FORMATS[format].read(path, dims=dims, layout=said)
+        settle(recording, said)
+        return recording
     except OSError as error:
-        raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+        raise SmoothNetError(printable(f"cannot read {path}: {error.strerror or error}")) from error
+    except SmoothNetError as error:  # which may name a joint, a cell or a file in any encoding
+        raise SmoothNetError(printable(error)) from error
     finally:
         documents.read_document.cache_clear()
         arrays.open_arrays.cache_clear()
-    settle(recording, said)
-    return recording
 
 
 def write_recording(recording: Recording, smoothed: list[np.ndarray], out: str | os.PathLike) -> None:

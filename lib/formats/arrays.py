@@ -228,11 +228,18 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
                     part=part,
                     where=(name, camera, person, piece),
                     form=piece.form,
+                    owner=_owner(meaning, view),
                 )
             )
     if any(piece.form == "points" for piece in meaning.pieces) and _too_coarse(array):
         source.coarse.add(name)
     return tracks
+
+
+def _owner(meaning: Meaning, view: np.ndarray) -> str:
+    if meaning.note and "p" in meaning.axes:
+        return "person or camera"
+    return "camera" if "c" in meaning.axes and view.shape[2] == 1 else "person"
 
 
 def _read_numbers(values: np.ndarray, piece: Piece, score: np.ndarray | None) -> np.ndarray:

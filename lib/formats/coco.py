@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks, other_keys, split_scores
@@ -17,7 +17,7 @@ from .recording import Recording
 from .timeline import timeline
 
 
-def _result_list(value: Any) -> bool:
+def _result_list(value: Any) -> TypeGuard[list]:
     return (
         isinstance(value, list)
         and bool(value)

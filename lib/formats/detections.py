@@ -68,7 +68,7 @@ def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
     recording must not be cut otherwise because it was saved in another form.
     """
     detections = [d for d in detections if d.parts]
-    ids = [d.id for d in detections]
+    ids: list[Hashable] = [d.id for d in detections]
     if None in ids or len({(d.frame, d.id) for d in detections}) < len(detections):
         ids = [None] * len(detections)
     if None in ids and len({d.frame for d in detections}) == len(detections):
@@ -76,7 +76,7 @@ def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
     elif None in ids:
         first_parts = [next(iter(d.parts.values()))[0] for d in detections]
         try:
-            ids = associate([d.frame for d in detections], first_parts)
+            ids = list(associate([d.frame for d in detections], first_parts))
         except SmoothNetError as error:
             raise SmoothNetError(f"{path}: {error}") from error
 

@@ -37,7 +37,7 @@ class Block:
 
 def _h5py():
     try:
-        import h5py
+        import h5py  # type: ignore[import-untyped]
     except ImportError as error:
         raise SmoothNetError("reading .h5 files needs h5py: pip install h5py") from error
     return h5py

@@ -65,7 +65,7 @@ def _stands_apart(track: Track, same: np.ndarray, value: float, tracks: list[Tra
         marked = same[:, joint] & ~gone[:, joint]
         shown = np.isfinite(track.points[:, joint]).all(axis=1) & ~same[:, joint]
         if not shown.any():
-            gone[marked, joint] = several and outside
+            gone[marked, joint] = several and _lies_apart(tracks, value)
         elif _jumps(track.points[:, joint], marked, shown, value, extent):
             gone[marked, joint] = True
     return gone
@@ -80,6 +80,16 @@ def _box(tracks: list[Track], value: float) -> tuple[np.ndarray, np.ndarray]:
         if len(points):
             low, high = np.minimum(low, points.min(axis=0)), np.maximum(high, points.max(axis=0))
     return low, high
+
+
+def _lies_apart(tracks: list[Track], value: float) -> bool:
+    """Whether the mark lies outside of where nearly all points are, in every coordinate."""
+    points = np.concatenate([t.points[np.isfinite(t.points).all(axis=2)] for t in tracks])
+    points = points[~(points == value).all(axis=1)]
+    if not len(points):
+        return False
+    low, high = np.quantile(points, (0.02, 0.98), axis=0)
+    return bool(((value < low) | (value > high)).all())
 
 
 def _jumps(path: np.ndarray, marked: np.ndarray, shown: np.ndarray, value: float, extent: float) -> bool:

@@ -28,6 +28,7 @@ class Track:
     in_file: np.ndarray | None = None  # (frames, joints) bool, where the file has a place for it; None: everywhere
     where: Any = None  # the format's own note of where in the file these numbers stand
     form: str = "points"  # of rotations: how the file writes them, a key of rotations.FORMS
+    owner: str = "person"  # what a track stands for: "person" | "camera" | "person or camera"
 
     def shown(self, min_score: float | None = None) -> np.ndarray:
         """(frames, joints) bool: the points that are there. A score of NaN condemns nobody."""

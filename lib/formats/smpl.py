@@ -97,12 +97,12 @@ def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None)
     frames = {shape[0] for _, shape in poses.values()}
     for name, header in source.headers.items():
         if _TRANSLATION.fullmatch(name.lower()) and header.dtype.kind == "f":
-            shape = tuple(n for n in header.shape[1:] if n != 1)
-            if header.shape and header.shape[0] in frames and shape == (3,):
+            numbers = tuple(n for n in header.shape[1:] if n != 1)
+            if header.shape and header.shape[0] in frames and numbers == (3,):
                 source.meanings[name] = Meaning((header.shape[0], 1, 3), "tkd", (Piece((0, 1, 2)),))
                 tracks += read_piece(source, name)
     notes = []
-    points = [name for name in other_points(source) if not _SURFACES.fullmatch(name.lower())]
+    points = [name for name in other_points(source) if not _belongs_to_body(name)]
     for name in points:
         tracks += read_piece(source, name, dims, layout)
     if points:
@@ -111,6 +111,12 @@ def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None)
     if stale:
         notes.append(f"{', '.join(stale)} still show the poses as they were")
     return record(source, "smpl", tracks, notes)
+
+
+def _belongs_to_body(name: str) -> bool:
+    """Whether SMPL has a name for it, so that it is no point even where its shape is not that of rotations (PCA)."""
+    patterns = (_SURFACES, _TRANSLATION, *(pattern for pattern, _ in _NAMES))
+    return any(pattern.fullmatch(name.lower()) for pattern in patterns)
 
 
 def _columns_of(source: Arrays, name: str, wholes: list[str]) -> tuple[str, int] | None:

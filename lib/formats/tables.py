@@ -192,7 +192,8 @@ def _new_numbers(table: Table, track: Track, new: np.ndarray) -> tuple[np.ndarra
 
 def write_table(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
     table: Table = recording.source
-    habits, changes = [], defaultdict(dict)  # row -> column -> value
+    habits: list[str] = []
+    changes: dict[int, dict[int, float]] = defaultdict(dict)  # row -> column -> value
     for track, new in zip(recording.tracks, smoothed, strict=True):
         old, new = _new_numbers(table, track, new)
         for row, k, d in np.argwhere(np.isfinite(old)):

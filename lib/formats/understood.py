@@ -12,7 +12,9 @@ from .layout import Layout
 from .missing import mark_absurd, mark_missing
 from .recording import Recording, Track
 from .rotations import FORMS
+from .text import printable
 
+_SEVERAL = {"person": "people", "camera": "cameras", "person or camera": "people or cameras"}
 _FARTHEST = 1e15  # beyond, doubles and the network's floats cannot tell positions of a body apart
 
 
@@ -67,12 +69,6 @@ def frame_rate(fps: float | None) -> tuple[float | None, str]:
 # ------------------------------------------------------------------------------------------------------ what to say
 
 
-def printable(text: object) -> str:
-    """Text that any terminal takes: bytes that were no UTF-8 become question marks, control characters too."""
-    clean = str(text).encode("utf-8", "replace").decode("utf-8")
-    return "".join(character if character.isprintable() else "?" for character in clean)
-
-
 def _describe(part: str, tracks: list[Track], marks: dict[float, int], recording: Recording) -> str:
     """'keypoints: 230 frames x 33 joints, x y z + score, 1 person, 12 points missing as (0, 0)'."""
     joints = max(track.points.shape[1] for track in tracks)
@@ -87,7 +83,7 @@ def _describe(part: str, tracks: list[Track], marks: dict[float, int], recording
     words = [
         f"{recording.frame_count} frames x {_count(joints, thing)}",
         what,
-        "1 person" if people == 1 else f"{people} people",
+        f"1 {tracks[0].owner}" if people == 1 else f"{people} {_SEVERAL[tracks[0].owner]}",
     ]
     missing = sum(int((~track.shown()).sum()) for track in tracks)
     marked = [f"{n} as ({', '.join([f'{value:g}'] * min(tracks[0].points.shape[2], 3))})" for value, n in marks.items()]
