@@ -167,6 +167,7 @@ SETTINGS = (
     Setting("CUDNN.DETERMINISTIC", False, "only cudnn's deterministic kernels"),
     Setting("CUDNN.ENABLED", True, "use cudnn"),
     Setting("DATASET.BASE_DIR", "data/poses", "folder of the pose files"),
+    Setting("MODEL.NAME", "smoothnet", "the kind of network, a row of lib/training/recipes.py", added=True),
     Setting("MODEL.SLIDE_WINDOW_SIZE", 32, "frames per window", SIZE, "--slide_window_size --window",
             "train eval smooth visualize export"),
     Setting("MODEL.HIDDEN_SIZE", 512, "width of the encoder", SIZE),

@@ -13,11 +13,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser("eval", __doc__).parse_args(argv)
 
     from ..config import load_config
-    from ..dataset.named import body_for, load_all
+    from ..dataset.named import load_all
     from ..evaluation.evaluate import evaluate
     from ..evaluation.report import csv_text, report_text, write_report
+    from ..models.body import body_for
     from ..models.checkpoints import load_model
-    from ..models.smoothnet import count_parameters, multiply_adds
+    from ..models.kinds import multiply_adds
+    from ..models.smoothnet import count_parameters
     from ..utils.device import explain_out_of_memory, select_device
     from ..utils.distributed import join, leave, local_rank
     from ..utils.errors import SmoothNetError

@@ -14,15 +14,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser("train", __doc__).parse_args(argv)
 
     from ..config import load_config
-    from ..dataset.named import body_for, load_all
+    from ..dataset.named import load_all
+    from ..models.body import body_for
     from ..training.loop import OUT_OF_MEMORY, train
+    from ..training.recipes import find_recipe
     from ..utils.device import explain_out_of_memory, select_device
     from ..utils.distributed import join, leave, local_rank
 
     cfg = load_config(args.cfg, named_settings(args), args.opts)
     device = select_device(cfg.DEVICE, local_rank())
-    train_sets = load_all(cfg, "train")
-    test_sets = load_all(cfg, "test") if cfg.TRAIN.VALIDATE else []
+    train_data = find_recipe(cfg.MODEL.NAME).data(cfg)
+    test_sets = load_all(cfg, "test") if cfg.TRAIN.VALIDATE and cfg.DATASET_NAME else []
     body = body_for(test_sets, cfg.SMPL_MODEL_DIR)
     stop = StopOnSignal()
     out = Output(stop)
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         echoed = {"yes": True, "no": False, "auto": not sys.stdout.isatty()}[cfg.LOG.ECHO]
         with explain_out_of_memory(device, OUT_OF_MEMORY):
             train(
-                cfg, train_sets, test_sets, run, device, world=world, body=body, stop=stop, echo=out if echoed else None
+                cfg, train_data, test_sets, run, device, world=world, body=body, stop=stop, echo=out if echoed else None
             )
     leave()
     return stop.status

@@ -58,9 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluated(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
     """The clip of a sequence of a dataset, and the stem of its file's name."""
-    from ..dataset.named import body_for, load_all
+    from ..dataset.named import load_all
     from ..evaluation.evaluate import filter_method, input_method, network_method
     from ..evaluation.filters import filter_names
+    from ..models.body import body_for
     from ..models.checkpoints import load_model
     from ..utils.device import select_device
     from ..utils.errors import SmoothNetError
