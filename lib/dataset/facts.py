@@ -12,6 +12,8 @@ from ..utils.errors import SmoothNetError
 # What is compared with the ground truth; each metric names the one it is about (lib/evaluation/metrics.py).
 JOINTS, BODIES, BOXES = ("joints",), ("joints", "vertices"), ("boxes",)
 
+DATA_KEYS = {"3D": "joints_3d", "2D": "joints_2d", "smpl": "pose"}  # of the coordinates in the npz files
+
 # 3DPW files of EFT, PARE and SPIN store 17 joints; these 14, in LSP order, are used.
 PW3D_TO_LSP = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
 
@@ -57,7 +59,12 @@ class Facts:
     @property
     def data_key(self) -> str:
         """Name of the coordinates in the npz files."""
-        return {"3D": "joints_3d", "2D": "joints_2d", "smpl": "pose"}[self.representation]
+        return DATA_KEYS[self.representation]
+
+    @property
+    def pixels_need_size(self) -> bool:
+        """Whether the files say how large each sequence's images are."""
+        return self.representation == "2D" and self.pixels == "image"
 
     @property
     def unit(self) -> str:

@@ -13,17 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
-from ..dataset.windows import smooth_sequence
-from ..models.fused import inference
-from ..models.normalize import with_normalization
-from ..models.smoothnet import SmoothNet
+from ..filters import FILTERS, apply_filter, filter_names
+from ..models.kinds import channel_network
+from ..models.windows import smooth_sequence
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.rotations import sixd_to_axis_angle
-from .filters import apply_filter, filter_names
 from .metrics import measure, metrics_of
 from .report import SEQUENCE_HEADER, result_row, sequence_lines
 from .summary import SequenceResult, summarise, with_values, without_poses
@@ -58,7 +57,7 @@ class Timer:
 
 
 def network_method(
-    model: SmoothNet,
+    model: nn.Module,
     data: PoseData,
     *,
     device: torch.device,
@@ -75,7 +74,7 @@ def network_method(
         normalize: the normalisation the weights were trained with.
         autocast: type of the matrix products, None for float32.
     """
-    network = with_normalization(inference(model), normalize, data.facts.dims)
+    network = channel_network(model, normalize, data.facts.dims)
 
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].to(device)
@@ -95,11 +94,15 @@ def network_method(
 def filter_method(name: str, data: PoseData, cfg: CfgNode) -> Method:
     """A classical filter as a method. As published it sees root-relative joints (3D), normalised pixels, 6D."""
 
+    fps = cfg.EVALUATE.FPS or None
+    if FILTERS[name].published is None:  # no published setting counts its frames: it knows the rate
+        fps = fps or data.facts.fps or None
+
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].numpy()
         if data.facts.representation == "3D" and cfg.EVALUATE.ROOT_RELATIVE:
             x = _root_relative(x.reshape(len(x), -1, 3), data.facts.root).reshape(x.shape)
-        return apply_filter(name, x, cfg.EVALUATE, fps=cfg.EVALUATE.FPS or None)
+        return apply_filter(name, x, cfg.EVALUATE, fps=fps)
 
     return smooth
 
@@ -217,7 +220,7 @@ def _axis_angle(x: np.ndarray) -> np.ndarray:
 
 def evaluate(
     cfg: CfgNode,
-    model: SmoothNet,
+    model: nn.Module,
     normalize: str,
     datasets: list[PoseData],
     device: torch.device,
@@ -259,7 +262,7 @@ def evaluate(
 
 
 def _methods(
-    cfg: CfgNode, model: SmoothNet, normalize: str, data: PoseData, device: torch.device, timer: Timer
+    cfg: CfgNode, model: nn.Module, normalize: str, data: PoseData, device: torch.device, timer: Timer
 ) -> dict[str, Method]:
     """What an evaluation compares: the input, the network and the filters of the settings."""
     network = network_method(

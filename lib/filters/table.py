@@ -159,7 +159,7 @@ FILTERS: Mapping[str, Filter] = {
             classical.gaussian,
             by_strength=lambda strength, fps: {"sigma": strength * classical.gaussian_sigma(CUTOFF, fps)},
             by_cutoff=lambda cutoff, fps: {"sigma": classical.gaussian_sigma(cutoff, fps)},
-            reach=lambda settings: int(np.ceil(3.5 * settings["sigma"])),
+            reach=lambda settings: classical.gaussian_reach(settings["sigma"]),
         ),
     ),
     "rts": Filter(

@@ -107,7 +107,9 @@ class Report:
 
     def warning(self) -> str | None:
         """One sentence where what was removed looks like motion; None where it does not."""
-        worst = max((part for part in self.parts.values() if part.lost_motion), key=lambda part: part.slow, default=None)
+        worst = max(
+            (part for part in self.parts.values() if part.lost_motion), key=lambda part: part.slow, default=None
+        )
         if worst is None:
             return None
         return (

@@ -181,14 +181,13 @@ class Smoother:
         """The same for a segment without gaps, with all of it done by torch on the device."""
         import torch
 
-        from ..dataset.windows import smooth_sequence
-        from ..models.fused import inference
-        from ..models.normalize import with_normalization
+        from ..models.kinds import channel_network
+        from ..models.windows import smooth_sequence
 
         length, joints, dims = segment.shape
         with torch.inference_mode():
             frames = torch.from_numpy(segment.reshape(length, joints * dims)).to(self.network.device)
-            smooth = with_normalization(inference(self.network.model), self.normalize, dims)
+            smooth = channel_network(self.network.model, self.normalize, dims)
 
             def network(windows: torch.Tensor) -> torch.Tensor:
                 self._smoothed(step * len(windows))

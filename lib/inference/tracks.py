@@ -165,9 +165,7 @@ def _count_gaps(report: Report, found: np.ndarray, max_gap: int, window: int | N
     return bridged
 
 
-def _smooth_track(
-    track: Track, found: np.ndarray, ready: Ready, max_gap: int
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _smooth_track(track: Track, found: np.ndarray, ready: Ready, max_gap: int) -> tuple[np.ndarray, np.ndarray | None]:
     """(frames, joints, dims) smoothed, NaN where nothing was found, and which points were rejected as outliers."""
     known = np.where(found[..., None], track.points, np.nan)
     run, rejected = ready.points, None
@@ -197,9 +195,7 @@ def _smooth_alone(known: np.ndarray, found: np.ndarray, max_gap: int, smooth: Ru
     return result
 
 
-def _smooth_together(
-    known: np.ndarray, found: np.ndarray, max_gap: int, window: int | None, smooth: Run
-) -> np.ndarray:
+def _smooth_together(known: np.ndarray, found: np.ndarray, max_gap: int, window: int | None, smooth: Run) -> np.ndarray:
     """One clip, all joints at once, a joint that is cut as several: see the module's head."""
     columns = [
         (joint, spans)
