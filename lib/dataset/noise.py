@@ -79,10 +79,10 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
     """
     model = ErrorModel() if model is None else model
     n, joints, _, _ = clean.shape
-    unit = size.astype(np.float32)[:, None, None, None]
+    unit = _each(size.astype(np.float32))
 
     def some(share: float) -> Array:
-        return rng.random(n) < share
+        return np.less(rng.random(n), share)
 
     clean = jitter_time(clean, some(model.time_jitter), rng)
     level = log_uniform(rng, model.level, n) * ~some(model.clean)
@@ -208,7 +208,7 @@ def correlate(noise: Array, chosen: Array, rng: Generator) -> Array:
     The variance of the noise stays what it was, on average over the joints.
     """
     n, joints, _, _ = noise.shape
-    count = rng.integers(1, 5, n)[:, None]
+    count = rng.integers(1, 5, (n, 1))
     parts = rng.standard_normal((n, joints, 4), dtype=np.float32) * (np.arange(4) < count)[:, None]
     courses = noise[:, rng.integers(joints, size=4)]
     own = rng.uniform(0.2, 0.8, (n, 1, 1, 1)).astype(np.float32)
@@ -305,9 +305,9 @@ def freeze(windows: Array, chosen: Array, rng: Generator) -> Array:
 def repeat_frames(windows: Array, chosen: Array, rng: Generator) -> Array:
     """Every 2nd to 4th frame of the chosen windows shown again until the next, as from a slower camera."""
     n, _, _, frames = windows.shape
-    every = rng.integers(2, 5, n)
-    time = np.arange(frames) + rng.integers(0, 4, n)[:, None]
-    source = np.maximum(time - time % every[:, None] - time[:, :1], 0)
+    every, phase = rng.integers(2, 5, (n, 1)), rng.integers(0, 4, (n, 1))
+    time = np.arange(frames) + phase
+    source = np.maximum(time - time % every - phase, 0)
     source = np.where(chosen[:, None], source, np.arange(frames))
     return np.take_along_axis(windows, source[:, None, None], axis=-1)
 

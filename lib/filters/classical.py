@@ -122,9 +122,7 @@ def butterworth(x: np.ndarray, cutoff: float, fps: float) -> np.ndarray:
     """
     if cutoff >= fps / 2:
         return x.copy()
-    single = _butterworth_single(cutoff, fps)
-    sections = butter(2, single, fs=fps, output="sos")
-    pad = butterworth_reach(cutoff, fps)
+    sections, pad = _butterworth_sections(cutoff, fps), butterworth_reach(cutoff, fps)
     extended = _extend(x, pad, _frames(0.5 / cutoff, fps))
     # A low-pass in both directions keeps straight lines, so one may be taken out: what is left begins and ends at 0.
     line = np.linspace(extended[0], extended[-1], len(extended))
@@ -132,6 +130,12 @@ def butterworth(x: np.ndarray, cutoff: float, fps: float) -> np.ndarray:
     for _ in range(2):
         y = sosfilt(sections, y, axis=0, zi=_at_rest(sections, y[0]))[0][::-1]
     return (y + line)[pad : pad + len(x)]
+
+
+@lru_cache(maxsize=256)
+def _butterworth_sections(cutoff: float, fps: float) -> np.ndarray:
+    """(1, 6), the second-order low-pass of one direction."""
+    return butter(2, _butterworth_single(cutoff, fps), fs=fps, output="sos")
 
 
 def _butterworth_single(cutoff: float, fps: float) -> float:
@@ -149,8 +153,8 @@ def butterworth_reach(cutoff: float, fps: float) -> int:
     """Frames beyond which others hardly matter, from how the poles decay; both passes share the task."""
     if cutoff >= fps / 2:
         return 0
-    _, poles, _ = butter(2, _butterworth_single(cutoff, fps), fs=fps, output="zpk")
-    return ceil(1.3 * log(NEGLIGIBLE) / log(np.abs(poles).max())) + 2
+    radius = sqrt(_butterworth_sections(cutoff, fps)[0, 5])  # the two poles are conjugates
+    return ceil(1.3 * log(NEGLIGIBLE) / log(radius)) + 2
 
 
 def gaussian(x: np.ndarray, sigma: float) -> np.ndarray:
@@ -270,7 +274,7 @@ def _median(values: list[np.ndarray]) -> np.ndarray:
     return values[middle].copy()
 
 
-def hampel(points: np.ndarray, window: int, threshold: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+def hampel(points: np.ndarray, window: int, threshold: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
     """Reject outliers: points too far from the course of their neighbours in time (after Hampel 1974).
 
     The course is a straight line through the `window` frames around each one, by medians: the median of the steps
