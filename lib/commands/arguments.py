@@ -99,6 +99,14 @@ OWN = (  # what is no setting
     Argument(("--model_name",), "launch", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
     Argument(("--delay",), "smooth visualize", "smooth as a live stream would that gives a frame so many frames later",
              COUNT_OR_0),
+    Argument(("--method",), "smooth visualize",
+             "network (default) | rts | butterworth | gaussian | savgol | oneeuro | median", {"metavar": "NAME"}),
+    Argument(("--strength",), "smooth visualize", "0 gives the input, 1 (default) what the method does by itself, more "
+             "is smoother (classical filters)", {"type": number(1.0), "metavar": "X"}),
+    Argument(("--cutoff",), "smooth visualize", "cut-off frequency of a classical filter, in place of its strength",
+             {"type": number(1.0), "metavar": "HZ"}),
+    Argument(("--outliers",), "smooth visualize", "hampel: reject outliers before the method sees them",
+             {"metavar": "NAME"}),
     Argument(("--min_score",), "smooth visualize", "points with a lower score count as missing",
              {"type": number(0.0), "metavar": "X"}),
     Argument(("--max_gap",), "smooth visualize",
@@ -111,13 +119,14 @@ OWN = (  # what is no setting
              {"metavar": "NAME"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
     Argument(("--force",), "smooth", "replace existing outputs (never an input)", SWITCH),
+    Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),
     Argument(("--formats",), "smooth", "list the formats and stop", {"action": ListFormats, "nargs": 0}),
     Argument(("--visualize_video_id",), "visualize", "sequence of the dataset, from 0", {**COUNT_OR_0, "default": 0}),
     Argument(("--output_format", "--format"), "visualize", "mp4 | gif | png | html, several by comma (mp4)",
              {"metavar": "LIST", "default": "mp4"}),
     Argument(("--input",), "visualize", "a file of poses, in place of a dataset", PATH),
-    Argument(("--track",), "visualize", "which person of the file; without it the one with most points",
+    Argument(("--track",), "visualize", "which person of the file; without it all of them",
              {"metavar": "ID"}),
     Argument(("--video",), "visualize", "the recording that 2D poses of --input came from; drawn under them", PATH),
     Argument(("--skeleton",), "visualize", "which joints these are, e.g. h36m17; without it the likeliest",
@@ -208,7 +217,19 @@ def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOpt
         for name, (value, key) in of_settings.items()
     }
     chosen["window"] = args.slide_window_size
-    chosen |= {name: getattr(args, name) for name in ("delay", "min_score", "max_gap", "fill", "dims", "input_format")}
+    others = (
+        "delay",
+        "min_score",
+        "max_gap",
+        "fill",
+        "dims",
+        "input_format",
+        "method",
+        "strength",
+        "cutoff",
+        "outliers",
+    )
+    chosen |= {name: getattr(args, name) for name in others}
     return SmoothingOptions(**{name: value for name, value in chosen.items() if value is not None})
 
 

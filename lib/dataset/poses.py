@@ -238,7 +238,7 @@ def _with_joints(
         )
     if not known:
         log.info(
-            "%s is not in the table of datasets; taken: %d joints (from the file)%s, metrics %s",
+            "%s is not in the table of datasets; taken: %d joints (from the file)%s; compared: %s",
             facts.dataset, joints, f", root joints {list(facts.root)}" if facts.representation == "3D" else "",
             ", ".join(facts.spaces),
         )  # fmt: skip

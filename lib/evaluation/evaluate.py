@@ -17,12 +17,12 @@ from torch import nn
 from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
+from ..filters import FILTERS, apply_filter, filter_names
 from ..models.kinds import channel_network
 from ..models.windows import smooth_sequence
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.rotations import sixd_to_axis_angle
-from .filters import apply_filter, filter_names
 from .metrics import measure, metrics_of
 from .report import SEQUENCE_HEADER, result_row, sequence_lines
 from .summary import SequenceResult, summarise, with_values, without_poses
@@ -94,11 +94,15 @@ def network_method(
 def filter_method(name: str, data: PoseData, cfg: CfgNode) -> Method:
     """A classical filter as a method. As published it sees root-relative joints (3D), normalised pixels, 6D."""
 
+    fps = cfg.EVALUATE.FPS or None
+    if FILTERS[name].published is None:  # no published setting counts its frames: it knows the rate
+        fps = fps or data.facts.fps or None
+
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].numpy()
         if data.facts.representation == "3D" and cfg.EVALUATE.ROOT_RELATIVE:
             x = _root_relative(x.reshape(len(x), -1, 3), data.facts.root).reshape(x.shape)
-        return apply_filter(name, x, cfg.EVALUATE, fps=cfg.EVALUATE.FPS or None)
+        return apply_filter(name, x, cfg.EVALUATE, fps=fps)
 
     return smooth
 

@@ -10,7 +10,7 @@ from importlib import resources
 
 import numpy as np
 
-from ..utils.files import write_text
+from ..utils.files import atomic_write
 from .clip import INPUT, SMOOTHED, TRUTH, Clip, changed_most, trail_joints
 from .drawing import PITCH, YAW, fit_view, nice_step
 
@@ -18,13 +18,14 @@ MISSING, LARGEST = -32768, 32767
 ROLES = {INPUT: "input", SMOOTHED: "smoothed", TRUTH: "truth"}  # the page's colours; other methods share one
 
 
-def write_page(path: str | os.PathLike, clip: Clip) -> None:
+def write_page(path: str | os.PathLike, clip: Clip, replace: bool = True) -> None:
     """Write `clip` as one HTML file without any reference to another file or the network."""
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     # "<" can only stand inside strings of JSON; escaped there, no text of the user's ends the script element.
     data = json.dumps(describe(clip), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     before, after = template.replace("@TITLE@", html.escape(clip.title)).split("@CLIP@")
-    write_text(path, before + data + after)
+    with atomic_write(path, "w", replace) as file:
+        file.write(before + data + after)
 
 
 def describe(clip: Clip) -> dict:

@@ -31,13 +31,13 @@ from .drawing import (
 WIDTH, PAD = 1400, 36
 
 
-def write_sheet(path: str | os.PathLike, clip: Clip, poses: int = 7, charts: int = 4) -> None:
+def write_sheet(path: str | os.PathLike, clip: Clip, poses: int = 7, charts: int = 4, replace: bool = True) -> None:
     """Write the sheet of `clip` to `path` as PNG: `poses` moments, `charts` joints, the clip's own curves."""
     image = draw_sheet(clip, poses, charts)
     # 256 colours are enough for flat drawings and a third of the size; surfaces keep all of theirs.
     if clip.mesh is None:
         image = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    with atomic_write(path) as file:
+    with atomic_write(path, replace=replace) as file:
         image.save(file, format="PNG", optimize=True)
 
 

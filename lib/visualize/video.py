@@ -33,13 +33,17 @@ def ffmpeg() -> str:
         raise SmoothNetError(f"videos need ffmpeg: pip install imageio-ffmpeg ({error})") from error
 
 
-def write_mp4(path: str | os.PathLike, frames: Iterable[Image.Image], size: tuple[int, int], fps: float) -> None:
+def write_mp4(
+    path: str | os.PathLike, frames: Iterable[Image.Image], size: tuple[int, int], fps: float, replace: bool = True
+) -> None:
     """Write RGB `frames` of `size` (width, height), both even, as H.264 that every browser plays."""
     options = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
-    _encode(path, frames, size, fps, [*options, "-movflags", "+faststart", "-f", "mp4"])
+    _encode(path, frames, size, fps, [*options, "-movflags", "+faststart", "-f", "mp4"], replace)
 
 
-def write_gif(path: str | os.PathLike, frames: Iterable[Image.Image], size: tuple[int, int], fps: float) -> None:
+def write_gif(
+    path: str | os.PathLike, frames: Iterable[Image.Image], size: tuple[int, int], fps: float, replace: bool = True
+) -> None:
     """Write `frames` as a gif that repeats; one palette, taken from the first frame, serves all."""
     frames = iter(frames)
     first = next(frames)
@@ -54,10 +58,17 @@ def write_gif(path: str | os.PathLike, frames: Iterable[Image.Image], size: tupl
         entries = np.resize(np.asarray(colours, dtype=np.uint8), (16, 16, 3))
         Image.fromarray(entries).save(palette)
         options = ["-i", str(palette), "-lavfi", "paletteuse=dither=none:diff_mode=rectangle", "-loop", "0"]
-        _encode(path, again(), size, fps, [*options, "-f", "gif"])
+        _encode(path, again(), size, fps, [*options, "-f", "gif"], replace)
 
 
-def _encode(path, frames: Iterable[Image.Image], size: tuple[int, int], fps: float, options: list[str]) -> None:
+def _encode(
+    path: str | os.PathLike,
+    frames: Iterable[Image.Image],
+    size: tuple[int, int],
+    fps: float,
+    options: list[str],
+    replace: bool,
+) -> None:
     """Pipe raw frames through ffmpeg into a temporary file, then put it in place whole."""
     program = ffmpeg()
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +91,7 @@ def _encode(path, frames: Iterable[Image.Image], size: tuple[int, int], fps: flo
         if status != 0 or not result.is_file():
             lines = log.read_text(errors="replace").strip().splitlines() or ["no message"]
             raise SmoothNetError(f"ffmpeg could not write {path}: {lines[-1]}; check the free space")
-        with atomic_write(path) as target, open(result, "rb") as source:
+        with atomic_write(path, replace=replace) as target, open(result, "rb") as source:
             shutil.copyfileobj(source, target, 1 << 20)
 
 
