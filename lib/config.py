@@ -44,6 +44,7 @@ DEFAULTS.MODEL.HIDDEN_SIZE = 512  # H
 DEFAULTS.MODEL.RES_HIDDEN_SIZE = 256  # R
 DEFAULTS.MODEL.NUM_BLOCK = 3  # B
 DEFAULTS.MODEL.DROPOUT = 0.5
+DEFAULTS.MODEL.KNOTS = 16  # added: general: frames of a window in which its mixture is decided
 DEFAULTS.MODEL.NORMALIZE = "none"  # added: none (as published) | body (free of unit and origin)
 
 DEFAULTS.TRAIN = CfgNode()
@@ -62,6 +63,8 @@ DEFAULTS.TRAIN.STEP = -1  # added: stop after this many iterations; -1: train fo
 DEFAULTS.TRAIN.AUTOCAST = False  # added: mixed precision
 DEFAULTS.TRAIN.AUTOCAST_DTYPE = "auto"  # added: auto | float16 | bfloat16
 DEFAULTS.TRAIN.GRAD_SCALE = 65536.0  # added: first loss scale of float16 training; 0: no scaling
+DEFAULTS.TRAIN.CLIP = 0.0  # added: largest norm of a step's gradient; 0: any
+DEFAULTS.TRAIN.AVERAGE = 0.0  # added: keep a running mean of the weights, this share of it at each step; 0: none
 DEFAULTS.TRAIN.EARLY_STOP = 0  # added: stop after so many epochs without a better result; 0: never
 DEFAULTS.TRAIN.COMPILE = False  # added: torch.compile
 DEFAULTS.TRAIN.PROFILER = False  # added: record a profile of the first steps
@@ -76,6 +79,16 @@ DEFAULTS.AUGMENT.MOTION = 0.0  # chance that the truth, not its error, is multip
 DEFAULTS.AUGMENT.MOTION_MAX = 4.0
 DEFAULTS.AUGMENT.SPEED = 0.0  # chance that the truth, not its error, is 1 to SPEED_MAX times as fast
 DEFAULTS.AUGMENT.SPEED_MAX = 3.0
+
+DEFAULTS.GENERAL = CfgNode()  # added: what the general smoother is trained on, see lib/training/pools.py
+DEFAULTS.GENERAL.FILES = ""  # comma list of files and folders of motion and of pairs; generated motion comes with it
+DEFAULTS.GENERAL.HELD_OUT = ""  # people to leave out: "uiprmd 9, cmu 02_03"
+DEFAULTS.GENERAL.MOTION_SHARES = ""  # of the windows with made errors: "cmu 0.5, generated 0.2"; empty: by length
+DEFAULTS.GENERAL.PAIR_SHARES = ""  # of the windows that are real pairs
+DEFAULTS.GENERAL.PAIRS = 0.15  # share of windows that are real pairs
+DEFAULTS.GENERAL.WINDOWS = 48000  # of a pool
+DEFAULTS.GENERAL.EPOCHS_PER_POOL = 2
+DEFAULTS.GENERAL.CHANNELS = 1100  # of a batch, on each device
 
 DEFAULTS.EVALUATE = CfgNode()
 DEFAULTS.EVALUATE.PRETRAINED = ""  # checkpoint
@@ -119,6 +132,8 @@ POSITIVE = (
     "TRAIN.LR",
     "TRAIN.LRDECAY",
     "TRAIN.LOG_EVERY",
+    "GENERAL.EPOCHS_PER_POOL",
+    "GENERAL.CHANNELS",
     "EVALUATE.SLIDE_WINDOW_STEP_SIZE",
     "EVALUATE.TRADITION_SAVGOL.WINDOW_SIZE",
     "EVALUATE.TRADITION_GAUS1D.WINDOW_SIZE",
@@ -130,6 +145,7 @@ NOT_NEGATIVE = (
     "TRAIN.MICRO_BATCH",
     "TRAIN.GRAD_SCALE",
     "TRAIN.EARLY_STOP",
+    "TRAIN.CLIP",
     "TRAIN.WORKERS_NUM",
     "EVALUATE.FPS",
     "LOSS.W_ACCEL",
@@ -295,5 +311,7 @@ def _check(cfg: CfgNode) -> None:
     for key in ("SCALE", "MOTION_MAX", "SPEED_MAX"):
         if not cfg.AUGMENT[key] >= 1:
             raise SmoothNetError(f"AUGMENT.{key} must be at least 1, not {cfg.AUGMENT[key]}")
+    if not 0 <= cfg.TRAIN.AVERAGE < 1:
+        raise SmoothNetError(f"TRAIN.AVERAGE must be at least 0 and below 1, not {cfg.TRAIN.AVERAGE}")
     if not 0 <= cfg.MODEL.DROPOUT < 1:
         raise SmoothNetError(f"MODEL.DROPOUT must be at least 0 and below 1, not {cfg.MODEL.DROPOUT}")
