@@ -19,6 +19,7 @@ from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..dataset.windows import derive_seed
+from ..evaluation.metrics import curve_metrics
 from ..models.kinds import kind_of, multiply_adds
 from ..models.smoothnet import count_parameters
 from ..utils import device as devices
@@ -242,11 +243,10 @@ def _steps_done(cfg: CfgNode, position: Position) -> bool:
 def _brief(rows: list[dict[str, Any]]) -> str:
     parts = []
     for row in rows:
-        for metric in ("mpjpe", "accel", "pck_005"):
-            if f"smoothnet_{metric}" in row["metrics"]:
-                parts.append(
-                    f"{metric} {row['metrics'][f'input_{metric}']:.4g} -> {row['metrics'][f'smoothnet_{metric}']:.4g}"
-                )
+        figures = row["metrics"]
+        for metric in curve_metrics(figures):
+            name = metric.name
+            parts.append(f"{name} {figures[f'input_{name}']:.4g} -> {figures[f'smoothnet_{name}']:.4g}")
     return ", " + ", ".join(parts) if parts else ""
 
 

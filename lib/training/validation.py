@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..evaluation import evaluate as evaluation
+from ..evaluation.metrics import headline
 from ..evaluation.report import result_row
 from ..utils.distributed import World
 from ..utils.dllogger import IterationLog
@@ -107,11 +108,7 @@ def _with_loss(
 
 def performance(rows: list[dict[str, Any]]) -> float:
     """One number for "best": the mean over datasets of the output's MPJPE, or of 1 - PCK@0.05; lower is better."""
-    values = []
-    for row in rows:
-        metrics = row["metrics"]
-        values.append(metrics["smoothnet_mpjpe"] if "smoothnet_mpjpe" in metrics else 1 - metrics["smoothnet_pck_005"])
-    return sum(values) / len(values)
+    return sum(headline(row["metrics"]) for row in rows) / len(rows)
 
 
 def better(value: float | None, best: float) -> bool:
