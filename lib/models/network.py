@@ -66,15 +66,17 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
     model = model.to(place)
     alike = None if kind_of(model)[1].by_joint else channel_network(model, "none", 1)  # every channel by itself
 
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(place)
+
     def run(windows: np.ndarray, dims: int | None = None, shown: np.ndarray | None = None) -> np.ndarray:
-        if alike is None and dims is None:
-            raise SmoothNetError(f"{path} sees joints as a whole: it must be told how many coordinates one has")
+        smooth = alike
+        if smooth is None:
+            if dims is None:
+                raise SmoothNetError(f"{path} sees joints as a whole: it must be told how many coordinates one has")
+            smooth = channel_network(model, "none", dims, None if shown is None else tensor(shown))
         with torch.inference_mode():
-            x, seen = (
-                None if array is None else torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(place)
-                for array in (windows, shown)
-            )
-            return (alike or channel_network(model, "none", dims or 1, seen))(x).cpu().numpy()
+            return smooth(tensor(windows)).cpu().numpy()
 
     return Network(run, window_of(model), metadata["normalize"], model, place)
 
