@@ -17,10 +17,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ..models.normalize import with_normalization
+from ..models.windows import smooth_sequence
 from ..utils.gaps import bridge_windows, shown_points
 
 UNSURE = 1e-9  # weight of the first window where it holds a point's last value; squared: of later windows
-CHUNK_ROWS = 8192  # (window, channel) rows that go through the network at once
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -83,17 +83,13 @@ def smooth_with_gaps(run: Run, points: np.ndarray, window: int, step: int, kind:
     """
     length, joints, dims = points.shape
     frames = pad_window(points, window) if length < window else points
-    starts = np.append(np.arange(0, len(frames) - window, min(step, window)), len(frames) - window)
-    views = np.lib.stride_tricks.sliding_window_view(frames, window, axis=0)
-    total = np.zeros(frames.shape, np.float64)
-    weight = np.zeros((len(frames), joints, 1), np.float64)
-    size = max(1, CHUNK_ROWS // (joints * dims))
-    for i in range(0, len(starts), size):
-        chunk = starts[i : i + size]
-        smoothed = smooth_windows(run, views[chunk], kind)
-        counts = window_weight(frames[chunk + window - 1], chunk == 0)
-        for offset in range(window):
-            total[chunk + offset] += counts * smoothed[..., offset]
-            weight[chunk + offset] += counts
-    smoothed = (total / weight)[:length]
-    return np.where(shown_points(points)[..., None], smoothed, np.nan)
+
+    def network(windows: np.ndarray) -> np.ndarray:
+        return smooth_windows(run, windows.reshape(-1, joints, dims, window), kind).reshape(windows.shape)
+
+    def weigh(starts: list[int]) -> np.ndarray:
+        first, ends = np.array(starts) == 0, np.array(starts) + window - 1
+        return window_weight(frames[ends], first)
+
+    smoothed = smooth_sequence(network, frames.reshape(len(frames), joints * dims), window, step, weigh=weigh)
+    return np.where(shown_points(points)[..., None], smoothed[:length].reshape(points.shape), np.nan)

@@ -19,7 +19,7 @@ Whittaker 1922 for the penalised form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -319,6 +319,34 @@ def _constants(window: int, knots: int) -> dict[str, np.ndarray]:
         "high_pass": np.eye(window) - smoother_matrix(window, 3, 3.0),
         "lean": -member_roughness(window)[:, None],
     }
+
+
+def build(settings: Any) -> GeneralSmoother:
+    """A fresh network of the sizes in MODEL."""
+    return GeneralSmoother(
+        settings.SLIDE_WINDOW_SIZE, settings.HIDDEN_SIZE, settings.RES_HIDDEN_SIZE, settings.NUM_BLOCK, settings.KNOTS
+    )
+
+
+def on_channels(
+    model: GeneralSmoother, normalize: str, dims: int, shown: torch.Tensor | None = None
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """(n, C, W) windows, joint by joint -> the same, smoothed. It needs no normalisation but its own."""
+
+    def smooth(windows: torch.Tensor) -> torch.Tensor:
+        n, channels, frames = windows.shape
+        return model(windows.reshape(n, channels // dims, dims, frames), shown).reshape(windows.shape)
+
+    return smooth
+
+
+def multiply_adds(model: GeneralSmoother) -> int:
+    """Of the matrix products for one channel of one window; the context's, which joints share, counted whole."""
+    layers = sum(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear))
+    fits = sum(3 * order + 2 for order, _ in FITS) * model.window_size**2
+    bank = (len(BANK) + 1) * model.window_size**2  # and the high-pass
+    mixing = model.members * model.window_size * (model.knots + 1)
+    return layers + fits + bank + mixing
 
 
 def load_general(checkpoint: Mapping[str, Any]) -> GeneralSmoother:

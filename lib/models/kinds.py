@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ..utils.errors import SmoothNetError
-from . import smoothnet
+from . import general, smoothnet
 from .fused import inference
 from .normalize import with_normalization
 from .smoothnet import SmoothNet
@@ -32,6 +32,7 @@ class Kind:
         channels: (network, normalisation, coordinates per joint, (n, K) joints shown or None) -> how it smooths.
         settings: what of a network does not follow from its weights; in the checkpoint under "model".
         multiply_adds: network -> those of one channel of one window.
+        by_joint: the network itself takes (N, K, D, W) windows, not (N, C, W).
         activations: (network, channels) -> floats that one window keeps for the backward pass; None: unknown.
     """
 
@@ -41,6 +42,7 @@ class Kind:
     channels: Callable[[Any, str, int, Any], Channels]
     multiply_adds: Callable[[Any], int]
     settings: Callable[[Any], dict[str, Any]] = lambda model: {}
+    by_joint: bool = False
     activations: Callable[[Any, int], int] | None = None
 
 
@@ -52,6 +54,15 @@ KINDS = {
         channels=lambda model, normalize, dims, shown: with_normalization(inference(model), normalize, dims, shown),
         multiply_adds=smoothnet.multiply_adds,
         activations=smoothnet.activations,
+    ),
+    "general": Kind(
+        general.GeneralSmoother,
+        build=general.build,
+        load=general.load_general,
+        channels=general.on_channels,
+        multiply_adds=general.multiply_adds,
+        settings=lambda model: model.settings,
+        by_joint=True,
     ),
 }
 

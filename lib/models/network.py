@@ -18,13 +18,14 @@ class Network:
     """A network that is ready to run.
 
     Attributes:
-        run: (n, C, W) floats -> (n, C, W) float32, numpy arrays.
+        run: (n, C, W) floats -> (n, C, W) float32, numpy arrays; those that see joints as a whole take the number of
+            coordinates per joint and (n, K) of 0 and 1, the joints shown, as well.
         window: W, frames.
         normalize: the normalisation it was trained with, "none" or "body".
         model, device: the torch module and where it is; None for an exported model.
     """
 
-    run: Callable[[np.ndarray], np.ndarray]
+    run: Callable[..., np.ndarray]
     window: int
     normalize: str
     model: Any = None
@@ -58,17 +59,24 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
         ) from error
     from ..utils.device import select_device
     from .checkpoints import load_model
-    from .kinds import channel_network, window_of
+    from .kinds import channel_network, kind_of, window_of
 
     model, metadata = load_model(path, window)
     place = select_device(str(device))
     model = model.to(place)
-    smooth = channel_network(model, "none", 1)
+    alike = None if kind_of(model)[1].by_joint else channel_network(model, "none", 1)  # every channel by itself
 
-    def run(windows: np.ndarray) -> np.ndarray:
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(place)
+
+    def run(windows: np.ndarray, dims: int | None = None, shown: np.ndarray | None = None) -> np.ndarray:
+        smooth = alike
+        if smooth is None:
+            if dims is None:
+                raise SmoothNetError(f"{path} sees joints as a whole: it must be told how many coordinates one has")
+            smooth = channel_network(model, "none", dims, None if shown is None else tensor(shown))
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(windows, dtype=np.float32))
-            return smooth(x.to(place)).cpu().numpy()
+            return smooth(tensor(windows)).cpu().numpy()
 
     return Network(run, window_of(model), metadata["normalize"], model, place)
 
