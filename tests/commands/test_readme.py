@@ -1,0 +1,368 @@
+"""The READMEs are true: their commands run, their links lead somewhere, both languages say the same.
+
+Every line of code in a README, and every command within its text, is run here on small data, or stands below with the
+reason why not. A new one that is neither makes the test fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import logging
+import os
+import re
+import runpy
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import ROOT, read_json, write_poses
+from unit.test_uiprmd import write_clip
+
+from lib import commands
+from lib.commands.arguments import run_main
+from run_scripts import run_smoothnet
+from run_scripts.argument import launched
+
+ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+READMES = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("README*.md", "*/README*.md", "data/*/README.md", "lib/weights/*/README.md")
+    for path in ROOT.glob(pattern)
+    if not path.relative_to(ROOT).parts[0].startswith(".")
+)
+
+# lines of code that are no commands
+NO_COMMAND = (
+    r"data/poses/\{dataset\}",  # where the files lie
+    r"TCAPPDLL ",  # a line of a log
+    r'\{"(keypoints|people)": ',  # a line of a stream
+)
+# commands that are not run here, and why
+NOT_RUN = {
+    r"make (demo|test)": "they install PyTorch, and CI itself is `make test`; what make would do is looked at below",
+    r"pip install [\w .-]+": "needs the network; the names are compared with pyproject.toml, test_package.py installs",
+    r"(DOCKER_BUILDKIT=0 .*)?docker ": "needs a Docker engine; the steps of the Dockerfile are those of a script",
+    r"conda activate ": "the vendor's image has it",
+    r"python benchmarks/run\.py": "takes minutes; CI runs it with --quick",
+    r"bash run_scripts/test\.sh": "two trainings of 100 steps; loss.py, which it ends with, is run",
+}
+# what stands for something, and what a test puts there; {n} is the number of the command
+PLACEHOLDERS = {
+    r"INPUT \[INPUT \.\.\.\] -o OUT": "{trc} {npz} -o out{n}",
+    r"INPUT -o OUT": "{trc} -o out{n}.trc",
+    r"--checkpoint PATH": "--checkpoint {weights}",
+    r"8\|16\|32\|64": "16",
+    r"--fps F": "--fps 30",
+    r"--min_score S": "--min_score 0.3",
+    r"--max_gap N": "--max_gap 5",
+    r"--delay D": "--delay 4",
+    r"results/(<run>|RUN)": "{run}",
+    r"epoch_\d+\.pth": "epoch_1.pth",  # each run below is of one epoch
+    r"prepare_uiprmd\.py FOLDER": "prepare_uiprmd.py raw --output data/prepared",
+    r"ARGUMENTS": "--device cpu --cfg configs/h36m_fcn_3D.yaml",
+    r"--sdaa-log A --cuda-log B": "--sdaa-log {run}/dllogger_rank0.log --cuda-log {run}/dllogger_rank0.log",
+    r"--device sdaa": "--device cpu",
+    r"--nproc_per_node 4 --nnode 2": "--nproc_per_node 1 --nnode 2",
+    r"--nproc_per_node 4": "--nproc_per_node 2 --master_port {port}",
+    r"10\.0\.0\.1": "127.0.0.1",
+    r"29500": "{port}",
+    r"--folder /tmp": "--folder . --frames 600 --sequences 3 --steps 1 --streamed 50",
+    r"--format mp4$": "--format mp4 --size 320x240 --opts VIS.END 20",
+}
+SAMPLES = {
+    "trc": "data/samples/pose2sim_balancing.trc",
+    "npz": "data/samples/sports2d_blazepose.npz",
+    "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.pth.tar",
+}
+SEVERAL = re.compile(r"--nproc_per_node [2-9]")
+SHORT = ["TRAIN.EPOCH", "1", "TRAIN.STEP", "-1"]
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def code_of(text: str) -> tuple[list[str], dict[str, list[str]], str]:
+    """(lines of commands, {language: blocks} of other code, the text around it) of a Markdown file."""
+    blocks: dict[str, list[str]] = {}
+
+    def take(match: re.Match) -> str:
+        blocks.setdefault(match[1], []).append(match[2])
+        return ""
+
+    rest = re.sub(r"^```(\w*)\n(.*?)^```$", take, text, flags=re.DOTALL | re.MULTILINE)
+    commands, prose, blank = [], [], True
+    for line in rest.splitlines():
+        indented = line.startswith("    ") and blank
+        (commands if indented else prose).append(line.strip() if indented else line)
+        blank = indented or not line.strip()
+    for language in ("", "bash", "sh", "shell"):
+        for block in blocks.pop(language, []):
+            commands += [line.strip() for line in block.splitlines() if line.strip()]
+    within = re.findall(r"`((?:python|bash|make|pip install|docker) [^`]+)`", "\n".join(prose))
+    return [*commands, *within], blocks, "\n".join(prose)
+
+
+def commands_of(name: str) -> list[str]:
+    """The commands of a README, without what a comment says."""
+    lines = [re.sub(r"\s+# .*", "", line) for line in code_of(text_of(name))[0]]
+    return [line for line in lines if not any(re.match(pattern, line) for pattern in NO_COMMAND)]
+
+
+def not_run(command: str) -> str | None:
+    return next((reason for pattern, reason in NOT_RUN.items() if re.match(pattern, command)), None)
+
+
+def variants(command: str) -> list[str]:
+    """A synopsis with [parts] that may be left out: without any, and with each first and each last alternative."""
+    optional = re.compile(r" \[(-[^\]]+)\]")
+    if not optional.search(command):
+        return [command]
+    return [
+        optional.sub("", command),
+        *(optional.sub(lambda part, which=which: " " + part[1].split(" | ")[which], command) for which in (0, -1)),
+    ]
+
+
+class Workplace:
+    """A folder like a checkout, with small data in it, in which commands are run in this process where they can be."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port, self.count, self.run = folder, port, itertools.count(), ""
+        (folder / "data").mkdir()
+        (folder / "lib").mkdir()
+        for name in ("configs", "run_scripts", "data/samples", "lib/weights"):
+            (folder / name).symlink_to(ROOT / name)
+        for dataset, estimator, channels in (("h36m", "fcn", 51), ("uiprmd", "kinect", 66)):
+            write_poses(folder / "data/poses", dataset, estimator, lengths=(40, 36, 33), channels=channels)
+        for name in ("m01_s01_e01", "m01_s09_e01"):
+            write_clip(folder / "raw", name)
+        points = np.random.default_rng(0).normal(size=(10, 17, 2)).tolist()
+        (folder / "frames.jsonl").write_text("".join(json.dumps({"keypoints": frame}) + "\n" for frame in points))
+
+    def __call__(self, command: str) -> None:
+        for variant in variants(command):
+            self.call(command, variant)
+
+    def call(self, command: str, variant: str) -> None:
+        known = SAMPLES | {"n": next(self.count), "run": self.run, "port": self.port}
+        for pattern, replacement in PLACEHOLDERS.items():
+            variant = re.sub(pattern, replacement.format_map(known), variant)
+        words = shlex.split(variant)
+        assert words[0] == "python", f"no test knows how to run: {command}"
+        files = {}
+        for sign in ("<", ">"):
+            if sign in words:
+                at = words.index(sign)
+                files[sign] = words[at + 1]
+                del words[at : at + 2]
+        script, arguments = words[1], words[2:]
+        trains = script.endswith(("train_smoothnet.py", "run_smoothnet.py")) and "--eval" not in arguments
+        if trains:
+            arguments += SHORT if "--opts" in arguments else ["--opts", *SHORT]
+        said, complaints = io.StringIO(), io.StringIO()
+        with (
+            open(files.get("<", os.devnull)) as given,
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stderr(complaints),
+            contextlib.redirect_stdout(said),
+        ):
+            patch.setattr(sys, "stdin", given)
+            status = self.start(script, arguments)
+        assert status == 0, f"{command}\nran as: {shlex.join(words)}\n{complaints.getvalue()}{said.getvalue()}"
+        if ">" in files:
+            (self.folder / files[">"]).write_text(said.getvalue())
+        if trains:
+            self.run = "results/" + max(os.listdir("results"), key=lambda name: os.stat(f"results/{name}").st_mtime_ns)
+
+    def start(self, script: str, arguments: list[str]) -> int:
+        if script.endswith("run_smoothnet.py"):
+            child = run_smoothnet.build_command(run_smoothnet.parse(arguments))
+            if "torch.distributed.run" in child:
+                return self.start_processes(arguments, child)
+            script, arguments = str(Path(child[1]).relative_to(ROOT)), child[2:]
+        if script.startswith("benchmarks/"):  # it starts processes that import it
+            return self.wait_for([[sys.executable, str(ROOT / script), *arguments]])
+        command = re.fullmatch(r"(\w+)_smoothnet\.py", script)
+        if command:
+            return commands.run(command[1], arguments)
+        return run_main(runpy.run_path(str(ROOT / script), run_name="a_test")["main"], arguments)
+
+    def start_processes(self, arguments: list[str], child: list[str]) -> int:
+        """The launcher's command; of several machines, those that are missing too."""
+        children = [child]
+        if "--node_rank" in arguments:
+            at = arguments.index("--node_rank") + 1
+            others = [*arguments[:at], "1", *arguments[at + 1 :]]
+            children.append(run_smoothnet.build_command(run_smoothnet.parse(others)))
+        children = [[*each, "TRAIN.VALIDATE", "False"] for each in children]  # several processes are slow enough
+        return self.wait_for(children)
+
+    def wait_for(self, children: list[list[str]]) -> int:
+        """Run the commands side by side."""
+        started = [
+            subprocess.Popen(
+                each, cwd=self.folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True,
+            )
+            for each in children
+        ]  # fmt: skip
+        for process in started:
+            print(process.communicate(timeout=200)[0])
+        return next((process.returncode for process in started if process.returncode), 0)
+
+
+@pytest.fixture
+def workplace(tmp_path, free_port, monkeypatch):
+    log = logging.getLogger("lib")
+    before = log.handlers[:], log.level, log.propagate
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.chdir(tmp_path)
+    yield Workplace(tmp_path, free_port)
+    log.handlers[:], log.level, log.propagate = before
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("name", [name for name in READMES if name != CHINESE])
+def test_every_command_runs(name, workplace):
+    for module in ("onnx", "onnxruntime", "imageio_ffmpeg") if name == ENGLISH else ():
+        pytest.importorskip(module)
+    if name.startswith("run_scripts"):
+        workplace("python run_scripts/run_smoothnet.py ARGUMENTS")  # for the logs it speaks of
+    for command in commands_of(name):
+        if not not_run(command) and not SEVERAL.search(command):
+            workplace(command)
+    if name == ENGLISH:
+        the_metrics_are_laid_out_as_shown(workplace)
+
+
+@pytest.mark.parametrize(
+    "command", sorted({line for name in READMES for line in commands_of(name) if SEVERAL.search(line)})
+)
+def test_every_command_of_several_processes_runs(command, workplace):
+    """Each in a test of its own, as they take longest."""
+    workplace(command)
+
+
+def the_metrics_are_laid_out_as_shown(workplace: Workplace) -> None:
+    (shown,) = map(json.loads, code_of(text_of(ENGLISH))[1]["json"])
+    rows = [row for path in workplace.folder.glob("results/*/metrics.json") for row in read_json(path)["results"]]
+    example = shown["results"][0]
+    row = next(row for row in rows if row["checkpoint"].endswith(example["checkpoint"]))
+    assert set(row) == set(example)
+    assert set(row["metrics"]) >= set(example["metrics"]) | {"smoothnet_accel_unpadded", "input_mpjpe_top1"}
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_python_code_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for number, code in enumerate(code_of(text_of(name))[1].get("python", [])):
+        script = tmp_path / f"{number}.py"
+        script.write_text(code)
+        points = np.random.default_rng(0).normal(size=(40, 17, 3)).astype(np.float32)
+        after = runpy.run_path(str(script), {"points": points})
+        assert after["smoothed"].shape == points.shape and after["smoothed"].dtype == points.dtype
+        assert len(after["rest"]) == 4 and after["old"].shape == points.shape[1:]
+
+
+def test_every_reason_not_to_run_a_command_is_needed():
+    commands = [command for name in READMES for command in commands_of(name)]
+    for pattern in NOT_RUN:
+        assert any(re.match(pattern, command) for command in commands), pattern
+    for pattern in PLACEHOLDERS:
+        assert any(re.search(pattern, command) for command in commands), pattern
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make")
+def test_make_would_do_what_the_readme_says():
+    outside = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}  # `make test` runs this
+    for command in commands_of(ENGLISH):
+        if command.startswith("make "):
+            words = shlex.split(command)
+            steps = subprocess.run(
+                [*words, "-n", "VENV=nowhere"], cwd=ROOT, capture_output=True, text=True, check=True, env=outside
+            ).stdout
+            last = {"demo": "nowhere/bin/python run_scripts/demo.py", "test": "nowhere/bin/python -m pytest -n auto"}
+            assert steps.splitlines()[-1] == last[words[1]]
+            for chosen in words[2:]:
+                assert f"pip install --quiet --disable-pip-version-check {chosen.removeprefix('TORCH=')}\n" in steps
+
+
+def test_what_is_to_be_installed_is_what_the_package_names():
+    extras = re.findall(r"^(?:smpl|video|mesh|onnx|dlc) = \[(.*)\]$", text_of("pyproject.toml"), re.MULTILINE)
+    named = set(re.findall(r'"(\w+)', " ".join(extras)))
+    assert len(extras) == 5
+    for name in (ENGLISH, CHINESE):
+        prose = code_of(text_of(name))[2]
+        missing = [package for package in named - {"pillow"} if not re.search(rf"`[^`\n]*\b{package}\b", prose)]
+        assert not missing, f"{name} does not say that {missing} may be installed"
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_no_link_is_dead(name):
+    text = text_of(name)
+    headings = [re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()]
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        assert not path or (ROOT / name).parent.joinpath(path).exists(), target
+        assert path or anchor in headings, target
+
+
+def test_both_languages_hold_the_same_commands():
+    english, chinese = (Counter(commands_of(name)) for name in (ENGLISH, CHINESE))
+    assert english == chinese
+    blocks = [code_of(text_of(name))[1] for name in (ENGLISH, CHINESE)]
+    assert [set(block) for block in blocks] == [{"python", "json", "bibtex"}] * 2
+    for language in ("json", "bibtex"):
+        assert blocks[0][language] == blocks[1][language]
+    code = [[re.sub(r"\s+#.*", "", line) for line in block["python"][0].splitlines()] for block in blocks]
+    assert code[0] == code[1]
+
+
+def test_both_languages_hold_the_same_numbers():
+    def numbers(text: str) -> list[str]:
+        """Those with a point or comma, and those of three digits and more."""
+        return re.findall(r"(?<![\w.])(?:\d+(?:[.,]\d+)+|\d{3,})", text, re.ASCII)
+
+    def rows(text: str) -> str:
+        return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+    english, chinese = (re.sub("(?m)^#.*", "", code_of(text_of(name))[2]) for name in (ENGLISH, CHINESE))
+    assert len(numbers(rows(english))) > 20
+    assert Counter(numbers(rows(english))) == Counter(numbers(rows(chinese)))
+    assert set(numbers(english)) == set(numbers(chinese))
+
+
+def test_both_languages_link_to_the_same_files():
+    english, chinese = (set(re.findall(r"\]\(([^)#\s]+)\)", text_of(name))) for name in (ENGLISH, CHINESE))
+    assert english - {CHINESE} == chinese - {ENGLISH}
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_nothing_is_left_to_do(name):
+    assert "TODO" not in text_of(name)
+
+
+def test_the_table_of_arguments_is_that_of_the_launcher():
+    rows = [line.strip("| ").split(" | ") for line in text_of("run_scripts/README.md").splitlines() if "`--" in line]
+    rows = [[cell.strip() for cell in row] for row in rows if len(row) == 4]
+    named = {flag for row in rows for flag in re.findall(r"`(--\w+)`", row[0])}
+    assert named == {flag for argument in launched() for flag in argument.flags}
+    commands = {flag: argument.commands.split() for argument in launched() for flag in argument.flags}
+    for *_, example in rows:
+        words = shlex.split(example.strip("`"))
+        evaluation = words[0] == "--eval" or ("train" not in commands[words[0]] and "launch" not in commands[words[0]])
+        words = [*(["--eval", "--checkpoint", "x"] if evaluation else []), *words]
+        run_smoothnet.parse(words)

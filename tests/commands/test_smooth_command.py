@@ -1,0 +1,273 @@
+"""The command smooth_smoothnet.py: files in, files out, and live lines."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from helpers import ROOT
+
+from lib.commands.arguments import run_main
+from lib.commands.smooth import main
+from lib.formats import read_recording
+from lib.inference import Smoother
+from lib.models.smoothnet import SmoothNet
+
+SAMPLES = ROOT / "data" / "samples"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny network with random weights."""
+    torch.manual_seed(0)
+    network = SmoothNet(8, hidden_size=8, res_hidden_size=4, num_blocks=1)
+    path = tmp_path_factory.mktemp("network") / "tiny.pth.tar"
+    torch.save({"epoch": 1, "state_dict": network.state_dict()}, path)
+    return str(path)
+
+
+def walk(frames=20, joints=3, dims=2):
+    t = np.arange(frames)[:, None, None]
+    return np.sin(t / 5 + np.arange(joints)[:, None] + np.arange(dims)) * 10
+
+
+def files_in(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
+
+
+def test_one_file(checkpoint, tmp_path, capsys):
+    np.save(tmp_path / "a.npy", walk().astype(np.float32))
+    assert main([str(tmp_path / "a.npy"), "-o", str(tmp_path / "b.npy"), "--checkpoint", checkpoint]) == 0
+    before, after = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
+    np.testing.assert_array_equal(before, walk().astype(np.float32))
+    expected = Smoother.from_checkpoint(checkpoint)(before.astype(np.float64))
+    np.testing.assert_allclose(after, expected, rtol=1e-6)
+    assert after.dtype == np.float32
+    out = capsys.readouterr().out
+    assert "20 frames, 1 track, 0 of 60 points missing" in out and "jitter" in out
+
+
+def test_step_delay_and_min_score_reach_the_smoother(checkpoint, tmp_path):
+    points, scores = walk(), np.ones((20, 3))
+    scores[4, 1] = 0.1
+    np.savez(tmp_path / "a.npz", keypoints=points, scores=scores)
+    smoother = Smoother.from_checkpoint(checkpoint)
+    known = np.where(scores[..., None] < 0.5, np.nan, points)
+    for options, expected in (
+        (["--step", "3"], smoother(points, step=3)),
+        (["--delay", "2"], smoother(points, delay=2)),
+        (["--min_score", "0.5"], np.where(np.isnan(known), points, smoother(known))),
+    ):
+        out = tmp_path / "out.npz"
+        assert main([str(tmp_path / "a.npz"), "-o", str(out), "--checkpoint", checkpoint, "--force", *options]) == 0
+        np.testing.assert_allclose(np.load(out)["keypoints"], expected, rtol=1e-6)
+        np.testing.assert_array_equal(np.load(out)["scores"], scores)
+
+
+def test_several_files_into_a_folder_with_pictures(checkpoint, tmp_path):
+    pytest.importorskip("matplotlib")
+    np.save(tmp_path / "a.npy", walk())
+    (tmp_path / "b.csv").write_text("p_x,p_y\n" + "".join(f"{t}.5,1.25\n" for t in range(12)))
+    inputs = [str(tmp_path / "a.npy"), str(tmp_path / "b.csv")]
+    assert main([*inputs, "-o", str(tmp_path / "new" / "out"), "--checkpoint", checkpoint, "--plot"]) == 0
+    assert files_in(tmp_path / "new" / "out") == ["a.npy", "a.png", "b.csv", "b.png"]
+    assert (tmp_path / "new" / "out" / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("frames", [0, 1, 3])
+def test_clips_shorter_than_the_window(frames, checkpoint, tmp_path):
+    np.save(tmp_path / "a.npy", walk(frames))
+    out = tmp_path / "b.npy"
+    assert main([str(tmp_path / "a.npy"), "-o", str(out), "--checkpoint", checkpoint, "--plot"]) == 0
+    assert np.load(out).shape == (frames, 3, 2) and np.isfinite(np.load(out)).all()
+
+
+def run(argv, capsys):
+    status = run_main(main, [str(word) for word in argv])
+    return status, capsys.readouterr().err
+
+
+def test_nothing_is_overwritten(checkpoint, tmp_path, capsys):
+    path, out = tmp_path / "a.npy", tmp_path / "b.npy"
+    np.save(path, walk())
+    out.write_bytes(b"precious")
+    base = ["--checkpoint", checkpoint]
+    status, message = run([path, "-o", out, *base], capsys)
+    assert status == 2 and "b.npy exists" in message and out.read_bytes() == b"precious"
+    content = path.read_bytes()
+    for target in (path, tmp_path):
+        status, message = run([path, "-o", target, "--force", *base], capsys)
+        assert status == 2 and "is an input" in message and path.read_bytes() == content
+    assert run([path, "-o", out, "--force", *base], capsys)[0] == 0
+    assert np.load(out).shape == (20, 3, 2)
+    assert files_in(tmp_path) == ["a.npy", "b.npy"]
+
+
+def test_folders_are_replaced_only_when_they_hold_nothing_else(checkpoint, tmp_path, capsys):
+    for t in range(3):
+        for folder in ("in", "out"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            people = [{"pose_keypoints_2d": [1 + t, 2, 0.5, 3, 4.5, 0.5]}]
+            (tmp_path / folder / f"{t}.json").write_text(json.dumps({"people": people, "folder": folder}))
+    (tmp_path / "out" / "notes.txt").write_text("precious")
+    argv = [tmp_path / "in", "-o", tmp_path / "out", "--checkpoint", checkpoint]
+    assert "exists" in run(argv, capsys)[1]
+    assert "holds more than OpenPose frames" in run([*argv, "--force"], capsys)[1]
+    (tmp_path / "out" / "notes.txt").unlink()
+    assert run([*argv, "--force"], capsys)[0] == 0
+    assert json.loads((tmp_path / "out" / "0.json").read_text())["folder"] == "in"
+    assert files_in(tmp_path) == sorted(f"{f}{t}" for f in ("in", "out") for t in ("", "/0.json", "/1.json", "/2.json"))
+
+
+def test_one_bad_file_and_nothing_is_written(checkpoint, tmp_path, capsys):
+    np.save(tmp_path / "a.npy", walk())
+    (tmp_path / "b.csv").write_text("p_x,p_y\n1,2\n1,oops\n")
+    before = files_in(tmp_path)
+    argv = [tmp_path / "a.npy", tmp_path / "b.csv", "-o", tmp_path / "out", "--checkpoint", checkpoint]
+    status, message = run(argv, capsys)
+    assert status == 2 and "b.csv, line 3" in message
+    assert files_in(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["{}/none.npy", "-o", "{}/b.npy"], "none.npy does not exist"),
+        (["{}/a.npy", "-o", "{}/b.csv"], "name it *.npy"),
+        (["{}/a.npy", "{}/a.npy", "-o", "{}/out"], "same name"),
+        (["{}/a.npy", "{}/c/a.npy", "-o", "{}/a.npy"], "is a file"),
+        (["{}/a.npy", "-o", "{}/a.npy/b.npy"], "is not a folder"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--format", "bvh"], "known are openpose"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--max_gap", "-1"], "max_gap"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--step", "0"], "step"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--delay", "8"], "delay must be from 0 to 7"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--fps", "0"], "fps"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--window", "16"], "16"),
+    ],
+)
+def test_mistakes_are_one_sentence(argv, message, checkpoint, tmp_path, capsys):
+    (tmp_path / "c").mkdir()
+    np.save(tmp_path / "a.npy", walk())
+    np.save(tmp_path / "c" / "a.npy", walk())
+    before = files_in(tmp_path)
+    status, text = run([word.format(tmp_path) for word in argv] + ["--checkpoint", checkpoint], capsys)
+    assert status == 2 and message in text and text.startswith("error: ") and text.count("\n") == 1
+    assert files_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["openpose_balance_cam3", "pose2sim_balancing.trc", "sports2d_blazepose.npz"])
+def test_samples(name, checkpoint, tmp_path, capsys):
+    assert main([str(SAMPLES / name), "-o", f"{tmp_path}/", "--checkpoint", checkpoint]) == 0
+    before, after = read_recording(SAMPLES / name), read_recording(tmp_path / name)
+    for old, new in zip(before.tracks, after.tracks, strict=True):
+        assert new.points.shape == old.points.shape
+        np.testing.assert_array_equal(np.isnan(new.points), np.isnan(old.points))
+        assert np.nanmax(np.abs(new.points - old.points)) > 0
+
+
+def test_rotations_go_in_as_they_are(checkpoint, tmp_path):
+    """A network without a normalisation sees the six numbers of a rotation unscaled."""
+    poses = np.random.default_rng(0).normal(size=(20, 72)) * 0.3
+    np.savez(tmp_path / "a.npz", poses=poses, trans=walk(20, 1, 3)[:, 0], betas=np.ones(10), mocap_framerate=60.0)
+    out = tmp_path / "b.npz"
+    assert main([str(tmp_path / "a.npz"), "-o", str(out), "--checkpoint", checkpoint]) == 0
+    smoother = Smoother.from_checkpoint(checkpoint)
+    raw = Smoother(smoother.network, "none")
+    sixd = raw(read_recording(tmp_path / "a.npz").tracks[0].points)
+    first = sixd[..., ::2] / np.linalg.norm(sixd[..., ::2], axis=-1, keepdims=True)
+    written = read_recording(out).tracks[0].points
+    np.testing.assert_allclose(written[..., ::2], first, atol=1e-6)  # the first column of each rotation
+    np.testing.assert_array_equal(np.load(out)["betas"], np.ones(10))
+    trans = np.load(tmp_path / "a.npz")["trans"]
+    np.testing.assert_allclose(np.load(out)["trans"], smoother(trans[:, None])[:, 0], atol=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------------- stream
+
+
+def stream(lines, checkpoint, monkeypatch, capsys, *options):
+    text = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    status = run_main(main, ["-", "--stream", "--checkpoint", checkpoint, *options])
+    out, err = capsys.readouterr()
+    return status, [json.loads(line) for line in out.splitlines()], err
+
+
+@pytest.mark.parametrize("delay", [0, 3, 7])
+def test_stream_of_one_person_is_what_the_smoother_gives(delay, checkpoint, monkeypatch, capsys):
+    points = walk()
+    lines = [{"frame": t, "keypoints": frame.tolist()} for t, frame in enumerate(points)]
+    status, out, _ = stream(lines, checkpoint, monkeypatch, capsys, "--delay", str(delay))
+    assert status == 0 and [line["frame"] for line in out] == list(range(20))
+    expected = Smoother.from_checkpoint(checkpoint)(points, delay=delay)
+    np.testing.assert_allclose([line["keypoints"] for line in out], expected, rtol=1e-6)
+
+
+def test_stream_of_people_with_ids_gaps_and_scores(checkpoint, monkeypatch, capsys):
+    points = walk()
+    lines = []
+    for t, frame in enumerate(points):
+        people = [
+            {"id": "a", "keypoints": frame.tolist(), "scores": [1, 0.1 if t == 5 else 1, 1]},
+            {"id": "b", "keypoints": [[None, None], *(frame[1:] + 100).tolist()], "colour": "red"},
+        ]
+        lines.append({"people": people[: 1 if 8 < t < 12 else 2][:: -1 if t % 2 else 1], "t": t / 30})
+    options = ("--delay", "2", "--min_score", "0.5")
+    status, out, _ = stream(lines, checkpoint, monkeypatch, capsys, *options)
+    assert status == 0 and len(out) == 20
+    first = np.array([next(p["keypoints"] for p in line["people"] if p["id"] == "a") for line in out])
+    known = points.copy()
+    known[5, 1] = np.nan
+    smoother = Smoother.from_checkpoint(checkpoint).stream(delay=2)
+    expected = np.stack([y for y in map(smoother.push, known) if y is not None] + smoother.flush())
+    np.testing.assert_allclose(np.delete(first, 5, axis=0), np.delete(expected, 5, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(first[5, [0, 2]], expected[5, [0, 2]], rtol=1e-6)
+    np.testing.assert_array_equal(first[5, 1], points[5, 1])  # below the score: comes back as it was
+    for before, after in zip(lines, out, strict=True):
+        assert [p["id"] for p in before["people"]] == [p["id"] for p in after["people"]]
+        assert before["t"] == after["t"]
+    assert out[0]["people"][1]["keypoints"][0] == [None, None] and out[0]["people"][1]["colour"] == "red"
+
+
+def test_stream_without_ids_matches_people(checkpoint, monkeypatch, capsys):
+    points = walk()
+    lines, named = [], []
+    for t, frame in enumerate(points):
+        pair = [{"id": 1, "keypoints": frame.tolist()}, {"id": 2, "keypoints": (frame + 500).tolist()}]
+        pair = pair[:: -1 if t % 3 else 1]
+        named.append({"people": pair})
+        lines.append({"people": [{"keypoints": person["keypoints"]} for person in pair]})
+    _, with_ids, _ = stream(named, checkpoint, monkeypatch, capsys)
+    _, without, _ = stream(lines, checkpoint, monkeypatch, capsys)
+    for a, b in zip(with_ids, without, strict=True):
+        assert [p["keypoints"] for p in a["people"]] == [p["keypoints"] for p in b["people"]]
+        assert all("id" not in person for person in b["people"])
+
+
+def test_stream_frames_without_anybody(checkpoint, monkeypatch, capsys):
+    lines = [{"people": []}, {"people": [{"keypoints": [[1, 2], [3, 4]]}]}, "\n", {"people": None}]
+    status, out, _ = stream(lines, checkpoint, monkeypatch, capsys, "--delay", "1")
+    assert status == 0 and [len(line["people"] or []) for line in out] == [0, 1, 0]
+    assert stream([], checkpoint, monkeypatch, capsys)[:2] == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{\n", "line 2 is not valid JSON"),
+        ("5\n", "line 2 must be"),
+        ('{"people": []}\n', "line 2 is not of the form of the first"),
+        ('{"keypoints": [[1, 2], [3]]}\n', "line 2: keypoints"),
+        ('{"keypoints": [["a", 2]]}\n', "line 2: keypoints"),
+        ('{"keypoints": 7}\n', "line 2: keypoints"),
+        ('{"keypoints": [[1, 2]]}\n', "line 2: frame"),
+        ('{"keypoints": [[1, 2], [3, 4]], "scores": [1]}\n', "line 2: there must be one score a joint"),
+    ],
+)
+def test_stream_mistakes_name_the_line(line, message, checkpoint, monkeypatch, capsys):
+    lines = ['{"keypoints": [[1, 2], [3, 4]]}\n', line]
+    options = ("--delay", "0", "--min_score", "0.5")
+    status, out, err = stream(lines, checkpoint, monkeypatch, capsys, *options)
+    assert status == 2 and message in err and len(out) == 1
