@@ -65,6 +65,7 @@ DEFAULTS.TRAIN.EARLY_STOP = 0  # added: stop after so many epochs without a bett
 DEFAULTS.TRAIN.COMPILE = False  # added: torch.compile
 DEFAULTS.TRAIN.PROFILER = False  # added: record a profile of the first steps
 DEFAULTS.TRAIN.PROFILER_PATH = "profiler_log"  # added
+DEFAULTS.TRAIN.TIMEOUT = 600.0  # added: seconds after which a process that does not answer the others hangs
 DEFAULTS.TRAIN.LOG_EVERY = 50  # added: iterations between readings of the loss on an accelerator
 
 DEFAULTS.AUGMENT = CfgNode()  # added: changed copies of the training windows, see lib/dataset/augment.py; all off
@@ -118,6 +119,7 @@ POSITIVE = (
     "TRAIN.LR",
     "TRAIN.LRDECAY",
     "TRAIN.LOG_EVERY",
+    "TRAIN.TIMEOUT",
     "EVALUATE.SLIDE_WINDOW_STEP_SIZE",
     "EVALUATE.TRADITION_SAVGOL.WINDOW_SIZE",
     "EVALUATE.TRADITION_GAUS1D.WINDOW_SIZE",

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..dataset.named import body_for, load_all
     from ..training.loop import OUT_OF_MEMORY, train
     from ..utils.device import describe_device, explain_out_of_memory, select_device
-    from ..utils.distributed import join, leave, local_rank
+    from ..utils.distributed import explain_lost_contact, join, leave, local_rank
     from ..utils.files import write_text
 
     cfg = load_config(args.cfg, named_settings(args), args.opts)
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     test_sets = load_all(cfg, "test") if cfg.TRAIN.VALIDATE else []
     body = body_for(test_sets, cfg.SMPL_MODEL_DIR)
     stop = StopOnSignal()
-    world = join(device)
+    world = join(device, cfg.TRAIN.TIMEOUT)
     run = world.from_main(make_run_folder(cfg, resume=bool(cfg.TRAIN.RESUME)) if world.main else None)
     if world.main:
         start_logging(run, "train_log.txt", cfg.DEBUG)
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # the progress bar is for people, the iteration lines for tools
     echoed = {"yes": True, "no": False, "auto": not sys.stdout.isatty()}[cfg.LOG.ECHO]
     echo = sys.stdout if echoed else None
-    with explain_out_of_memory(device, OUT_OF_MEMORY):
+    with explain_out_of_memory(device, OUT_OF_MEMORY), explain_lost_contact():
         train(cfg, train_sets, test_sets, run, device, world=world, body=body, stop=stop, echo=echo)
     leave()
     return stop.status

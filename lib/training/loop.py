@@ -159,9 +159,10 @@ def train_epoch(job: Job, state: TrainingState) -> tuple[Meter, bool]:
     orders = [
         epoch_order(len(s), cfg.SEED_VALUE, position.epoch, d).to(s.starts.device) for d, s in enumerate(job.sets)
     ]
+    lr = cfg.TRAIN.LR * cfg.TRAIN.LRDECAY**position.epoch
     for group in state.optimizer.param_groups:
-        group["lr"] = cfg.TRAIN.LR * cfg.TRAIN.LRDECAY**position.epoch
-    meter = Meter(cfg.TRAIN.LOG_EVERY if job.device.type != "cpu" else 1, job.lines, *state.epoch_loss)
+        group["lr"] = lr
+    meter = Meter(cfg.TRAIN.LOG_EVERY if job.device.type != "cpu" else 1, job.lines, lr, *state.epoch_loss)
     bar = tqdm(
         total=len(job.batches),
         initial=position.batch,

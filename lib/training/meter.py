@@ -22,10 +22,13 @@ def check_finite(loss: float, position: Position) -> None:
 
 
 class Meter:
-    """Mean loss and speed of an epoch, reading losses from the device only every `every` iterations."""
+    """Mean loss and speed of an epoch, reading losses from the device only every `every` iterations.
 
-    def __init__(self, every: int, lines: IterationLog, total: float = 0.0, windows: int = 0):
-        self.every, self.lines = every, lines
+    `lr` is the epoch's learning rate, for the log.
+    """
+
+    def __init__(self, every: int, lines: IterationLog, lr: float, total: float = 0.0, windows: int = 0):
+        self.every, self.lines, self.lr = every, lines, lr
         self.pending: list[tuple[torch.Tensor, int, float]] = []
         self.total, self.windows, self.loss = total, windows, math.nan
         self.before = windows  # seen before a resume, which the speed leaves out
@@ -45,12 +48,14 @@ class Meter:
             return
         losses = torch.stack([loss for loss, _, _ in self.pending]).cpu().tolist()
         now = time.perf_counter()
-        rate = sum(windows for _, windows, _ in self.pending) / max(now - self.last_read, 1e-9)
+        seconds = max(now - self.last_read, 1e-9)
+        rate = sum(windows for _, windows, _ in self.pending) / seconds
+        steady = {"train.ips": rate, "train.lr": self.lr, "train.time": seconds / len(losses)}
         self.last_read = now
         for i, (loss, (_, windows, weight)) in enumerate(zip(losses, self.pending, strict=True)):
             batch = position.batch - len(losses) + i
             check_finite(loss, Position(position.epoch, batch))
-            self.lines.log(position.epoch, batch, **{"train.loss": loss, "train.ips": rate})
+            self.lines.log(position.epoch, batch, **{"train.loss": loss, **steady})
             self.total += loss * weight
             self.windows += windows
         self.loss = losses[-1]
