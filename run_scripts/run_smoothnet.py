@@ -14,10 +14,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lib.commands.arguments import ARGUMENTS, add_arguments  # noqa: E402
+from lib.commands.arguments import ARGUMENTS, Argument, add_arguments  # noqa: E402
 
 INPUT_PATHS = ("cfg", "checkpoint", "resume")
 OUTPUT_PATHS = ("logdir", "report", "profiler_path")
+
+
+def launched() -> list[Argument]:
+    """The launcher's own arguments and those it hands on."""
+    return [argument for argument in ARGUMENTS if set("tel") & set(argument.scripts)]
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,7 +36,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--eval needs --checkpoint PATH, the weights to evaluate")
     if args.epoch is not None and args.step is not None and args.step >= 0:
         parser.error("--step and --epoch exclude each other")
-    for argument in ARGUMENTS:
+    for argument in launched():
         given = getattr(args, argument.flags[0][2:]) not in (None, [], False)
         if given and "l" not in argument.scripts and script not in argument.scripts:
             parser.error(f"{argument.flags[0]} is for {'training' if args.eval else '--eval'} only")
@@ -50,7 +55,7 @@ def build_command(args: argparse.Namespace) -> list[str]:
         command += ["--nnodes", str(args.nnode), "--node_rank", str(args.node_rank)]
         command += ["--master_addr", args.master_addr, "--master_port", str(args.master_port)]
     command.append(str(ROOT / ("eval_smoothnet.py" if args.eval else "train_smoothnet.py")))
-    for argument in ARGUMENTS:
+    for argument in launched():
         name = argument.flags[0][2:]
         value = getattr(args, name)
         if value is None or "l" in argument.scripts or name == "opts":

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from hypothesis import settings
 from torch.utils import backend_registration
 
-ROOT = Path(__file__).resolve().parent.parent
 settings.register_profile("any machine", deadline=None)  # a busy one is slow, which is no failure
 settings.load_profile("any machine")
 

@@ -7,9 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..utils.errors import SmoothNetError
+
+if TYPE_CHECKING:
+    from ..inference.options import SmoothingOptions
 
 PACKAGE = __name__.partition(".")[0]  # lib in a checkout, smoothnet once installed
 
@@ -43,7 +46,7 @@ class Argument(NamedTuple):
 
     flags: tuple[str, ...]
     key: str
-    scripts: str  # letters of: t(rain), e(val), v(isualize), l(auncher only)
+    scripts: str  # letters of: t(rain), e(val), v(isualize), s(mooth and visualize), (e)x(port), l(auncher only)
     help: str
     options: Mapping[str, Any] = MappingProxyType({})
 
@@ -52,11 +55,12 @@ SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "True|False"}
 ARGUMENTS = (
     Argument(("--model_name",), "", "l", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
     Argument(("--cfg",), "", "tev", "YAML file of settings; without it the defaults", {"metavar": "YAML"}),
-    Argument(("--device",), "DEVICE", "tev", "sdaa | sdaa:1 | cuda | cuda:0 | cpu | auto"),
+    Argument(("--device",), "DEVICE", "tes", "sdaa | sdaa:1 | cuda | cuda:0 | cpu | auto"),
     Argument(("--dataset_name",), "DATASET_NAME", "tev", "dataset, or a comma list"),
     Argument(("--estimator",), "ESTIMATOR", "tev", "pose estimator, or a comma list"),
     Argument(("--body_representation",), "BODY_REPRESENTATION", "tev", "3D | 2D | smpl, or a comma list"),
-    Argument(("--slide_window_size",), "MODEL.SLIDE_WINDOW_SIZE", "tev", "frames per window", {"type": int}),
+    Argument(("--slide_window_size", "--window"), "MODEL.SLIDE_WINDOW_SIZE", "tesx", "frames per window",
+             {"type": int}),
     Argument(("--exp_name",), "EXP_NAME", "te", "name of the run"),
     Argument(("--logdir",), "LOGDIR", "te", "run folder; without it results/<time>_<EXP_NAME>"),
     Argument(("--seed",), "SEED_VALUE", "te", "seed of everything random", {"type": int}),
@@ -66,11 +70,20 @@ ARGUMENTS = (
     Argument(("--lr",), "TRAIN.LR", "t", "learning rate of the first epoch", {"type": float}),
     Argument(("--num_workers",), "TRAIN.WORKERS_NUM", "t", "accepted; there are no workers", {"type": int}),
     Argument(("--resume",), "TRAIN.RESUME", "t", "checkpoint to go on from, or auto: the last one in --logdir if any"),
-    Argument(("--checkpoint",), "EVALUATE.PRETRAINED", "ev", "checkpoint to evaluate"),
+    Argument(("--checkpoint",), "EVALUATE.PRETRAINED", "esx", "the weights: .pth.tar, .onnx, or a folder"),
     Argument(("--tradition",), "EVALUATE.TRADITION", "ev", "filters beside it: savgol,oneeuro,gaus1d,gaussian or all"),
-    Argument(("--slide_window_step_size",), "EVALUATE.SLIDE_WINDOW_STEP_SIZE", "tev", "frames between windows",
+    Argument(("--slide_window_step_size",), "EVALUATE.SLIDE_WINDOW_STEP_SIZE", "tes", "frames between windows",
              {"type": int}),
-    Argument(("--fps",), "EVALUATE.FPS", "ev", "frame rate of the data, for filters that know it", {"type": float}),
+    Argument(("--fps",), "EVALUATE.FPS", "es", "frame rate of the data, where it does not say", {"type": float}),
+    Argument(("--delay",), "", "s", "smooth as a live stream would that gives a frame so many frames later",
+             {"type": int}),
+    Argument(("--min_score",), "", "s", "points with a lower score count as missing", {"type": float}),
+    Argument(("--max_gap",), "", "s", "longest gap that is bridged, in frames; longer ones split the track",
+             {"type": int}),
+    Argument(("--fill",), "", "s", "also write points in bridged gaps", {"action": "store_true"}),
+    Argument(("--dims",), "", "s", "coordinates a joint, for files that do not say",
+             {"type": int, "choices": (1, 2, 3)}),
+    Argument(("--input_format",), "", "s", "format of the input, instead of telling it by content"),
     Argument(("--report",), "EVALUATE.REPORT", "e", "also write the table to this .md, .csv or .json file"),
     Argument(("--per_sequence",), "EVALUATE.PER_SEQUENCE", "e", "write per_sequence.csv, one line a sequence", SWITCH),
     Argument(("--autocast",), "TRAIN.AUTOCAST", "te", "mixed precision", SWITCH),
@@ -96,6 +109,43 @@ def add_arguments(parser: argparse.ArgumentParser, script: str) -> None:
     for argument in ARGUMENTS:
         if script in argument.scripts or (script == "l" and set(argument.scripts) & set("te")):
             parser.add_argument(*argument.flags, help=argument.help, **{"default": None, **argument.options})
+
+
+# further spellings of arguments of one command only; elsewhere they mean something else
+ALIASES = {
+    "smooth": {"--slide_window_step_size": ("--step",), "--input_format": ("--format",)},
+    "visualize": {"--slide_window_step_size": ("--step",)},
+}
+
+
+def add_smoothing_arguments(parser: argparse.ArgumentParser, command: str = "visualize") -> None:
+    """Add what decides how a file is smoothed: the same in smooth and visualize; see smoothing_options."""
+    group = parser.add_argument_group("how poses are smoothed")
+    for argument in ARGUMENTS:
+        if "s" in argument.scripts:
+            flags = (*argument.flags, *ALIASES[command].get(argument.flags[0], ()))
+            options = {"default": False if argument.options.get("action") else None, **argument.options}
+            group.add_argument(*flags, help=argument.help, **options)
+
+
+def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOptions:
+    """What the arguments of add_smoothing_arguments say; what they leave open is taken from the settings, if given."""
+    from ..inference.options import SmoothingOptions
+
+    chosen = {
+        "step": args.slide_window_step_size,
+        "window": args.slide_window_size,
+        **{name: getattr(args, name) for name in ("fps", "checkpoint", "device")},
+    }
+    if cfg is not None:
+        settings = {
+            "step": cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE, "fps": cfg.EVALUATE.FPS or None,
+            "checkpoint": cfg.EVALUATE.PRETRAINED or None, "device": cfg.DEVICE,
+        }  # fmt: skip
+        chosen = {name: settings.get(name) if value is None else value for name, value in chosen.items()}
+    for name in ("delay", "min_score", "max_gap", "fill", "dims", "input_format"):
+        chosen[name] = getattr(args, name)
+    return SmoothingOptions(**{name: value for name, value in chosen.items() if value is not None})
 
 
 def named_settings(args: argparse.Namespace) -> dict[str, Any]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from .arguments import program
+from .arguments import add_arguments, program
 
 TOLERANCE = 1e-5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=program("export"), description=__doc__, allow_abbrev=False)
-    parser.add_argument("--checkpoint", metavar="PATH", help="the .pth.tar to export; the default weights if not given")
-    parser.add_argument("--window", type=int, metavar="W", help="frames: chooses among the default weights, or checks")
+    add_arguments(parser, "x")
     parser.add_argument("-o", "--output", required=True, metavar="ONNX", help="the .onnx file to write")
     parser.add_argument(
         "--verify",
@@ -25,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..models.export import export_checkpoint
     from ..weights import find_weights
 
-    checkpoint = find_weights(args.checkpoint, args.window)
-    metadata = export_checkpoint(checkpoint, args.output, args.window, TOLERANCE if args.verify else None)
+    checkpoint = find_weights(args.checkpoint, args.slide_window_size)
+    metadata = export_checkpoint(checkpoint, args.output, args.slide_window_size, TOLERANCE if args.verify else None)
     difference = metadata.pop("difference", None)
     print(f"{args.output}: " + ", ".join(f"{key} {value}" for key, value in metadata.items()))
     if difference is not None:

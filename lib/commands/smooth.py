@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import program
+from .arguments import add_smoothing_arguments, program, smoothing_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,63 +23,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="file of poses, folder of OpenPose frames, or - with --stream",
     )
     add("-o", "--output", metavar="OUT", help="output file; a folder for several inputs")
-    add("--checkpoint", metavar="PATH", help=".pth.tar or .onnx; without it the weights that come along")
-    add("--window", type=int, metavar="W", help="frames the network sees, chooses among those weights")
-    add("--device", default="cpu", help="cpu (default) | cuda | cuda:0 | sdaa | auto")
-    add("--fps", type=float, help="frames a second, if the file does not say (for the report)")
-    add("--min_score", type=float, metavar="S", help="points with a lower score count as missing")
-    add(
-        "--max_gap",
-        type=int,
-        metavar="N",
-        help="longest gap that is bridged, in frames; longer ones split the track",
-    )
-    add("--step", type=int, default=1, help="frames between windows (default 1)")
-    add(
-        "--delay",
-        type=int,
-        metavar="D",
-        help="smooth as a live stream would that gives a frame D frames later",
-    )
-    add("--fill", action="store_true", help="also write points in bridged gaps")
     add(
         "--plot",
         action="store_true",
         help="also write OUT.png: the joints that changed most, before and after",
     )
-    add(
-        "--format",
-        metavar="NAME",
-        help="format of the input, instead of telling it by content; see --formats",
-    )
-    add("--dims", type=int, choices=(1, 2, 3), help="coordinates a joint, for files that do not say")
     add("--force", action="store_true", help="replace existing outputs (never an input)")
     add("--stream", action="store_true", help="JSON lines from standard input to standard output as they come")
     add("--formats", action=_Formats, nargs=0, help="list the formats and stop")
+    add_smoothing_arguments(parser, "smooth")
     args = parser.parse_args(argv)
 
     from ..inference import Smoother
     from ..inference.files import output_paths, smooth_files
-    from ..inference.overlap import MAX_GAP
-    from ..utils.errors import SmoothNetError
 
-    max_gap = MAX_GAP if args.max_gap is None else args.max_gap
+    options = smoothing_options(args)
     if args.stream or args.inputs == ["-"]:
         if not args.stream or args.inputs != ["-"] or args.output:
             parser.error("a stream is `- --stream`, from standard input to standard output, without -o")
-        smoother = Smoother.from_checkpoint(args.checkpoint, args.device, args.window)
-        return _stream(smoother, args.delay, args.min_score, max_gap)
+        smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window)
+        return _stream(smoother, options.delay, options.min_score, options.max_gap)
     if not args.output:
         parser.error("name the output with -o OUT")
 
     inputs = [Path(name) for name in args.inputs]
     output_paths(inputs, args.output, args.plot, args.force)  # a wrong path shows before the network is loaded
-    if args.step < 1:
-        raise SmoothNetError(f"--step must be at least 1 frame, not {args.step}")
-    smoother = Smoother.from_checkpoint(args.checkpoint, args.device, args.window)
-    options = ("format", "dims", "fps", "min_score", "fill", "step", "delay", "plot", "force")
-    chosen = {name: getattr(args, name) for name in options}
-    for done in smooth_files(inputs, args.output, smoother, max_gap=max_gap, **chosen):
+    smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window)
+    names = ("dims", "fps", "min_score", "max_gap", "fill", "step", "delay")
+    chosen = {name: getattr(options, name) for name in names}
+    chosen |= {"format": options.input_format, "plot": args.plot, "force": args.force}
+    for done in smooth_files(inputs, args.output, smoother, **chosen):
         print(done.text())
     return 0
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import add_arguments, named_settings, program
+from .arguments import add_arguments, add_smoothing_arguments, named_settings, program, smoothing_options
 
 WHAT, EXAMPLES = __doc__.split("\n\n", 1)
 
@@ -30,13 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("--visualize_video_id", type=int, default=0, metavar="N", help="sequence of the dataset, from 0")
-    add("--output_video_path", default="./visualize", metavar="FOLDER", help="where the pictures go")
-    add("--format", default="mp4", metavar="LIST", help="mp4 | gif | png | html, several by comma (mp4)")
+    add(
+        "-o", "--output", "--output_video_path",
+        default="./visualize", metavar="FOLDER", help="where the pictures go (./visualize)",
+    )  # fmt: skip
+    add(
+        "--output_format",
+        "--format",
+        default="mp4",
+        metavar="LIST",
+        help="mp4 | gif | png | html, several by comma (mp4)",
+    )
     add("--input", metavar="FILE", help="a file of poses, in place of a dataset")
-    add("--input_format", metavar="NAME", help="its format, instead of telling it by content")
-    add("--dims", type=int, choices=(1, 2, 3), help="coordinates a joint, for files that do not say")
     add("--track", metavar="ID", help="which person of the file; without it the one with most points")
-    add("--min_score", type=float, metavar="S", help="points with a lower score count as missing")
     add("--video", metavar="FILE", help="the recording that 2D poses of --input came from; drawn under them")
     add("--skeleton", metavar="NAME", help="which joints these are, e.g. h36m17; without it the likeliest")
     add("--edges", type=edge_list, metavar="A-B,...", help="joints to connect, e.g. 0-1,1-2 (numbers from 0)")
@@ -47,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add("--size", type=picture_size, default=(1280, 720), metavar="WxH", help="of a video (1280x720)")
     add_arguments(parser, "v")
+    add_smoothing_arguments(parser, "visualize")
     args = parser.parse_args(argv)
 
     from tqdm import tqdm
@@ -56,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..visualize import FORMATS, frame_count, write_clip
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    formats = list(dict.fromkeys(name.strip().lower() for name in args.format.split(",")))
+    formats = list(dict.fromkeys(name.strip().lower() for name in args.output_format.split(",")))
     for name in formats:
         if name not in FORMATS:
             raise SmoothNetError(f"--format {name!r} is none of {', '.join(FORMATS)}")
@@ -69,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     drawn = {"skeleton": args.skeleton, "edges": args.edges, "up": args.up}
     clip, stem = _recorded(args, cfg, drawn) if args.input else _evaluated(args, cfg, drawn)
 
-    folder = Path(args.output_video_path)
+    folder = Path(args.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -125,15 +132,16 @@ def _recorded(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
     from ..models.body import load_body
     from ..visualize.sources import recorded_clip
 
-    smoother = Smoother.from_checkpoint(cfg.EVALUATE.PRETRAINED or None, cfg.DEVICE, args.slide_window_size)
+    options = smoothing_options(args, cfg)
+    smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window)
     clip = recorded_clip(
         args.input,
         smoother,
         cfg,
-        format=args.input_format,
-        dims=args.dims,
+        format=options.input_format,
+        dims=options.dims,
         track=args.track,
-        min_score=args.min_score,
+        min_score=options.min_score,
         prefer_2d=args.video is not None,
         load_body=lambda: load_body(cfg.SMPL_MODEL_DIR),
         **drawn,

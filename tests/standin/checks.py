@@ -1,4 +1,4 @@
-"""What the stand-in for sdaa must do. Run by tests/test_standin.py in a process of its own."""
+"""What the stand-in for sdaa must do. Run by tests/slow/test_standin.py in a process of its own."""
 
 import copy
 import io

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import write_checkpoint, write_npz, write_poses
+from helpers import ROOT, write_checkpoint, write_npz, write_poses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_formats import ONE_OF_EACH
+from unit.test_formats import ONE_OF_EACH
 
 from lib.config import load_config
 from lib.dataset.poses import load_poses
@@ -25,7 +25,7 @@ from lib.models.body import SHAPES, read_model
 from lib.models.checkpoints import load_model
 from lib.utils.errors import SmoothNetError
 
-FUZZ = Path(__file__).parent / "fuzz"
+FUZZ = ROOT / "tests" / "fuzz"
 spec = importlib.util.spec_from_file_location("fuzz_readers", FUZZ / "fuzz_readers.py")
 fuzz_readers = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fuzz_readers)

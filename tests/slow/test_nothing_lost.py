@@ -33,7 +33,7 @@ def test_thirty_kills_and_the_weights_of_the_run_that_was_never_killed(tmp_path)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     out = command("train_smoothnet.py", "--logdir", whole, *arguments)
     assert out.returncode == 0, out.stderr
-    out = command("tests/kill_training.py", killed, 30, 7, "--logdir", killed, *arguments)
+    out = command("tests/slow/kill_training.py", killed, 30, 7, "--logdir", killed, *arguments)
     assert out.returncode == 0, out.stderr
     assert int(out.stdout.split()[0]) >= 10, "too few kills hit a running training to show anything"
     expected, left = weights(whole / "epoch_12.pth.tar"), weights(killed / "epoch_12.pth.tar")

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,6 @@ from lib.models.network import Network
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 
-ROOT = Path(__file__).resolve().parent.parent
 W = 8
 
 

@@ -3,15 +3,14 @@
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT
 
 from lib.utils import device as devices
 from lib.utils.errors import SmoothNetError
 
-ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 
 

@@ -16,7 +16,6 @@ import torch
 import yaml
 from helpers import ROOT, SMALL, command, read_json, write_checkpoint, write_poses
 
-sys.path.insert(0, str(ROOT))  # the entry scripts are modules of the checkout
 from lib.commands import train as train_smoothnet
 from lib.commands.arguments import run_main
 from lib.commands.runs import make_run_folder

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 
 from lib.inference import Smoother
 from lib.models.export import OPSET, export_checkpoint, verify_export
@@ -16,7 +16,6 @@ from lib.utils.errors import SmoothNetError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-ROOT = Path(__file__).resolve().parent.parent
 SIZES = {"window_size": 8, "output_size": 8, "hidden_size": 16, "res_hidden_size": 4, "num_blocks": 2}
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 
 from lib.config import load_config
 from lib.dataset.named import load_all
@@ -19,7 +19,7 @@ from lib.models.smoothnet import SmoothNet, architecture
 from lib.training.loop import make_optimizer
 from lib.training.loss import smoothnet_loss
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = ROOT / "tests" / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/case.json"))
 
 

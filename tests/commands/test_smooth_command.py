@@ -3,11 +3,11 @@
 import io
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 
 from lib.commands.arguments import run_main
 from lib.commands.smooth import main
@@ -15,7 +15,7 @@ from lib.formats import read_recording
 from lib.inference import Smoother
 from lib.models.smoothnet import SmoothNet
 
-SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+SAMPLES = ROOT / "data" / "samples"
 
 
 @pytest.fixture(scope="module")

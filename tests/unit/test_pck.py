@@ -1,16 +1,15 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import object_array, write_npz
+from helpers import ROOT, object_array, write_npz
 
 from lib.dataset.poses import load_poses
 from lib.evaluation.evaluate import evaluate_sequences, input_method, summarise
 from lib.evaluation.pck import PARTS, THRESHOLDS, pck, pck_parts
 from lib.utils.unpickle import Npz
 
-GOLDEN = Path(__file__).parent / "golden" / "jhmdb_simplepose_2D"
+GOLDEN = ROOT / "tests" / "golden" / "jhmdb_simplepose_2D"
 
 
 def test_a_distance_of_just_the_threshold_is_correct():

@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers import ROOT, SMALL, object_array, read_json, write_checkpoint, write_npz, write_poses
 
-sys.path.insert(0, str(ROOT))  # the entry scripts are modules of the checkout
 from lib.commands import evaluate as eval_smoothnet
 from lib.commands import train as train_smoothnet
 from lib.commands.arguments import run_main
@@ -21,7 +18,7 @@ from lib.evaluation.published import published
 from lib.evaluation.report import part_rows, report_text, table_rows, write_report
 from lib.utils.errors import SmoothNetError
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = ROOT / "tests" / "golden"
 
 
 def names(case: str) -> list[str]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers import ROOT
 
 from lib.config import DEFAULTS, as_plain, as_yaml, load_config
 from lib.utils.errors import SmoothNetError
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = ROOT / "configs"
 
 # Every key of the published YAML files, with the spellings that make YAML readers stumble.
 OFFICIAL = """

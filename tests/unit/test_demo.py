@@ -1,10 +1,10 @@
 """Generated people are people, their errors are those of an estimator, and their files are pose files."""
 
 import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -203,7 +203,7 @@ def test_projection_is_a_pinhole_camera():
 
 
 def test_command_says_what_it_wrote(tmp_path, capsys):
-    main = runpy.run_path(str(Path(__file__).parents[1] / "data" / "make_demo.py"))["main"]
+    main = runpy.run_path(str(ROOT / "data" / "make_demo.py"))["main"]
     assert main(["--output", str(tmp_path), "--train", "2", "--test", "1", "--frames", "20", "--seed", "1"]) == 0
     printed = capsys.readouterr().out
     files = list(tmp_path.rglob("*.npz"))

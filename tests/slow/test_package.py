@@ -5,12 +5,11 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 BUILT_FROM = ("lib", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "NOTICE")
 
 

@@ -1,0 +1,640 @@
+"""How good smoothers are: against true motion with errors of many kinds, and against real pairs.
+
+    python benchmarks/accuracy.py                                # classical smoothers and the default weights
+    python benchmarks/accuracy.py --data FOLDER --json out.json  # with the clean motion and the pairs found there
+    python benchmarks/accuracy.py --methods input,rts,rts:0.5,butterworth:6Hz,hampel+rts,smoothnet:8,my.pth.tar
+    python benchmarks/accuracy.py --quick                        # some seconds; for CI
+
+Everything is deterministic. Choose settings with --part settings and report figures of --part report (the default):
+other people, other movements, other mixtures, and kinds of errors that the first part has not.
+
+A method is a callable (points (T, K, D) float64 with NaN where missing, fps) -> the same shape.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from scipy.signal import lfilter
+
+from benchmarks.motion import PARTS, Clip, body_size, generated, of_part, recorded
+from lib.filters import METHODS, classical_smoother
+from lib.utils.errors import SmoothNetError
+from lib.utils.files import write_json
+
+Method = Callable[[np.ndarray, float], np.ndarray]
+DEFAULT_METHODS = (
+    "input",
+    "rts",
+    "hampel+rts",
+    "butterworth",
+    "gaussian",
+    "savgol",
+    "median",
+    "oneeuro",
+    "hampel+butterworth",
+    "smoothnet",
+)
+REFERENCE = "rts"  # what the others must beat
+MARGIN = 1.0005  # by so much a figure must be larger to count as worse
+
+
+# ---------------------------------------------------------------- methods
+def method(text: str) -> Method:
+    """input | [hampel+]FILTER[:STRENGTH or :CUTOFFHz] | smoothnet[:WINDOW] | a checkpoint's path.
+
+    Raises:
+        SmoothNetError: none of these.
+    """
+    if text == "input":
+        return lambda points, fps: points
+    if text == "hampel":
+        return lambda points, fps: classical_smoother("rts", fps=fps, outliers="hampel").clean(points)[0]
+    name, _, setting = text.removeprefix("hampel+").partition(":")
+    if name in METHODS:
+        options: dict[str, Any] = {"outliers": "hampel"} if text.startswith("hampel+") else {}
+        try:
+            if setting:
+                options["cutoff" if setting.endswith("Hz") else "strength"] = float(setting.removesuffix("Hz"))
+        except ValueError:
+            raise SmoothNetError(f"{text!r}: after the colon comes a strength or a cut-off such as 4Hz") from None
+        return lambda points, fps: classical_smoother(name, fps=fps, **options)(points)
+    from lib.inference import Smoother
+
+    if name == "smoothnet":
+        network = Smoother.from_checkpoint(window=int(setting) if setting else None)
+    elif Path(text).exists():
+        network = Smoother.from_checkpoint(text)
+    else:
+        raise SmoothNetError(f"there is no method {text!r}: {', '.join(METHODS)}, smoothnet[:WINDOW] or a checkpoint")
+    return lambda points, fps: network(points)
+
+
+# ---------------------------------------------------------------- kinds of errors
+# (rng, truth (T, K, D), fps, level, clip) -> the estimate. Sizes are shares of the body's, see body_size; `level` is
+# the standard deviation of the main part, a coordinate. These are written apart from what networks train with.
+Kind = Callable[[np.random.Generator, np.ndarray, float, float, Clip], np.ndarray]
+
+
+def _ar(rng: np.random.Generator, shape: tuple[int, ...], fps: float, seconds: float) -> np.ndarray:
+    """Unit AR(1) noise along axis 0 that forgets in `seconds`."""
+    a = np.exp(-1 / (seconds * fps))
+    drive = rng.standard_normal(shape) * np.sqrt(1 - a * a)
+    drive[0] /= np.sqrt(1 - a * a)
+    return lfilter([1], [1, -a], drive, axis=0)
+
+
+def _spells(
+    rng: np.random.Generator, frames: int, joints: int, fps: float, rate: float, seconds: tuple[float, float]
+) -> list[tuple[int, slice]]:
+    """Times at which something befalls a joint: (joint, frames), `rate` a joint and second, so long each."""
+    spells = []
+    for joint in range(joints):
+        for start in rng.integers(1, max(2, frames), rng.poisson(rate * frames / fps)):
+            spells.append((joint, slice(start, start + max(1, round(rng.uniform(*seconds) * fps)))))
+    return spells
+
+
+def white(rng, truth, fps, level, clip):
+    return truth + level * body_size(truth) * rng.standard_normal(truth.shape)
+
+
+def ar_fast(rng, truth, fps, level, clip):
+    return truth + level * body_size(truth) * _ar(rng, truth.shape, fps, 0.07)
+
+
+def ar_slow(rng, truth, fps, level, clip):
+    return truth + level * body_size(truth) * _ar(rng, truth.shape, fps, 0.4)
+
+
+def mixed(rng, truth, fps, level, clip):
+    parts = rng.standard_normal(truth.shape), _ar(rng, truth.shape, fps, 0.1), _ar(rng, truth.shape, fps, 0.5)
+    share = rng.dirichlet(np.ones(3)) ** 0.5
+    joint = rng.lognormal(0, 0.4, (truth.shape[1], 1))
+    return truth + level * body_size(truth) * joint * sum(s * p for s, p in zip(share, parts, strict=True))
+
+
+def bursts(rng, truth, fps, level, clip):
+    """A joint is somewhere else for 1 to 7 frames at 30 fps."""
+    out = white(rng, truth, fps, level, clip)
+    for joint, when in _spells(rng, len(truth), truth.shape[1], fps, 0.25, (0.02, 0.25)):
+        out[when, joint] += 0.3 * body_size(truth) * (rng.standard_normal(truth.shape[2]))
+    return out
+
+
+def spikes(rng, truth, fps, level, clip):
+    """Single frames of single joints are far off."""
+    out = mixed(rng, truth, fps, level, clip)
+    hit = rng.random(truth.shape[:2]) < 0.02
+    return out + hit[..., None] * rng.standard_normal(truth.shape) * 0.6 * body_size(truth)
+
+
+def swaps(rng, truth, fps, level, clip):
+    """Left and right limbs are taken for each other for a moment."""
+    out = mixed(rng, truth, fps, level, clip)
+    for pair, when in _spells(rng, len(truth), len(clip.sides), fps, 0.2, (0.02, 0.2)):
+        left, right = clip.sides[pair]
+        out[when, left], out[when, right] = out[when, right].copy(), out[when, left].copy()
+    return out
+
+
+def frozen(rng, truth, fps, level, clip):
+    """A joint stays where it was for 0.1 to 0.4 s."""
+    out = white(rng, truth, fps, level, clip)
+    for joint, when in _spells(rng, len(truth), truth.shape[1], fps, 0.25, (0.1, 0.4)):
+        out[when, joint] = out[when.start - 1, joint]
+    return out
+
+
+def stutter(rng, truth, fps, level, clip):
+    """The whole pose comes twice or three times: frames that the estimator missed."""
+    out = mixed(rng, truth, fps, level, clip)
+    for _, when in _spells(rng, len(truth), 1, fps, 1.5, (0.03, 0.1)):
+        out[when] = out[when.start - 1]
+    return out
+
+
+def gaps(rng, truth, fps, level, clip):
+    """Points lost for 0.1 to 0.5 s that the estimator bridged by straight lines."""
+    out = ar_fast(rng, truth, fps, level, clip)
+    for joint, when in _spells(rng, len(truth) - 1, truth.shape[1], fps, 0.2, (0.1, 0.5)):
+        end = min(when.stop, len(truth) - 1)
+        share = np.linspace(0, 1, end - when.start + 2)[1:-1, None]
+        out[when.start : end, joint] = (1 - share) * out[when.start - 1, joint] + share * out[end, joint]
+    return out
+
+
+def missing(rng, truth, fps, level, clip):
+    """Points are NaN for up to 0.3 s; only what is shown counts."""
+    out = white(rng, truth, fps, level, clip)
+    for joint, when in _spells(rng, len(truth), truth.shape[1], fps, 0.3, (0.02, 0.3)):
+        out[when, joint] = np.nan
+    return out
+
+
+def rounding(rng, truth, fps, level, clip):
+    """Coordinates on a grid of `level`, such as the cells of a heat map, and a little jitter."""
+    grid = level * body_size(truth)
+    return grid * np.round((truth + 0.3 * grid * rng.standard_normal(truth.shape)) / grid)
+
+
+def heavy_tails(rng, truth, fps, level, clip):
+    """Student t with two degrees of freedom, correlated over 2 frames."""
+    size = body_size(truth)
+    noise = np.clip(level * rng.standard_t(2.0, truth.shape), -1, 1)
+    return truth + size * lfilter([0.8, 0.5], [1], noise, axis=0)
+
+
+def shift(rng, truth, fps, level, clip):
+    """The whole body is misplaced, as a jittering root or camera does; each joint jitters less."""
+    common = 0.6 * rng.standard_normal((len(truth), 1, truth.shape[2]))
+    common += _ar(rng, (len(truth), 1, truth.shape[2]), fps, 0.3)
+    return truth + level * body_size(truth) * (common + 0.4 * rng.standard_normal(truth.shape))
+
+
+def wobble(rng, truth, fps, level, clip):
+    """The body's size is misjudged by some per cent that change slowly."""
+    centre = truth.mean(axis=1, keepdims=True)
+    scale = 1 + level * (_ar(rng, (len(truth), 1, 1), fps, 0.3) + 0.5 * rng.standard_normal((len(truth), 1, 1)))
+    return centre + scale * (truth - centre) + 0.5 * level * body_size(truth) * rng.standard_normal(truth.shape)
+
+
+def correlated(rng, truth, fps, level, clip):
+    """Errors run down the limbs: a joint has its parent's error and some of its own."""
+    own = _ar(rng, truth.shape, fps, 0.05) + 0.5 * rng.standard_normal(truth.shape)
+    error = np.zeros_like(own)
+    for joint, parent in enumerate(clip.parents):
+        error[:, joint] = own[:, joint] + (0.9 * error[:, parent] if 0 <= parent < joint else 0)
+    return truth + 0.5 * level * body_size(truth) * error
+
+
+def smoothed(rng, truth, fps, level, clip):
+    """The estimator smooths by itself, causally: its errors are slow and it lags by a frame or two."""
+    a = np.exp(-1 / (0.04 * fps))
+    noisy = mixed(rng, truth, fps, 2 * level, clip)
+    return lfilter([1 - a], [1, -a], noisy, axis=0, zi=a * noisy[:1])[0]
+
+
+def blur(rng, truth, fps, level, clip):
+    """Errors grow with a joint's speed."""
+    speed = np.linalg.norm(np.gradient(truth, axis=0), axis=-1, keepdims=True) * fps / body_size(truth)
+    return truth + level * body_size(truth) * (0.4 + 0.25 * speed) * rng.standard_normal(truth.shape)
+
+
+def depth(rng, truth, fps, level, clip):
+    """One axis is three times as bad as the others, and slow."""
+    error = 0.6 * rng.standard_normal(truth.shape)
+    error[..., -1] += 2.5 * _ar(rng, truth.shape[:2], fps, 0.15)
+    return truth + level * body_size(truth) * error
+
+
+def hypotheses(rng, truth, fps, level, clip):
+    """A limb jumps between two readings that last for 0.2 to 0.8 s."""
+    out = ar_fast(rng, truth, fps, level, clip)
+    for joint, when in _spells(rng, len(truth), truth.shape[1], fps, 0.12, (0.2, 0.8)):
+        offset = 0.12 * body_size(truth) * rng.standard_normal(truth.shape[2])
+        for child, parent in enumerate(clip.parents):
+            if child == joint or parent == joint:
+                out[when, child] += offset
+    return out
+
+
+def vibration(rng, truth, fps, level, clip):
+    """The camera shakes at 5 to 7 Hz."""
+    time_ = np.arange(len(truth))[:, None, None] / fps
+    phase = rng.uniform(0, 2 * np.pi, (1, 1, truth.shape[2]))
+    shake = np.sqrt(2) * np.sin(2 * np.pi * rng.uniform(5, 7) * time_ + phase)
+    return truth + level * body_size(truth) * (shake + 0.4 * rng.standard_normal(truth.shape))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the made errors: a kind at a level, on some motion, at a frame rate, in 2D or 3D."""
+
+    kind: Kind
+    level: float
+    fps: int
+    dims: int
+    fast: bool
+
+    @property
+    def name(self) -> str:
+        speed = "fast" if self.fast else "slow"
+        return f"{self.kind.__name__} {100 * self.level:g} % {self.fps} fps {self.dims}D {speed}"
+
+
+# (level, fps, dims, fast): the settings part and the report part take other ones of these for each kind.
+CONDITIONS = (
+    (0.02, 30, 3, False),
+    (0.05, 30, 3, True),
+    (0.03, 60, 3, True),
+    (0.02, 30, 2, True),
+    (0.10, 30, 3, False),
+    (0.04, 15, 3, False),
+    (0.03, 120, 3, True),
+    (0.06, 60, 2, False),
+    (0.006, 30, 3, True),
+    (0.03, 15, 2, True),
+)
+KINDS: Mapping[str, tuple[Kind, ...]] = {
+    "settings": (white, ar_fast, ar_slow, mixed, bursts, frozen, gaps, rounding, shift),
+    "report": (
+        white, ar_fast, ar_slow, mixed, bursts, frozen, gaps, rounding, shift,
+        spikes, swaps, stutter, missing, heavy_tails, wobble, correlated, smoothed, blur, depth, hypotheses, vibration,
+    ),
+}  # fmt: skip
+
+
+def cases(part: str, quick: bool = False) -> list[Case]:
+    """Three conditions a kind in the report, four in the settings part; in turns, so that each is met by each."""
+    each = 4 if part == "settings" else 3
+    found = []
+    for number, kind in enumerate(KINDS[part]):
+        for k in range(each):
+            level, fps, dims, fast = CONDITIONS[(each * number + k + 5 * PARTS.index(part)) % len(CONDITIONS)]
+            if part == "report":
+                level *= 1.3
+            found.append(Case(kind, level, fps, dims, fast))
+    return found[:: len(found) // 8] if quick else found
+
+
+def _seed(*parts: object) -> np.random.Generator:
+    return np.random.default_rng([zlib.crc32(repr(part).encode()) for part in parts])
+
+
+def truths(clips: Sequence[Clip], case: Case, part: str, seconds: float) -> list[tuple[Clip, np.ndarray]]:
+    """The motion of a case: up to two generated and three recorded pieces, absolute or relative to the first joint."""
+    rng = _seed(case.name, part)
+    fit = [clip for clip in clips if clip.fps > 0.97 * case.fps and clip.fast == case.fast]
+    chosen: list[Clip] = []
+    for kind, count in ((True, 2), (False, 3)):
+        some = [clip for clip in fit if clip.name.startswith("generated") is kind]
+        chosen += [some[i] for i in rng.permutation(len(some))[:count]]
+    pieces = []
+    for clip in chosen:
+        last = len(clip.points) / clip.fps - seconds
+        points = clip.at(case.fps, rng.uniform(0, last) if last > 0 else 0.0, seconds)
+        if len(points) < 8:
+            continue
+        if rng.random() < 0.5:
+            points = points - points[:, :1]
+        pieces.append((clip, camera(rng, points) if case.dims == 2 else points))
+    return pieces
+
+
+def camera(rng: np.random.Generator, points: np.ndarray) -> np.ndarray:
+    """(T, K, 3) mm -> (T, K, 2) pixels: a resting pinhole camera at chest height from any side, 4 to 8 m away."""
+    angle, focal = rng.uniform(0, 2 * np.pi), rng.uniform(900, 1500)
+    points = points - (points.min(axis=(0, 1)) + points.max(axis=(0, 1))) / 2
+    across = points[..., 0] * np.cos(angle) + points[..., 2] * np.sin(angle)
+    along = points[..., 2] * np.cos(angle) - points[..., 0] * np.sin(angle)
+    away = rng.uniform(4000, 8000) + max(0.0, -along.min() - 2500)
+    return np.stack([960 + focal * across / (away + along), 540 - focal * points[..., 1] / (away + along)], axis=-1)
+
+
+# ---------------------------------------------------------------- scores
+def _norm(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("tkd,tkd->tk", vectors, vectors))
+
+
+def scores(output: np.ndarray, truth: np.ndarray, fps: float) -> dict[str, np.ndarray]:
+    """Sums over points, so that clips can be pooled: each value is (sum, count).
+
+    mpjpe; velocity and accel: errors of first and second differences a frame; kept: of the fastest 1 % of the truth's
+    steps, the share of the true step that the output makes in its direction (weighted by the step).
+    """
+    error = output - truth
+    step, true_step = np.diff(output, axis=0), np.diff(truth, axis=0)
+    speed = _norm(true_step)
+    quickest = speed >= np.quantile(speed, 0.99)
+    along = np.einsum("tkd,tkd->tk", step, true_step)
+    shown = np.isfinite(along) & quickest
+    result = {"kept": np.array([along[shown].sum(), (speed[shown] ** 2).sum()])}
+    for name, values in (
+        ("mpjpe", _norm(error)),
+        ("velocity", _norm(np.diff(error, axis=0))),
+        ("accel", _norm(np.diff(error, 2, axis=0))),
+    ):
+        result[name] = np.array([np.nansum(values), np.isfinite(values).sum()])
+    return result
+
+
+def pooled(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
+    """Means over all clips."""
+    return {key: float(total[0] / max(total[1], 1e-12)) for key in rows[0] for total in [sum(row[key] for row in rows)]}
+
+
+def _finite(output: np.ndarray, points: np.ndarray, name: str) -> np.ndarray:
+    if output.shape != points.shape or not np.isfinite(output[np.isfinite(points)]).all():
+        raise SmoothNetError(f"{name} gave {output.shape} for {points.shape}, or NaN where the input has numbers")
+    return output
+
+
+def measure(methods: Mapping[str, Method], items: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> dict[str, Any]:
+    """Every method on (estimate, truth, fps) items: name -> pooled scores."""
+    return {
+        name: pooled([scores(_finite(run(points, fps), points, name), truth, fps) for points, truth, fps in items])
+        for name, run in methods.items()
+    }
+
+
+def made_errors(methods: Mapping[str, Method], clips: Sequence[Clip], part: str, quick: bool) -> dict[str, Any]:
+    """Case -> method -> scores."""
+    results = {}
+    for case in cases(part, quick):
+        rng = _seed(case.name, part, "errors")
+        items = [
+            (case.kind(rng, truth, case.fps, case.level, clip), truth, float(case.fps))
+            for clip, truth in truths(clips, case, part, 2.0 if quick else 6.0)
+        ]
+        results[case.name] = measure(methods, items)
+    return results
+
+
+def clean(methods: Mapping[str, Method], clips: Sequence[Clip], part: str, quick: bool) -> dict[str, Any]:
+    """Clean motion, mm: case -> method -> scores; `mpjpe` is what the method added."""
+    results = {}
+    for fps in (30,) if quick else (30, 60):
+        for fast in (False, True):
+            case = Case(white, 0.0, fps, 3, fast)
+            items = [(truth, truth, float(fps)) for _, truth in truths(clips, case, part, 2.0 if quick else 10.0)]
+            results[f"{'fast' if fast else 'slow'} {fps} fps"] = measure(methods, items)
+    return results
+
+
+def seconds_a_frame(run: Method, repeats: int = 5) -> float:
+    """CPU seconds a frame of 17 joints x 3, 1000 frames at once, the fastest of a few."""
+    points = _seed("time").standard_normal((1000, 17, 3)).cumsum(axis=0)
+    best = np.inf
+    for _ in range(repeats):
+        start = time.process_time()
+        run(points, 30.0)
+        best = min(best, time.process_time() - start)
+    return best / len(points)
+
+
+def _geometric(values: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(values)))) if values else float("nan")
+
+
+def summary(methods: Mapping[str, Method], noisy: Mapping[str, Any], still: Mapping[str, Any]) -> dict[str, Any]:
+    """One row a method over all cases."""
+    rows = {}
+    for name in methods:
+        ratio = {key: [] for key in ("mpjpe", "accel", "velocity", "kept")}
+        for case in noisy.values():
+            for key, values in ratio.items():
+                values.append(case[name][key] / case["input"][key])
+        worse = [
+            [case[name][key] > MARGIN * case[REFERENCE][key] for key in ("mpjpe", "accel")] for case in noisy.values()
+        ]
+        rows[name] = {
+            "mpjpe": _geometric(ratio["mpjpe"]),
+            "accel": _geometric(ratio["accel"]),
+            "velocity": _geometric(ratio["velocity"]),
+            "kept": float(np.mean(ratio["kept"])),
+            "worse_than_input": int(np.sum(np.array(ratio["mpjpe"]) > MARGIN)),
+            "worse_than_rts": sum(mpjpe for mpjpe, _ in worse),
+            "worse_than_rts_in_both": sum(mpjpe and accel for mpjpe, accel in worse),
+            "clean": {key: case[name]["mpjpe"] for key, case in still.items()},
+            "us_a_frame": 1e6 * seconds_a_frame(methods[name]),
+        }
+    return rows
+
+
+# ---------------------------------------------------------------- real pairs
+@dataclass(frozen=True)
+class Pairs:
+    """Real estimates with their truth, in metric space, items of one file and part."""
+
+    name: str
+    unit: str
+    items: list[tuple[np.ndarray, np.ndarray, float]]
+    root: tuple[int, ...] = ()  # joints whose mean is subtracted after smoothing
+
+
+def real_pairs(folder: Path | None, part: str) -> list[Pairs]:
+    """Pairs below `folder`: pair files (.npz with object arrays detected, groundtruth, subject), and folders of the
+    official layout named DATASET_ESTIMATOR_REP. Points in metres become millimetres."""
+    found = []
+    for path in sorted(folder.rglob("*.npz")) if folder else ():
+        with np.load(path, allow_pickle=False) as file:
+            if {"detected", "groundtruth", "subject"} <= set(file.files):
+                found.append(_pair_file(path, part))
+    for path in sorted(folder.rglob("detected")) if folder else ():
+        name = re.fullmatch(r"(.+)_([^_]+)_(3D|2D)", path.parent.name)
+        if name and path.is_dir() and (path.parent / "groundtruth").is_dir():
+            found.append(_official(path.parent.parent, name[1], name[2], name[3], part))
+    return [pairs for pairs in found if pairs.items]
+
+
+def _pair_file(path: Path, part: str) -> Pairs:
+    from lib.utils.unpickle import Npz
+
+    with Npz(path) as file:
+        detected, truth = file["detected"], file["groundtruth"]
+        if "groundtruth_offset" in file:  # with one constant offset a joint and recording taken out
+            truth = file["groundtruth_offset"]
+        subject = [int(s) for s in file["subject"]]
+        times = list(file["timestamps"]) if "timestamps" in file else None
+        fps = float(file["fps"]) if "fps" in file else 30.0
+    dims = detected[0].shape[-1]
+    scale = 1000.0 if dims == 3 else 1.0
+    items = [
+        (
+            scale * detected[i].astype(np.float64),
+            scale * truth[i].astype(np.float64),
+            fps if times is None else float(1 / np.median(np.diff(times[i]))),
+        )
+        for i, keep in enumerate(of_part(subject, part))
+        if keep
+    ]
+    return Pairs(path.stem.removesuffix("_pairs"), "mm" if dims == 3 else "px", items)
+
+
+def _official(base: Path, dataset: str, estimator: str, representation: str, part: str) -> Pairs:
+    from lib.dataset.poses import load_poses, pose_files
+
+    items, people, root, unit = [], [], (), "px"
+    for phase in ("train", "test"):
+        if not all(p.is_file() for p in pose_files(base, dataset, estimator, representation, phase)):
+            continue
+        data = load_poses(base, dataset, estimator, representation, phase)
+        dims = data.facts.dims
+        if representation == "3D":
+            root, unit = tuple(data.facts.root), "mm"
+        for i in range(data.sequences):
+            rows, scale, shift_ = data.slice(i), data.scale[i].numpy(), data.shift[i].numpy()
+            detected, truth = (
+                x[rows].numpy().astype(np.float64).reshape(-1, data.facts.joints, dims) * scale + shift_
+                for x in (data.detected, data.groundtruth)
+            )
+            person = re.search(r"s(\d+)", data.names[i], re.IGNORECASE)
+            people.append(int(person[1]) if person else i)
+            items.append((detected, truth, 30.0))
+    keep = of_part(people, part)
+    chosen = [item for item, yes in zip(items, keep, strict=True) if yes]
+    return Pairs(f"{dataset}_{estimator}_{representation}", unit, chosen, root)
+
+
+def measure_pairs(methods: Mapping[str, Method], pairs: Pairs, most: int | None) -> dict[str, Any]:
+    """Every method on the sequences of a file; roots are subtracted after smoothing, as evaluation does."""
+
+    def relative(points: np.ndarray) -> np.ndarray:
+        return points - points[:, list(pairs.root)].mean(axis=1, keepdims=True) if pairs.root else points
+
+    step = 1 if most is None else max(1, len(pairs.items) // most)
+    return {
+        name: pooled(
+            [
+                scores(relative(_finite(run(points, fps), points, name)), relative(truth), fps)
+                for points, truth, fps in pairs.items[::step]
+            ]
+        )
+        for name, run in methods.items()
+    }
+
+
+# ---------------------------------------------------------------- output
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Left-aligned first column, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *cells[1:]]))
+    return "\n".join(lines)
+
+
+def report(result: Mapping[str, Any], details: bool) -> str:
+    methods = list(result["summary"])
+    noisy = result["noisy"]
+    head = ["method", "MPJPE", "Accel", "velocity", "kept %", "> input", "> rts", "> rts both"]
+    head += [f"clean {name}" for name in result["clean"]] + ["us/frame"]
+    rows = [head]
+    for name, row in result["summary"].items():
+        rows.append(
+            [name, *(f"{row[key]:.3f}" for key in ("mpjpe", "accel", "velocity")), f"{100 * row['kept']:.1f}"]
+            + [str(row[key]) for key in ("worse_than_input", "worse_than_rts", "worse_than_rts_in_both")]
+            + [f"{value:.2f}" for value in row["clean"].values()]
+            + [f"{row['us_a_frame']:.1f}"]
+        )
+    text = f"{len(noisy)} cases of made errors, part {result['part']}: geometric means of method / input; kept: of the "
+    text += (
+        "fastest 1 % of the\nmotion, relative to the input; clean: mm added; us/frame: CPU time for 17 joints x 3\n\n"
+    )
+    parts = [text + table(rows)]
+    if details:
+        lines = [["case", "input", *methods[1:]]]
+        for case, values in noisy.items():
+            ratios = [f"{values[name]['mpjpe'] / values['input']['mpjpe']:.2f}" for name in methods[1:]]
+            lines.append([case, f"{values['input']['mpjpe']:.1f}", *ratios])
+        parts.append("MPJPE of the input (mm or px) and method / input\n\n" + table(lines))
+    for name, pairs in result["pairs"].items():
+        lines = [
+            [f"{name}, {pairs['frames']} frames", f"MPJPE {pairs['unit']}", "/ input", "Accel", "/ input", "kept %"]
+        ]
+        first = pairs["methods"]["input"]
+        for method_name, values in pairs["methods"].items():
+            cells = [f"{v:.3f}" for key in ("mpjpe", "accel") for v in (values[key], values[key] / first[key])]
+            lines.append([method_name, *cells, f"{100 * values['kept']:.1f}"])
+        parts.append(table(lines))
+    return "\n\n".join(parts)
+
+
+def run(methods: Mapping[str, Method], data: Path | None, part: str = "report", quick: bool = False) -> dict[str, Any]:
+    """Measure everything; `methods` may be any callables, of which "input" and "rts" are added where not among them."""
+    everything = {"input": method("input"), REFERENCE: method(REFERENCE), **methods}
+    clips = [*generated(part, 3.0 if quick else 10.0, 1 if quick else 3), *recorded(data, part)]
+    noisy = made_errors(everything, clips, part, quick)
+    still = clean(everything, clips, part, quick)
+    return {
+        "part": part,
+        "noisy": noisy,
+        "clean": still,
+        "summary": summary(everything, noisy, still),
+        "pairs": {
+            pairs.name: {
+                "unit": pairs.unit,
+                "frames": sum(len(points) for points, _, _ in pairs.items),
+                "methods": measure_pairs(everything, pairs, 8 if quick else 150),
+            }
+            for pairs in real_pairs(data, part)
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder to search for clean motion and pairs")
+    parser.add_argument("--methods", default=",".join(DEFAULT_METHODS), help="comma-separated; see above")
+    parser.add_argument("--part", choices=PARTS, default="report")
+    parser.add_argument("--quick", action="store_true", help="few cases and short ones")
+    parser.add_argument("--details", action="store_true", help="every case")
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    args = parser.parse_args()
+    try:
+        if args.data is not None and not args.data.is_dir():
+            raise SmoothNetError(f"the data folder {args.data} does not exist")
+        methods = {name.strip(): method(name.strip()) for name in args.methods.split(",") if name.strip()}
+        result = run(methods, args.data, args.part, args.quick)
+        print(report(result, args.details))
+        if args.json:
+            write_json(args.json, result)
+    except SmoothNetError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""What the general smoother learns from: pools of windows, the batches of an epoch, and the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ..utils.errors import SmoothNetError
+from .motion import MotionSource, Recording, View, clean_windows, generate_motion, pair_windows
+from .noise import ErrorModel, add_errors
+
+# What an error of the input counts as at least, in units of the body's size: a quarter of a millimetre of a person.
+# It keeps windows without any error from being divided by nothing.
+ERROR_FLOOR = 5e-4
+# (joints, coordinates) of the windows, with their shares of the pool.
+SHAPES: tuple[tuple[int, int, float], ...] = (
+    (1, 2, 0.015), (1, 3, 0.015), (2, 2, 0.03), (2, 3, 0.03), (5, 2, 0.04), (5, 3, 0.06), (9, 2, 0.07), (9, 3, 0.10),
+    (13, 2, 0.08), (13, 3, 0.16), (15, 2, 0.05), (15, 3, 0.10), (20, 2, 0.08), (20, 3, 0.17),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """What a pool of windows is made of."""
+
+    windows: int = 48_000
+    window_size: int = 32
+    pairs: float = 0.15  # share of windows that are real pairs
+    view: View = field(default_factory=View)
+    errors: ErrorModel = field(default_factory=ErrorModel)
+
+    def __post_init__(self) -> None:
+        if self.windows < 100:
+            raise SmoothNetError(f"a pool needs at least 100 windows, not {self.windows}")
+        if not 0 <= self.pairs < 1:
+            raise SmoothNetError(f"the share of real pairs must be at least 0 and below 1, not {self.pairs}")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Windows of one shape: detected and truth, (N, K, D, W) float32, the body's size about 1."""
+
+    detected: torch.Tensor
+    truth: torch.Tensor
+
+
+def generated_recordings(rng: np.random.Generator, count: int = 150, frames: int = 300) -> list[Recording]:
+    """Made-up motion (see generate_motion) of 20 joints, for those who have no other and beside it."""
+    return [
+        Recording(f"generated {i}", "generated", str(i), generate_motion(rng, frames, joints=20)) for i in range(count)
+    ]
+
+
+def make_pool(
+    motion: MotionSource, pairs: MotionSource | None, settings: PoolSettings, rng: np.random.Generator
+) -> list[Group]:
+    """A pool of windows, grouped by their shape.
+
+    Args:
+        motion: true motion, which gets errors of the error model.
+        pairs: recordings with `detected`; None for none, whatever the settings say.
+        rng: source of every draw: a seed gives the same pool again.
+    """
+    groups = []
+    for joints, dims, share in SHAPES:
+        count = max(4, round(share * settings.windows))
+        real = 0
+        if pairs is not None and ((pairs.joints >= joints) & (pairs.dims >= dims)).any():
+            real = round(settings.pairs * count)
+        truth, size, relative = clean_windows(
+            motion, count - real, joints, dims, settings.window_size, rng, settings.view
+        )
+        detected = add_errors(truth, size, rng, settings.errors)
+        # What comes relative to a joint is relative to the detected one.
+        detected = np.where(relative[:, None, None, None], detected - detected[:, :1], detected)
+        if real:
+            seen, true = pair_windows(pairs, real, joints, dims, settings.window_size, rng, settings.view)
+            detected, truth = np.concatenate([detected, seen]), np.concatenate([truth, true])
+        groups.append(
+            Group(torch.from_numpy(np.ascontiguousarray(detected)), torch.from_numpy(np.ascontiguousarray(truth)))
+        )
+    return groups
+
+
+def pool_batches(
+    groups: Sequence[Group], channels: int, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Every window of the pool once, in batches of one shape and about `channels` channels, in random order.
+
+    The generator decides the order, so that training can be resumed in the middle of an epoch.
+    """
+    batches = []
+    for group in groups:
+        order = torch.randperm(len(group.truth), generator=generator)
+        per_window = group.truth.shape[1] * group.truth.shape[2]
+        size = min(max(16, channels // per_window), 256)
+        batches += [(group, order[i : i + size]) for i in range(0, len(order), size)]
+    for number in torch.randperm(len(batches), generator=generator).tolist():
+        group, index = batches[number]
+        yield group.detected[index], group.truth[index]
+
+
+def general_loss(
+    output: torch.Tensor, truth: torch.Tensor, detected: torch.Tensor, acceleration: float = 1.0
+) -> torch.Tensor:
+    """How much of the input's error is left: of positions, plus `acceleration` times that of second differences.
+
+    Args:
+        output, truth, detected: (N, K, D, W), the body's size about 1.
+
+    Returns:
+        the mean over windows, a scalar; 1 + acceleration for the input itself. Lengths are Euclidean, as in MPJPE.
+    """
+
+    def left(error: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
+        return _mean_length(error) / (_mean_length(of) + ERROR_FLOOR)
+
+    after, before = output - truth, detected - truth
+    loss = left(after, before) + acceleration * left(_bend(after), _bend(before))
+    return loss.mean()
+
+
+def _bend(x: torch.Tensor) -> torch.Tensor:
+    return x[..., 2:] - 2 * x[..., 1:-1] + x[..., :-2]
+
+
+def _mean_length(x: torch.Tensor) -> torch.Tensor:
+    return torch.sqrt((x**2).sum(2) + 1e-12).mean((1, 2))

@@ -1,0 +1,478 @@
+"""Motion to learn from: recordings of true motion, with or without what an estimator made of it, cut into windows.
+
+Recordings come from npz files of several layouts (LAYOUTS), from folders of them, or from `generate_motion`, which
+needs no data at all. Windows are read from them at many speeds, from many sides, in 3D or through a camera.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import spline_filter1d
+from scipy.spatial.transform import Rotation
+
+from ..utils.errors import SmoothNetError
+from ..utils.unpickle import Npz
+from .noise import log_uniform
+
+REFERENCE_FPS = 30.0  # speed 1 is a recording seen at this rate
+SLOWEST_SOURCE = 25.0  # frames per second; recordings below are never read between their frames
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One person in motion.
+
+    Attributes:
+        name: what to call it in messages.
+        group: where it comes from (`uiprmd`, `cmu`, ...): shares are given to groups.
+        person: whose motion it is, to split by; empty if unknown.
+        truth: (T, K, D) float32, any unit.
+        detected: (T, K, D) float32, what an estimator made of it; None for motion alone.
+        fps: frames per second.
+    """
+
+    name: str
+    group: str
+    person: str
+    truth: np.ndarray
+    detected: np.ndarray | None = None
+    fps: float = REFERENCE_FPS
+
+    def __post_init__(self) -> None:
+        shape = self.truth.shape
+        if len(shape) != 3 or shape[2] not in (2, 3) or 0 in shape:
+            raise SmoothNetError(f"{self.name}: motion must be frames x joints x 2 or 3 coordinates, not {shape}")
+        if self.detected is not None and self.detected.shape != shape:
+            raise SmoothNetError(
+                f"{self.name}: detected has the shape {self.detected.shape}, groundtruth {shape}; they must agree"
+            )
+        for what, values in (("groundtruth", self.truth), ("detected", self.detected)):
+            if values is not None and not np.isfinite(values).all():
+                frame = int(np.argwhere(~np.isfinite(values))[0, 0])
+                raise SmoothNetError(f"{self.name}: {what} is not finite in frame {frame}; cut or fill such frames")
+        if not 0 < self.fps < 10_000:
+            raise SmoothNetError(f"{self.name}: a frame rate must be a positive number, not {self.fps}")
+
+
+def load_recordings(path: str | Path) -> list[Recording]:
+    """The recordings of a file, or of all npz files in a folder and its subfolders.
+
+    Layouts, told apart by their arrays:
+    - clips packed as integers: `positions` or `pos` (F, K, 3), `scale_mm`, `offset_mm` (clips, 3), and `start`
+      (clips + 1) or `length` (clips); `fps`, `clip` or `name` if there.
+    - pairs: object arrays `detected` and `groundtruth`, one (T, K, D) a sequence; `groundtruth_offset` is taken in
+      place of `groundtruth`; `subject`, `fps`, `timestamps`, `imgname` if there.
+    - the official layout: a folder with detected/ and groundtruth/, as data/poses/uiprmd_kinect_3D, 3D or 2D.
+
+    Raises:
+        SmoothNetError: nothing readable there; a file that is none of these; NaN; shapes that do not fit.
+    """
+    path = Path(path)
+    if path.is_file():
+        return _load_file(path)
+    if not path.is_dir():
+        raise SmoothNetError(f"there is no motion at {path}: it is neither a file nor a folder")
+    found: list[Recording] = []
+    for file in sorted(path.rglob("*.npz")):
+        if file.parent.name == "groundtruth" and (file.parent.parent / "detected").is_dir():
+            continue  # read with its partner
+        found += _load_official(file) if file.parent.name == "detected" else _load_file(file)
+    if not found:
+        raise SmoothNetError(f"no npz files with motion in {path}")
+    return found
+
+
+def _load_file(path: Path) -> list[Recording]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = set(file.files)
+    except (OSError, ValueError) as error:
+        raise SmoothNetError(f"{path} is not a readable npz file: {error}") from error
+    for needed, load in LAYOUTS:
+        if needed <= names:
+            return load(path, names)
+    raise SmoothNetError(
+        f"{path} holds {', '.join(sorted(names)) or 'nothing'}, which is no known layout of motion; "
+        "see load_recordings in lib/dataset/motion.py"
+    )
+
+
+def _load_packed(path: Path, names: set[str]) -> list[Recording]:
+    with np.load(path, allow_pickle=False) as file:
+        packed = file["positions" if "positions" in names else "pos"]
+        if "start" in names:
+            start = file["start"]
+        elif "length" in names:
+            start = np.concatenate([[0], np.cumsum(file["length"])])
+        else:
+            raise SmoothNetError(f"{path} has neither `start` nor `length`, so its clips cannot be told apart")
+        clips = len(start) - 1
+        if packed.ndim != 3 or clips < 1 or start[0] != 0 or start[-1] != len(packed) or (np.diff(start) < 1).any():
+            raise SmoothNetError(f"{path}: the clips {start[:4]}... do not fit the {len(packed)} frames in it")
+        scale = float(file["scale_mm"]) if "scale_mm" in names else 1.0
+        offset = file["offset_mm"] if "offset_mm" in names else np.zeros((clips, packed.shape[2]))
+        key = "clip" if "clip" in names else "name" if "name" in names else None
+        titles = [str(name) for name in file[key]] if key else [str(i) for i in range(clips)]
+        fps = np.broadcast_to(file["fps"] if "fps" in names else REFERENCE_FPS, clips)
+    recordings = []
+    for i, title in enumerate(titles):
+        truth = (packed[start[i] : start[i + 1]] * scale + offset[i]).astype(np.float32)
+        truth, rate = _without_repeats(truth, float(fps[i]))
+        recordings.append(
+            Recording(f"{path.name}, clip {title}", path.stem.split("_")[0], person=title, truth=truth, fps=rate)
+        )
+    return recordings
+
+
+def _without_repeats(truth: np.ndarray, fps: float) -> tuple[np.ndarray, float]:
+    """Motion in which every frame is stored twice, at half its frame rate; other motion as it is.
+
+    Some clips are, and the motion they pretend to is full of jumps.
+    """
+    pairs = truth[: len(truth) // 2 * 2].reshape(-1, 2, truth[0].size) if truth.ndim == 3 else truth[:0, None]
+    same = (pairs[:, 0] == pairs[:, -1]).all(axis=-1)
+    moving = (truth[1:] != truth[:-1]).any()
+    if len(same) > 4 and moving and same.mean() > 0.9:
+        return truth[::2], fps / 2
+    return truth, fps
+
+
+def _objects(file: Any, key: str) -> list[np.ndarray]:
+    return [np.asarray(sequence) for sequence in file[key]]
+
+
+def _load_pairs(path: Path, names: set[str]) -> list[Recording]:
+    with Npz(path) as file:
+        detected = _objects(file, "detected")
+        truth = _objects(file, "groundtruth_offset" if "groundtruth_offset" in names else "groundtruth")
+        titles = [str(name) for name in file["imgname"]] if "imgname" in names else [str(i) for i in range(len(truth))]
+        people = [str(person) for person in file["subject"]] if "subject" in names else [""] * len(truth)
+        if "fps" in names:
+            rates = [float(rate) for rate in np.broadcast_to(file["fps"], len(truth))]
+        elif "timestamps" in names:
+            rates = [1 / float(np.median(np.diff(times))) for times in _objects(file, "timestamps")]
+        else:
+            rates = [REFERENCE_FPS] * len(truth)
+    if len(detected) != len(truth):
+        raise SmoothNetError(f"{path} has {len(detected)} detected sequences and {len(truth)} of groundtruth")
+    group = path.stem.split("_")[0]
+    return [
+        Recording(
+            f"{path.name}, {titles[i]}", group, people[i], gt.astype(np.float32), seen.astype(np.float32), rates[i]
+        )
+        for i, (seen, gt) in enumerate(zip(detected, truth, strict=True))
+    ]
+
+
+def _load_official(path: Path) -> list[Recording]:
+    """A pair of files in the official layout; the person is what the image names say (`_s08_`), if they do."""
+    match = re.fullmatch(r"([^_]+)_(.+)_(3D|2D)_(\w+)\.npz", path.name)
+    if not match:
+        return []  # rotations of SMPL are no positions
+    dataset, _, space, phase = match.groups()
+    partner = path.parent.parent / "groundtruth" / f"{dataset}_gt_{space}_{phase}.npz"
+    if not partner.is_file():
+        raise SmoothNetError(f"{path} has no groundtruth: {partner} is missing")
+    key, dims = f"joints_{space.lower()}", int(space[0])
+    with Npz(path) as file:
+        images = _objects(file, "imgname")
+        detected = _objects(file, key)
+    with Npz(partner) as file:
+        truth = _objects(file, key)
+    if len(detected) != len(truth):
+        raise SmoothNetError(f"{path} has {len(detected)} sequences, its groundtruth {len(truth)}")
+    recordings = []
+    for i, (seen, gt) in enumerate(zip(detected, truth, strict=True)):
+        title = str(images[i][0])
+        person = re.search(r"(?:^|[_/])s0*(\d+)(?:[_/]|$)", title, re.IGNORECASE)
+        recordings.append(
+            Recording(
+                name=f"{path.name}, sequence {i} ({title})",
+                group=dataset,
+                person=person.group(1) if person else "",
+                truth=gt.reshape(len(gt), -1, dims).astype(np.float32),
+                detected=seen.reshape(len(seen), -1, dims).astype(np.float32),
+            )
+        )
+    return recordings
+
+
+LAYOUTS: tuple[tuple[set[str], Callable[[Path, set[str]], list[Recording]]], ...] = (
+    ({"detected", "groundtruth"}, _load_pairs),
+    ({"positions"}, _load_packed),
+    ({"pos"}, _load_packed),
+)
+
+
+def generate_motion(rng: np.random.Generator, frames: int, joints: int = 15, fps: float = REFERENCE_FPS) -> np.ndarray:
+    """A made-up creature in made-up, partly very fast motion: (T, K, 3) float32, metres.
+
+    A tree of bones whose angles are driven by oscillations of .1 to 3 Hz that come and go, and by quick moves to
+    a new pose and rests in between (minimum jerk, .12 to 1 s); the root walks, turns and jumps. Nobody moves just
+    like that; but it has the mix of speeds, the pauses and the common motion of joints that a smoother must keep.
+    """
+    time = np.arange(frames) / fps
+    parents = np.array([-1] + [int(rng.integers(max(0, i - 4), i)) for i in range(1, joints)])
+    bones = rng.uniform(0.08, 0.45, joints)[:, None] * _unit(rng.standard_normal((joints, 3)))
+    rotations: list[Rotation] = []
+    positions = np.zeros((frames, joints, 3))
+    vigour = np.exp(rng.uniform(np.log(0.1), np.log(1.5)))
+    for joint in range(joints):
+        angle = np.stack([_drive(rng, time) for _ in range(3)], axis=1) * vigour * rng.uniform(0.1, 1.0)
+        local = Rotation.from_rotvec(angle)
+        if joint == 0:
+            rotations.append(local)
+            positions[:, 0] = _root_path(rng, time) * vigour
+        else:
+            parent = int(parents[joint])
+            rotations.append(rotations[parent] * local)
+            positions[:, joint] = positions[:, parent] + rotations[parent].apply(bones[joint])
+    return positions.astype(np.float32)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _drive(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
+    """An angle over time, radians: oscillations in an envelope, or moves from pose to pose."""
+    if rng.random() < 0.5:
+        frequency = np.exp(rng.uniform(np.log(0.1), np.log(3.0)))
+        envelope = 0.5 + 0.5 * np.sin(2 * np.pi * (rng.uniform(0.05, 0.4) * time + rng.random()))
+        swing = np.sin(2 * np.pi * (frequency * time + rng.random())) + 0.3 * np.sin(
+            2 * np.pi * (2 * frequency * time + rng.random())
+        )
+        return envelope * swing
+    return _moves(rng, time)
+
+
+def _moves(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
+    """From one random value to the next, each move a minimum-jerk step (Flash and Hogan 1985), with rests."""
+    value, now = np.full(len(time), rng.standard_normal()), -rng.uniform(0, 1)
+    while now < time[-1]:
+        duration = np.exp(rng.uniform(np.log(0.12), np.log(1.0)))
+        s = np.clip((time - now) / duration, 0, 1)
+        value += rng.standard_normal() * (10 * s**3 - 15 * s**4 + 6 * s**5)
+        now += duration + rng.exponential(0.4)
+    return value
+
+
+def _root_path(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
+    path = np.stack([0.4 * _drive(rng, time) + rng.uniform(-1.5, 1.5) * time for _ in range(3)], axis=1)
+    air = np.clip(np.sin(2 * np.pi * (rng.uniform(0.3, 1.2) * time + rng.random())), 0, None)
+    path[:, 1] += rng.uniform(0, 0.5) * (rng.random() < 0.5) * air  # the parabola of a jump, nearly
+    return path
+
+
+@dataclass(frozen=True)
+class View:
+    """How recordings are read into windows; shares are of the windows, 0 to 1."""
+
+    speed: tuple[float, float] = (0.2, 4.5)  # times the real one at 30 frames per second, log-uniform
+    backwards: float = 0.3
+    relative: float = 0.45  # to the first joint, which then rests at the origin
+    any_rotation: float = 0.5  # the rest turns about the vertical (second) axis only
+    mirrored: float = 0.5
+    scaled_motion: float = 0.5  # the motion about its mean times `motion_scale`
+    motion_scale: tuple[float, float] = (0.25, 1.5)
+    still: float = 0.03  # nothing moves at all
+    moving_camera: float = 0.1  # 2D windows whose camera pans and zooms
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            good = 0 < value[0] <= value[1] if isinstance(value, tuple) else 0 <= value <= 1
+            if not good:
+                raise SmoothNetError(f"{field.name} of the view is out of range: {value}")
+
+
+class MotionSource:
+    """Recordings ready to be read at any speed.
+
+    Args:
+        recordings: what there is.
+        shares: of the windows, by group; a group without a share gets none. None: all groups by their length.
+
+    Raises:
+        SmoothNetError: no recordings, or none of the groups in `shares`.
+    """
+
+    def __init__(self, recordings: Sequence[Recording], shares: Mapping[str, float] | None = None):
+        if not recordings:
+            raise SmoothNetError("there is no motion to cut windows from")
+        self.recordings = list(recordings)
+        seconds = np.array([len(r.truth) / r.fps for r in recordings])
+        groups = np.array([r.group for r in recordings])
+        if shares is not None:
+            if not set(shares) & set(groups):
+                raise SmoothNetError(
+                    f"there is no motion of {', '.join(shares)}, only of {', '.join(sorted(set(groups)))}"
+                )
+            total = {group: seconds[groups == group].sum() for group in set(groups)}
+            seconds = np.array([s * shares.get(g, 0.0) / total[g] for s, g in zip(seconds, groups, strict=True)])
+        self.weight = seconds / seconds.sum()
+        self.joints = np.array([r.truth.shape[1] for r in recordings])
+        self.dims = np.array([r.truth.shape[2] for r in recordings])
+        self._splines: dict[int, np.ndarray] = {}
+
+    def choose(self, count: int, joints: int, dims: int, window: int, rng: np.random.Generator) -> np.ndarray:
+        """Indices of `count` recordings with at least so many joints; 2D ones serve 2D windows only.
+
+        Raises:
+            SmoothNetError: there is none.
+        """
+        fits = (self.joints >= joints) & (self.dims >= dims)
+        fits &= np.array([len(r.truth) >= 4 if r.detected is None else len(r.truth) >= window for r in self.recordings])
+        weight = self.weight * fits
+        if not weight.sum():
+            raise SmoothNetError(f"no recording has {joints} joints in {dims}D for windows of {window} frames")
+        return rng.choice(len(self.weight), size=count, p=weight / weight.sum())
+
+    def read(self, index: int, time: np.ndarray) -> np.ndarray:
+        """(len(time), K, D) float32: the truth at `time` in frames, on a cubic spline through the frames."""
+        truth = self.recordings[index].truth
+        if index not in self._splines:
+            self._splines[index] = spline_filter1d(truth, 3, axis=0, mode="mirror", output=np.float32)
+        last = len(truth) - 1
+        first = np.floor(time).astype(int)
+        u = (time - first).astype(np.float32)[:, None]
+        weights = np.concatenate(
+            [(1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3], axis=1
+        )
+        near = first[:, None] + np.arange(-1, 3)
+        near = last - np.abs(last - np.abs(near))  # mirrored at both ends
+        return np.einsum("tb,tbkd->tkd", weights / 6, self._splines[index][near])
+
+
+def clean_windows(
+    source: MotionSource,
+    count: int,
+    joints: int,
+    dims: int,
+    window: int,
+    rng: np.random.Generator,
+    view: View | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windows of true motion.
+
+    Returns:
+        (N, K, D, W) float32; (N,) the size of the whole body in each, in the same unit (the bodies' sizes are
+        brought to 1 within rounding); (N,) bool, whether the window is relative to its first joint.
+    """
+    view = View() if view is None else view
+    out = np.empty((count, joints, dims, window), np.float32)
+    size = np.empty(count, np.float32)
+    relative = (rng.random(count) < view.relative) & (joints > 1)  # one joint alone would rest at 0
+    for i, index in enumerate(source.choose(count, joints, dims, window, rng)):
+        recording = source.recordings[index]
+        pose = source.read(int(index), _times(recording, window, rng, view))
+        if rng.random() < view.still:
+            pose = np.repeat(pose[:1], window, axis=0)
+        pose, size[i] = _seen(pose[None], dims, rng, view)
+        chosen = rng.permutation(pose.shape[2])[:joints]
+        if relative[i]:
+            chosen = np.concatenate([[0], chosen[chosen != 0]])[:joints]
+            pose = pose - pose[:, :, :1]
+        out[i] = pose[0][:, chosen].transpose(1, 2, 0)
+    return out / size[:, None, None, None], np.ones_like(size), relative
+
+
+def pair_windows(
+    source: MotionSource,
+    count: int,
+    joints: int,
+    dims: int,
+    window: int,
+    rng: np.random.Generator,
+    view: View | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Windows of what an estimator made of a motion, and of that motion: errors stay with what they were made on.
+
+    Frames are taken as they are or every 2nd or 3rd, never in between, which would smooth the errors. Both are
+    turned, mirrored and projected alike. The mean error of every channel is taken out of the truth: no smoother
+    can know a constant offset.
+
+    Returns:
+        detected and truth, (N, K, D, W) float32 each, the body's size 1.
+    """
+    view = View() if view is None else view
+    seen = np.empty((count, joints, dims, window), np.float32)
+    true = np.empty_like(seen)
+    for i, index in enumerate(source.choose(count, joints, dims, window, rng)):
+        recording = source.recordings[index]
+        assert recording.detected is not None
+        frames = len(recording.truth)
+        stride = int(rng.choice([s for s in (1, 1, 1, 2, 3) if (window - 1) * s < frames]))
+        start = int(rng.integers(frames - (window - 1) * stride))
+        taken = start + stride * np.arange(window)[:: -1 if rng.random() < view.backwards else 1]
+        both, size = _seen(np.stack([recording.detected[taken], recording.truth[taken]]), dims, rng, view)
+        chosen = rng.permutation(both.shape[2])[:joints]
+        both = both[:, :, chosen].transpose(0, 2, 3, 1) / size
+        both[1] += (both[0] - both[1]).mean(axis=-1, keepdims=True)
+        seen[i], true[i] = both
+    return seen, true
+
+
+def _times(recording: Recording, window: int, rng: np.random.Generator, view: View) -> np.ndarray:
+    """Times in frames at which a recording is read; short ones are read forth and back."""
+    step = float(log_uniform(rng, view.speed, 1)[0]) * recording.fps / REFERENCE_FPS
+    if recording.fps < SLOWEST_SOURCE:
+        step = max(1.0, round(step))
+    last = len(recording.truth) - 1
+    if step > 0.5 * last:
+        step = 0.5 * last
+    time = rng.uniform(0, max(last - step * (window - 1), 0)) + step * np.arange(window)
+    if recording.fps < SLOWEST_SOURCE:
+        time = np.round(time)
+    if rng.random() < view.backwards:
+        time = time[::-1]
+    return last - np.abs(last - time % (2 * last))
+
+
+def _seen(poses: np.ndarray, dims: int, rng: np.random.Generator, view: View) -> tuple[np.ndarray, float]:
+    """Several versions of one window (V, W, K, 2 or 3) turned and projected alike, and the last one's body size."""
+    middle = poses[-1].mean(axis=(0, 1))
+    poses = poses - middle
+    if rng.random() < view.scaled_motion:
+        mean = poses[-1].mean(axis=0)
+        poses = mean + (poses - mean) * log_uniform(rng, view.motion_scale, 1)[0]
+    poses = poses @ _orientation(poses.shape[-1], rng, view).astype(np.float32)
+    if dims < poses.shape[-1]:
+        poses = _project(poses, rng, view)
+    body = poses[-1] - poses[-1].mean(axis=1, keepdims=True)
+    size = float(np.sqrt((body**2).sum(-1).mean()))
+    if size == 0:
+        size = float(np.sqrt((poses[-1] ** 2).sum(-1).mean())) or 1.0
+    return poses, size
+
+
+def _orientation(dims: int, rng: np.random.Generator, view: View) -> np.ndarray:
+    angle = rng.uniform(0, 2 * np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    mirror = -1.0 if rng.random() < view.mirrored else 1.0
+    if dims == 2:
+        turn = turn if rng.random() < view.any_rotation else np.eye(2)
+        return turn * [mirror, 1.0]
+    if rng.random() < view.any_rotation:
+        return Rotation.random(random_state=int(rng.integers(2**31))).as_matrix() * [mirror, 1.0, 1.0]
+    matrix = np.eye(3)
+    matrix[np.ix_([0, 2], [0, 2])] = turn
+    return matrix * [mirror, 1.0, 1.0]
+
+
+def _project(poses: np.ndarray, rng: np.random.Generator, view: View) -> np.ndarray:
+    """Pinhole image from 2 to 12 body heights away; the camera may pan and zoom."""
+    reach = float(np.abs(poses[-1]).max())
+    distance = reach * np.exp(rng.uniform(np.log(1.6), np.log(10)))
+    image = poses[..., :2] / np.maximum(poses[..., 2:] + distance, 0.2 * distance) * distance
+    if rng.random() < view.moving_camera:
+        time = np.linspace(-1, 1, poses.shape[1])[:, None, None]
+        pan, sway = rng.standard_normal((2, 2)) * 0.3 * reach
+        image = image * (1 + 0.3 * rng.uniform(-1, 1) * time) + pan * time + sway * np.sin(3 * time)
+    return image.astype(np.float32)

@@ -1,0 +1,59 @@
+"""What decides how a recording is read and smoothed; the commands smooth and visualize share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..utils.errors import SmoothNetError
+from .overlap import MAX_GAP
+
+MOST_FRAMES = 2**31 - 1
+FPS_RANGE = (1e-3, 1e6)  # frames a second; beyond, its squares leave what floats can tell apart
+
+
+@dataclass(frozen=True)
+class SmoothingOptions:
+    """The options of one smoothing, checked.
+
+    Attributes:
+        step: frames between the starts of windows.
+        delay: smooth as a live stream would that gives a frame so many frames later; None: offline.
+        min_score: points with a lower score count as missing; None: none does.
+        max_gap: the longest gap that is bridged, in frames.
+        fill: also write points in bridged gaps.
+        dims: coordinates a joint, for files that do not say.
+        input_format: name of the format of the input; None: told by content.
+        fps: frames a second, where the file does not say or says it wrong.
+        checkpoint: file, folder or name of the weights; None: those that come along.
+        window: frames the network sees; None: the checkpoint's, or the default.
+        device: see `select_device`.
+
+    Raises:
+        SmoothNetError: a number out of range.
+    """
+
+    step: int = 1
+    delay: int | None = None
+    min_score: float | None = None
+    max_gap: int = MAX_GAP
+    fill: bool = False
+    dims: int | None = None
+    input_format: str | None = None
+    fps: float | None = None
+    checkpoint: str | None = None
+    window: int | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name, least in (("step", 1), ("delay", 0), ("max_gap", 0), ("window", 1)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= MOST_FRAMES:
+                raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {value:.6g}")
+        if self.fps is not None and not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:
+            raise SmoothNetError(
+                f"--fps must be from {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames a second, not {self.fps}"
+            )
+        if self.min_score is not None and self.min_score != self.min_score:
+            raise SmoothNetError("--min_score must be a number, not nan")
+        if self.delay is not None and self.step != 1:
+            raise SmoothNetError("--delay needs --step 1: a stream runs the network once a frame")

@@ -1,0 +1,337 @@
+"""The general smoother: one set of weights that may be put behind any estimator of joint positions.
+
+It sees all channels of one person at once, any number of joints and of coordinates, in any unit, and computes
+smooth(a x + b) = a smooth(x) + b for a > 0 and a translation b. It never invents values: every frame of the
+result is a weighted mean of smoothed versions of the window, plus a small correction in units of the noise.
+
+1. Scale. What the median second difference says of the noise, per joint; the body's size as in normalize.py.
+2. Features of a channel in these units; encoder; residual blocks, before each of which the channel is told the
+   mean over the joint's coordinates, over the joints' same coordinate, and over the whole body.
+3. Heads: how far each frame can be trusted; for each frame the weights of a mixture; the correction.
+4. The bank that is mixed: smoothers of the window itself, of the window with its untrusted frames replaced by
+   a local fit through the trusted ones, and of its running median.
+
+The fixed smoothers are those of an integrated random walk seen with white noise, Rauch-Tung-Striebel with a
+diffuse start: the minimiser of |x - y|^2 + lambda |D y|^2, which is (I + lambda D'D)^-1 x, with D the third
+differences (constant acceleration) or second ones (constant velocity). See Kimeldorf and Wahba 1970, and
+Whittaker 1922 for the penalised form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..utils.errors import SmoothNetError
+
+SLOPE = 0.1  # of every LeakyReLU
+NOISE_FLOOR = 2e-4  # least noise in units of the body's size: 0.1 mm of a person
+MEDIAN_OF_NORMAL = 0.6745 * 6**0.5  # median |second difference| of white noise of standard deviation 1
+TINY = 1e-30  # keeps windows in which nothing moves away from 0 / 0
+CONTEXTS = ("joint", "axis", "body")
+SCALARS = 5  # features of a channel beside the three series
+
+# The bank: what is smoothed, and how. "trusted" is the window with untrusted frames replaced.
+# ca and cv: order of the differences 3 and 2, with lambda; fit: local polynomial of that order, width in frames.
+BANK: tuple[tuple[str, str, float], ...] = (
+    ("window", "ca", 0.0),
+    ("window", "ca", 3.0),
+    ("trusted", "ca", 0.0),
+    ("trusted", "ca", 0.1),
+    ("trusted", "ca", 1.0),
+    ("trusted", "ca", 10.0),
+    ("trusted", "ca", 100.0),
+    ("trusted", "ca", 1e3),
+    ("trusted", "ca", 1e4),
+    ("trusted", "ca", 1e6),
+    ("trusted", "cv", 3.0),
+    ("trusted", "cv", 30.0),
+    ("trusted", "cv", 300.0),
+    ("median", "ca", 1.0),
+    ("median", "ca", 30.0),
+    ("median", "ca", 1000.0),
+)
+FITS: tuple[tuple[int, float], ...] = (
+    (1, 1.5),
+    (2, 3.0),
+    (2, 6.0),
+)  # order, width
+FILL = 1  # which of them replaces untrusted frames
+RIDGE = 1e-3  # of the local fits, whose time is measured in widths
+
+
+def smoother_matrix(window: int, differences: int, strength: float) -> np.ndarray:
+    """(W, W) float64: y = S x minimises |x - y|^2 + strength |D y|^2, D the differences of that order."""
+    D = np.diff(np.eye(window), n=differences, axis=0)
+    return np.linalg.inv(np.eye(window) + strength * D.T @ D)
+
+
+def window_taper(window: int, kind: str) -> np.ndarray:
+    """(W,) float64 positive weights of the frames of a window in the mean over windows, largest 1.
+
+    kind: "uniform", "triangle" or "hann"; both fall to one step above 0 at the ends, so that every frame counts.
+    """
+    place = (np.arange(window) + 0.5) / window
+    if kind == "uniform":
+        return np.ones(window)
+    if kind == "triangle":
+        return 1 - np.abs(2 * place - 1)
+    if kind == "hann":
+        return np.sin(np.pi * place) ** 2
+    raise SmoothNetError(f"unknown taper {kind!r}; it is one of uniform, triangle, hann")
+
+
+class GeneralSmoother(nn.Module):
+    """(N, K, D, W) windows of N people in, the same smoothed out.
+
+    Args:
+        window_size: W, frames per window.
+        hidden_size, res_hidden_size, num_blocks: width of the trunk, of its blocks, and their number.
+        knots: in how many frames of the window the mixture's weights are decided; linear in between.
+    """
+
+    def __init__(
+        self,
+        window_size: int = 32,
+        hidden_size: int = 128,
+        res_hidden_size: int = 96,
+        num_blocks: int = 3,
+        knots: int = 16,
+    ):
+        super().__init__()
+        if window_size < 8:
+            raise SmoothNetError(f"the general smoother needs windows of at least 8 frames, not {window_size}")
+        if not 2 <= knots <= window_size:
+            raise SmoothNetError(f"knots must be between 2 and the window of {window_size} frames, not {knots}")
+        self.settings = {
+            "window_size": window_size,
+            "hidden_size": hidden_size,
+            "res_hidden_size": res_hidden_size,
+            "num_blocks": num_blocks,
+            "knots": knots,
+        }
+        self.window_size = window_size
+        self.knots = knots
+        self.members = len(BANK) + len(FITS)
+        for name, value in _constants(window_size, knots).items():
+            self.register_buffer(name, torch.from_numpy(value).float(), persistent=False)
+        self.encoder = nn.Linear(3 * window_size + SCALARS, hidden_size)
+        self.contexts = nn.ModuleList(
+            nn.ModuleList(nn.Linear(hidden_size, hidden_size, bias=False) for _ in CONTEXTS) for _ in range(num_blocks)
+        )
+        self.down = nn.ModuleList(nn.Linear(hidden_size, res_hidden_size) for _ in range(num_blocks))
+        self.up = nn.ModuleList(nn.Linear(res_hidden_size, hidden_size) for _ in range(num_blocks))
+        self.mixture = nn.Linear(hidden_size, self.members * knots)
+        self.trust = nn.Linear(hidden_size, window_size)
+        self.correction = nn.Linear(hidden_size, window_size)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for layers in self.contexts:
+            for layer in layers:
+                nn.init.normal_(layer.weight, std=0.3 / layer.in_features**0.5)
+        for layer in self.up:
+            nn.init.normal_(layer.weight, std=0.3 / layer.in_features**0.5)
+        for layer in (self.mixture, self.trust, self.correction):
+            nn.init.normal_(layer.weight, std=0.1 / layer.in_features**0.5)
+            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.trust.bias, 3.0)
+
+    def forward(
+        self, windows: torch.Tensor, shown: torch.Tensor | None = None, strength: torch.Tensor | float = 1.0
+    ) -> torch.Tensor:
+        """Smooth windows.
+
+        Args:
+            windows: (N, K, D, W) floats without NaN: N windows, K joints, D coordinates, W frames, any unit.
+            shown: (N, K) of 0 and 1: joints that have values at all; the others are left out of every mean, and
+                what comes back for them means nothing. None: all.
+            strength: 0 gives the input back, 1 what was trained; in between the result is interpolated. Above 1
+                the logits of the mixture lean towards the smoother members of the bank (see `member_roughness`):
+                every further 1 divides a member's weight by as much as the member lets through of white noise's
+                second differences.
+
+        Returns:
+            (N, K, D, W), the unit of the input.
+        """
+        n, joints, dims, _ = windows.shape
+        strength = torch.as_tensor(strength, dtype=windows.dtype, device=windows.device)
+        weight = torch.ones_like(windows[:, :, :1, :1]) if shown is None else shown.reshape(n, joints, 1, 1)
+        weight = weight / torch.clamp(weight.sum(1, keepdim=True), min=1.0)  # shares of the joints in means
+        offset = windows.mean(-1, keepdim=True)
+        x, unit, features = self._features(windows - offset, offset, weight)
+
+        h = F.leaky_relu(self.encoder(features), SLOPE)
+        for context, down, up in zip(self.contexts, self.down, self.up, strict=True):
+            of_axis = (h * weight).sum(1, keepdim=True)
+            told = context[0](h.mean(2, keepdim=True)) + context[1](of_axis) + context[2](of_axis.mean(2, keepdim=True))
+            h = h + F.leaky_relu(told, SLOPE)
+            h = h + up(F.leaky_relu(down(h), SLOPE))
+
+        logits = self.mixture(h).reshape(n, joints, dims, self.members, self.knots)
+        logits = logits + torch.relu(strength - 1.0) * self.lean
+        # Means of weights between two knots are weights again: they stay positive and their sum stays 1.
+        weights = torch.softmax(logits, dim=-2) @ self.between_knots
+        smoothed = (weights * self._bank(x, torch.sigmoid(self.trust(h)))).sum(-2) + self.correction(h)
+        return (x + torch.clamp(strength, 0.0, 1.0) * (smoothed - x)) * unit + offset
+
+    def _features(
+        self, x: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The window in units of its noise, that unit (N, K, 1, 1), and the features of every channel.
+
+        Args:
+            x: (N, K, D, W), mean 0 over the frames.
+            offset: (N, K, D, 1), that mean.
+            weight: (N, K, 1, 1), sum 1 over the joints (0 where nothing is shown).
+        """
+        place = (offset - (offset * weight).sum(1, keepdim=True)) * (weight > 0)
+        peak = torch.maximum(x.abs().amax((1, 2, 3), keepdim=True), place.abs().amax((1, 2, 3), keepdim=True)) + TINY
+        x, place = x / peak, place / peak  # squares stay in range, whatever the unit
+
+        # The body's size as in normalize.py: RMS distance of the joints from their centroid.
+        centred = x + place
+        centred = centred - (centred * weight).sum(1, keepdim=True)
+        size = ((centred**2).sum(2, keepdim=True).mean(-1, keepdim=True) * weight).sum(1, keepdim=True)
+        motion = ((x**2).sum(2, keepdim=True).mean(-1, keepdim=True) * weight).sum(1, keepdim=True)
+        size = torch.sqrt(size + (size < 1e-6 * motion) * motion + TINY)
+
+        bend = (x[..., 2:] - x[..., 1:-1]) - (x[..., 1:-1] - x[..., :-2])
+        ordered = torch.sort(bend.abs(), dim=-1).values
+        middle = (self.window_size - 2) // 2
+        median = ordered[..., (self.window_size - 3) // 2 : middle + 1].mean(-1, keepdim=True)
+        noise = median / MEDIAN_OF_NORMAL  # of a channel
+        of_joint = noise.mean(2, keepdim=True)
+        of_body = (of_joint * weight).sum(1, keepdim=True) + NOISE_FLOOR * size
+        unit = 0.9 * of_joint + 0.1 * of_body
+        x, bend = x / unit, bend / unit
+        scalars = torch.cat(
+            [
+                torch.log(noise / unit + 0.01),
+                torch.log(bend.abs().mean(-1, keepdim=True) + 0.01),
+                torch.log((x**2).mean(-1, keepdim=True) + 0.01),
+                torch.log(unit / of_body).expand(noise.shape),
+                torch.log(of_body / size).expand(noise.shape),
+            ],
+            dim=-1,
+        )
+        rough = x @ self.high_pass
+        series = torch.cat([x, rough, F.pad(bend, (1, 1))], dim=-1)
+        return x, unit * peak, torch.cat([asinh(series), scalars], dim=-1)
+
+    def _bank(self, x: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
+        """Every member's version of the window, (N, K, D, members, W)."""
+        trust = trust + 1e-3  # where nothing can be trusted, everything is trusted alike
+        fits = [
+            _local_fit(x, trust, moments, order) for (order, _), moments in zip(FITS, self.fit_moments, strict=True)
+        ]
+        filled = fits[FILL] + trust.clamp(max=1.0) * (x - fits[FILL])
+        smoothed = [
+            source @ matrices
+            for source, matrices in zip(
+                (x, filled, running_median(x)), (self.of_window, self.of_trusted, self.of_median), strict=True
+            )
+        ]
+        smoothed = torch.cat(smoothed + fits, dim=-1)
+        return smoothed.reshape(*x.shape[:3], self.members, self.window_size)
+
+
+def asinh(x: torch.Tensor) -> torch.Tensor:
+    """torch.asinh in operations that every exporter knows."""
+    return torch.sign(x) * torch.log(x.abs() + torch.sqrt(x * x + 1))
+
+
+def running_median(x: torch.Tensor) -> torch.Tensor:
+    """Median of 5 frames along the last axis, the ends repeated; by comparisons, which every runtime has."""
+    padded = torch.cat([x[..., :1], x[..., :1], x, x[..., -1:], x[..., -1:]], dim=-1)
+    a, b, c, d, e = (padded[..., i : i + x.shape[-1]] for i in range(5))
+    # Of five values the median is the median of three: of the third, of the larger of the two pairs' smaller
+    # values, and of the smaller of the pairs' larger values.
+    low = torch.maximum(torch.minimum(a, b), torch.minimum(d, e))
+    high = torch.minimum(torch.maximum(a, b), torch.maximum(d, e))
+    return torch.maximum(torch.minimum(low, high), torch.minimum(torch.maximum(low, high), c))
+
+
+def _local_fit(x: torch.Tensor, trust: torch.Tensor, moments: torch.Tensor, order: int) -> torch.Tensor:
+    """The value at every frame of a polynomial fitted to its surroundings, each frame weighted by its trust.
+
+    Args:
+        x, trust: (..., W).
+        moments: (W, 5 W), see `_constants`; time is measured from the frame, in widths of the neighbourhood.
+        order: 1 or 2.
+
+    Weighted least squares in its centred form: the normal equations of slope and curvature are a 2 x 2 system.
+    """
+    W = x.shape[-1]
+    m = trust @ moments[:, : (2 * order + 1) * W]
+    t = (trust * x) @ moments[:, : (order + 1) * W]
+    m0 = m[..., :W]
+    m1, m2 = m[..., W : 2 * W] / m0, m[..., 2 * W : 3 * W] / m0
+    t0, t1 = t[..., :W] / m0, t[..., W : 2 * W] / m0
+    a, p = m2 - m1 * m1 + RIDGE, t1 - m1 * t0
+    if order == 1:
+        return t0 - m1 * p / a
+    m3, m4 = m[..., 3 * W : 4 * W] / m0, m[..., 4 * W : 5 * W] / m0
+    b, c = m3 - m1 * m2, m4 - m2 * m2 + RIDGE
+    q = t[..., 2 * W :] / m0 - m2 * t0
+    return t0 - (m1 * (p * c - q * b) + m2 * (q * a - p * b)) / (a * c - b * b)
+
+
+def member_roughness(window: int) -> np.ndarray:
+    """(members,): log of the share of white noise's second differences that each member lets through, at most 0."""
+    D = np.diff(np.eye(window), n=2, axis=0)
+    matrices = [_matrix(window, kind, amount) for _, kind, amount in BANK]
+    trusted = np.ones((1, window))
+    for order, width in FITS:
+        moments = torch.from_numpy(_moments(window, width))
+        rows = _local_fit(torch.eye(window, dtype=torch.float64), torch.from_numpy(trusted), moments, order)
+        matrices.append(rows.numpy().T)
+    return np.log([np.linalg.norm(D @ matrix) / np.linalg.norm(D) for matrix in matrices])
+
+
+def _matrix(window: int, kind: str, amount: float) -> np.ndarray:
+    return smoother_matrix(window, {"ca": 3, "cv": 2}[kind], amount)
+
+
+def _moments(window: int, width: float) -> np.ndarray:
+    """(W, 5 W): trust @ moments are the sums over frames of kernel x trust x time^p, p = 0..4, for each frame."""
+    time = (np.arange(window)[:, None] - np.arange(window)) / width
+    kernel = np.exp(-0.5 * time**2)
+    return np.concatenate([kernel * time**power for power in range(5)], axis=1)
+
+
+def _constants(window: int, knots: int) -> dict[str, np.ndarray]:
+    """What is fixed: smoothers (applied as x @ S, they are symmetric), kernels, interpolation."""
+    stacked = {
+        source: np.concatenate([_matrix(window, kind, amount) for name, kind, amount in BANK if name == source], axis=1)
+        for source in ("window", "trusted", "median")
+    }
+    place = np.linspace(0, knots - 1, window)
+    return {
+        **{f"of_{source}": matrices for source, matrices in stacked.items()},
+        "fit_moments": np.stack([_moments(window, width) for _, width in FITS]),
+        "between_knots": np.maximum(0, 1 - np.abs(place - np.arange(knots)[:, None])),
+        "high_pass": np.eye(window) - smoother_matrix(window, 3, 3.0),
+        "lean": -member_roughness(window)[:, None],
+    }
+
+
+def load_general(checkpoint: Mapping[str, Any]) -> GeneralSmoother:
+    """The network of a checkpoint's content ("model" and "state_dict"), ready for inference.
+
+    Raises:
+        SmoothNetError: it is not the general smoother's.
+    """
+    try:
+        settings = {key: value for key, value in checkpoint["model"].items() if key != "name"}
+        model = GeneralSmoother(**settings)
+        model.load_state_dict(checkpoint["state_dict"])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SmoothNetError(f"these are not the weights of a general smoother: {reason}") from error
+    return model.eval()

@@ -1,0 +1,248 @@
+"""The general smoother: free of unit, origin, number of joints and coordinates; safe on any input; exportable."""
+
+import io
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.models.general import (
+    BANK,
+    GeneralSmoother,
+    load_general,
+    member_roughness,
+    running_median,
+    smoother_matrix,
+    window_taper,
+)
+from lib.utils.errors import SmoothNetError
+
+W = 32
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small network with weights large enough that every part of it matters."""
+    torch.manual_seed(5)
+    network = GeneralSmoother(W, hidden_size=24, res_hidden_size=16, num_blocks=2, knots=8).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+def noisy_body(seed, n=3, joints=5, dims=3, frames=W):
+    generator = torch.Generator().manual_seed(seed)
+    place = torch.randn(n, joints, dims, 1, generator=generator)
+    motion = 0.05 * torch.randn(n, joints, dims, frames, generator=generator).cumsum(-1)
+    return place + motion + 0.02 * torch.randn(n, joints, dims, frames, generator=generator)
+
+
+def smooth(model, *arguments, **options):
+    with torch.no_grad():
+        return model(*arguments, **options)
+
+
+@given(seed=st.integers(0, 10_000), log_scale=st.integers(-20, 20), shift=st.floats(-20, 20))
+def test_unit_and_origin_do_not_matter(model, seed, log_scale, shift):
+    windows = noisy_body(seed)
+    scale = 2.0**log_scale
+    moved = smooth(model, scale * (windows + shift))
+    expected = scale * (smooth(model, windows) + shift)
+    assert torch.allclose(moved, expected, rtol=0, atol=1e-3 * scale)
+
+
+@given(joints=st.integers(1, 40), dims=st.integers(1, 4), n=st.integers(1, 4))
+def test_any_number_of_joints_and_coordinates(model, joints, dims, n):
+    windows = noisy_body(joints, n, joints, dims)
+    out = smooth(model, windows)
+    assert out.shape == windows.shape and torch.isfinite(out).all()
+
+
+@given(seed=st.integers(0, 1000))
+def test_the_order_of_joints_and_axes_does_not_matter(model, seed):
+    windows = noisy_body(seed)
+    generator = torch.Generator().manual_seed(seed)
+    joints, axes = torch.randperm(5, generator=generator), torch.randperm(3, generator=generator)
+    permuted = smooth(model, windows[:, joints][:, :, axes])
+    assert torch.allclose(permuted, smooth(model, windows)[:, joints][:, :, axes], atol=1e-5)
+
+
+def test_windows_do_not_see_each_other(model):
+    windows = noisy_body(0, n=4)
+    alone = torch.cat([smooth(model, window[None]) for window in windows])
+    assert torch.allclose(smooth(model, windows), alone, atol=1e-5)
+
+
+def test_joints_that_are_not_shown_change_nothing(model):
+    windows = noisy_body(1, joints=6)
+    shown = torch.tensor([1.0, 0, 1, 1, 0, 1]).repeat(3, 1)
+    rubbish = torch.where(shown[:, :, None, None] > 0, windows, 0.0)
+    kept = smooth(model, windows[:, [0, 2, 3, 5]])
+    assert torch.allclose(smooth(model, rubbish, shown)[:, [0, 2, 3, 5]], kept, atol=1e-5)
+    assert torch.allclose(smooth(model, windows, torch.ones(3, 6)), smooth(model, windows), atol=1e-6)
+
+
+def test_a_window_that_shows_nothing_is_survived(model):
+    assert torch.isfinite(smooth(model, torch.zeros(2, 4, 3, W), torch.zeros(2, 4))).all()
+
+
+@pytest.mark.parametrize("joints", [1, 3])
+@pytest.mark.parametrize("place", [0.0, 1.0, 1e6])
+def test_what_rests_stays_where_it_is(model, joints, place):
+    windows = place + torch.arange(joints, dtype=torch.float32)[:, None, None] * torch.ones(2, joints, 2, W)
+    assert torch.allclose(smooth(model, windows), windows, rtol=1e-6, atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [1e30, 1e-30, 3e4])
+def test_extreme_values_stay_finite(model, value):
+    windows = noisy_body(2) * value
+    out = smooth(model, windows)
+    assert torch.isfinite(out).all()
+    assert out.std() == pytest.approx(windows.std(), rel=0.5)
+    thrown = noisy_body(3)
+    thrown[0, 0, 0, 7] = value
+    assert torch.isfinite(smooth(model, thrown)).all()
+
+
+def test_strength_0_is_the_input_and_half_lies_in_the_middle(model):
+    windows = noisy_body(4)
+    whole = smooth(model, windows)
+    assert torch.allclose(smooth(model, windows, strength=0.0), windows, atol=1e-6)
+    assert torch.allclose(smooth(model, windows, strength=0.5), (windows + whole) / 2, atol=1e-5)
+    assert torch.equal(smooth(model, windows, strength=1.0), whole)
+
+
+def test_more_strength_is_smoother_and_continuous():
+    torch.manual_seed(0)
+    model = GeneralSmoother(W, hidden_size=24, res_hidden_size=16, num_blocks=2, knots=8).eval()
+    windows = noisy_body(5)
+    jitter = [
+        smooth(model, windows, strength=strength).diff(n=2).abs().mean().item()
+        for strength in (0.0, 0.3, 0.7, 1.0, 1.3, 2.0, 3.0, 5.0)
+    ]
+    assert all(a > b for a, b in pairwise(jitter))
+    near = smooth(model, windows, strength=1.001) - smooth(model, windows)
+    assert near.abs().max() < 0.001
+
+
+def test_the_fixed_smoothers_are_what_they_say():
+    time = np.linspace(-1, 1, W)
+    np.testing.assert_allclose(smoother_matrix(W, 3, 1e6) @ time**2, time**2, atol=1e-6)
+    np.testing.assert_allclose(smoother_matrix(W, 2, 300.0) @ time, time, atol=1e-9)
+    np.testing.assert_array_equal(smoother_matrix(W, 3, 0.0), np.eye(W))
+    # The minimiser of |x - y|^2 + lambda |D y|^2 has a gradient of 0 there.
+    x = np.random.default_rng(0).standard_normal(W)
+    y, D = smoother_matrix(W, 3, 7.0) @ x, np.diff(np.eye(W), n=3, axis=0)
+    np.testing.assert_allclose(y - x + 7 * D.T @ (D @ y), 0, atol=1e-9)
+
+
+def test_the_median_is_numpys():
+    x = torch.randn(3, 4, 2, W)
+    padded = np.pad(x.numpy(), [(0, 0)] * 3 + [(2, 2)], mode="edge")
+    expected = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5, axis=-1), axis=-1)
+    np.testing.assert_array_equal(running_median(x).numpy(), expected)
+
+
+def test_a_parabola_is_kept_by_every_member_of_the_bank(model):
+    x = torch.linspace(-1, 1, W)
+    kept = model._bank(x.expand(1, 1, 1, W), torch.ones(1, 1, 1, W))[0, 0, 0]
+    # straight lines: by all; the running median holds the ends
+    assert (kept[:, 3:-3] - x[3:-3]).abs().max() < 0.05
+    parabola = [i for i, (source, kind, _) in enumerate(BANK) if source != "median" and kind == "ca"]
+    bent = model._bank((x**2).expand(1, 1, 1, W), torch.ones(1, 1, 1, W))[0, 0, 0]
+    assert (bent[parabola] - x**2).abs().max() < 0.02
+
+
+def test_frames_without_trust_are_replaced_from_their_neighbours(model):
+    time = torch.arange(W, dtype=torch.float32)
+    truth = (time / 8).sin().expand(1, 1, 1, W)
+    seen, trust = truth.clone(), torch.ones(1, 1, 1, W)
+    seen[..., 12:15] += 100.0
+    trust[..., 12:15] = 0.0
+    filled = [i for i, (source, _, amount) in enumerate(BANK) if source == "trusted" and amount == 0.0]
+    assert (model._bank(seen, trust)[0, 0, 0, filled] - truth[0, 0]).abs().max() < 0.5
+
+
+def test_roughness_orders_the_smoothers():
+    rough = member_roughness(W)
+    trusted = [rough[i] for i, (source, kind, _) in enumerate(BANK) if source == "trusted" and kind == "ca"]
+    assert trusted[0] == pytest.approx(0, abs=1e-9) and trusted == sorted(trusted, reverse=True)
+    assert (rough <= 1e-9).all()
+
+
+@pytest.mark.parametrize("kind", ["uniform", "triangle", "hann"])
+@pytest.mark.parametrize("window", [8, 32, 33])
+def test_tapers_are_positive_and_symmetric(kind, window):
+    taper = window_taper(window, kind)
+    assert taper.min() > 0 and taper.max() <= 1
+    np.testing.assert_allclose(taper, taper[::-1])
+
+
+def test_an_unknown_taper_and_sizes_are_refused():
+    with pytest.raises(SmoothNetError, match="uniform, triangle, hann"):
+        window_taper(32, "box")
+    with pytest.raises(SmoothNetError, match="at least 8"):
+        GeneralSmoother(4)
+    with pytest.raises(SmoothNetError, match="knots"):
+        GeneralSmoother(16, knots=17)
+
+
+def test_a_checkpoint_gives_the_network_again(model):
+    file = io.BytesIO()
+    torch.save({"model": {"name": "general", **model.settings}, "state_dict": model.state_dict()}, file)
+    file.seek(0)
+    again = load_general(torch.load(file, weights_only=True))
+    windows = noisy_body(6)
+    assert torch.equal(smooth(again, windows), smooth(model, windows))
+    with pytest.raises(SmoothNetError, match="not the weights of a general smoother"):
+        load_general({"model": {"window_size": 16}, "state_dict": model.state_dict()})
+    with pytest.raises(SmoothNetError, match="not the weights of a general smoother"):
+        load_general({"state_dict": model.state_dict()})
+
+
+def test_a_gradient_reaches_every_weight():
+    torch.manual_seed(1)
+    network = GeneralSmoother(W, hidden_size=16, res_hidden_size=8, num_blocks=2, knots=8)
+    network(noisy_body(7)).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_a_gradient_of_a_still_window_is_finite():
+    network = GeneralSmoother(W, hidden_size=16, res_hidden_size=8, num_blocks=2, knots=8)
+    network(torch.zeros(2, 3, 2, W)).square().sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
+
+
+def test_the_exported_network_computes_the_same(model, tmp_path):
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    path = tmp_path / "general.onnx"
+    axes = {0: "windows", 1: "joints", 2: "dims"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # this exporter needs no further package, and torch says it is old
+        torch.onnx.export(
+            model,
+            (noisy_body(8), torch.ones(3, 5), torch.tensor(1.0)),
+            str(path),
+            input_names=["windows", "shown", "strength"],
+            output_names=["smoothed"],
+            dynamic_axes={"windows": axes, "shown": {0: "windows", 1: "joints"}, "smoothed": axes},
+            opset_version=17,
+            dynamo=False,
+        )
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for seed, (count, joints, dims) in enumerate([(1, 1, 2), (4, 17, 3), (2, 5, 3)]):
+        windows, shown = noisy_body(seed, count, joints, dims), torch.ones(count, joints)
+        shown[0, 1:2] = 0
+        windows = windows * shown[:, :, None, None]
+        for strength in (0.4, 1.0, 2.0):
+            feed = {"windows": windows.numpy(), "shown": shown.numpy(), "strength": np.array(strength, np.float32)}
+            expected = smooth(model, windows, shown, strength=torch.tensor(strength))
+            np.testing.assert_allclose(session.run(None, feed)[0], expected.numpy(), atol=2e-5)
