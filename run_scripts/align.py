@@ -28,7 +28,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lib.commands.arguments import SWITCH, run_main  # noqa: E402
+from lib.commands.arguments import boolean, run_main  # noqa: E402
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +163,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--step", type=int, default=100, help="steps to compare (100)")
     add("--lr", type=float)
     add("--seed", type=int)
-    add("--autocast", default=False, help="mixed precision on the device", **SWITCH)
+    add("--autocast", type=boolean, nargs="?", const=True, default=False, help="mixed precision on the device")
     add("--output", type=Path, default=Path("align"), help="folder for logs, picture and table (align)")
     add("--opts", nargs=argparse.REMAINDER, default=[], help="KEY VALUE ...: any other setting, last word")
     args = parser.parse_args(argv)

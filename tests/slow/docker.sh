@@ -41,7 +41,12 @@ commit_base() { # the tree in $work/root as an image of that name
     buildah add --quiet "$container" "$work/root" / > /dev/null
     buildah commit --quiet --rm "$container" "$1" > /dev/null
 }
-inside() { buildah run --isolation chroot "$container" -- /bin/bash -ic "$1" 2>&1 | grep -v 'no job control\|cannot set terminal'; }
+inside() { # a command line, run by the shell that docker exec would give
+    local status=0
+    buildah run --isolation chroot "$container" -- /bin/bash -ic "$1" > "$work/said" 2>&1 || status=$?
+    grep -v 'no job control\|cannot set terminal' "$work/said" | tail -12 || true
+    return $status
+}
 
 build_and_work() { # base image, what is said of PyTorch's place
     say "build on $1"
