@@ -372,7 +372,8 @@ def scores(output: np.ndarray, truth: np.ndarray, fps: float) -> dict[str, np.nd
 
 def pooled(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
     """Means over all clips."""
-    return {key: float(total[0] / max(total[1], 1e-12)) for key in rows[0] for total in [sum(row[key] for row in rows)]}
+    totals = {key: np.sum([row[key] for row in rows], axis=0) for key in rows[0]}
+    return {key: float(total / max(count, 1e-12)) for key, (total, count) in totals.items()}
 
 
 def _finite(output: np.ndarray, points: np.ndarray, name: str) -> np.ndarray:
@@ -432,7 +433,7 @@ def summary(methods: Mapping[str, Method], noisy: Mapping[str, Any], still: Mapp
     """One row a method over all cases."""
     rows = {}
     for name in methods:
-        ratio = {key: [] for key in ("mpjpe", "accel", "velocity", "kept")}
+        ratio: dict[str, list[float]] = {key: [] for key in ("mpjpe", "accel", "velocity", "kept")}
         for case in noisy.values():
             for key, values in ratio.items():
                 values.append(case[name][key] / case["input"][key])
@@ -506,7 +507,9 @@ def _pair_file(path: Path, part: str) -> Pairs:
 def _official(base: Path, dataset: str, estimator: str, representation: str, part: str) -> Pairs:
     from lib.dataset.poses import load_poses, pose_files
 
-    items, people, root, unit = [], [], (), "px"
+    items, people = [], []
+    root: tuple[int, ...] = ()
+    unit = "px"
     for phase in ("train", "test"):
         if not all(p.is_file() for p in pose_files(base, dataset, estimator, representation, phase)):
             continue
@@ -522,7 +525,7 @@ def _official(base: Path, dataset: str, estimator: str, representation: str, par
             )
             person = re.search(r"s(\d+)", data.names[i], re.IGNORECASE)
             people.append(int(person[1]) if person else i)
-            items.append((detected, truth, 30.0))
+            items.append((detected, truth, data.facts.fps or 30.0))
     keep = of_part(people, part)
     chosen = [item for item, yes in zip(items, keep, strict=True) if yes]
     return Pairs(f"{dataset}_{estimator}_{representation}", unit, chosen, root)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from lib.config import load_config  # noqa: E402
-from lib.dataset.poses import load_poses, pose_files  # noqa: E402
+from lib.dataset.poses import load_poses, write_poses  # noqa: E402
 from lib.evaluation.evaluate import (  # noqa: E402
     evaluate_sequences,
     input_method,
@@ -51,14 +51,10 @@ def write_dataset(base: Path, phase: str, frames: int, sequences: int) -> None:
     """One phase of `aist` with `vibe`: random walks, and the same with noise."""
     rng = np.random.default_rng(0)
     lengths = np.full(sequences, frames // sequences) + rng.integers(-100, 100, sequences)
-    names, truth, detected = (np.empty(sequences, object) for _ in range(3))
-    for i, length in enumerate(lengths):
-        walk = np.cumsum(rng.normal(0, 0.01, (length, JOINTS * 3)), axis=0).astype(np.float32)
-        truth[i], detected[i] = walk, walk + rng.normal(0, 0.02, walk.shape).astype(np.float32)
-        names[i] = [f"sequence{i:05d}/{frame:06d}.jpg" for frame in range(length)]
-    for path, values in zip(pose_files(base, "aist", "vibe", "3D", phase), (truth, detected), strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, imgname=names, joints_3d=values)
+    walks = [np.cumsum(rng.normal(0, 0.01, (n, JOINTS * 3)), axis=0).astype(np.float32) for n in lengths]
+    noisy = [walk + rng.normal(0, 0.02, walk.shape).astype(np.float32) for walk in walks]
+    names = [[f"sequence{i:05d}/{frame:06d}.jpg" for frame in range(n)] for i, n in enumerate(lengths)]
+    for path in write_poses(base, "aist", "vibe", "3D", phase, names, walks, noisy, compress=False):
         print(f"{path.name}: {lengths.sum()} frames, {sequences} sequences, {path.stat().st_size / 2**20:.0f} MiB")
 
 

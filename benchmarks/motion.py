@@ -66,7 +66,7 @@ def body_size(points: np.ndarray) -> float:
 
 def held_out(people: Iterable[Hashable]) -> set[Hashable]:
     """Those whose data is for the report: the last third of the people or movements of a source, in order."""
-    ordered = sorted(set(people), key=str) if any(isinstance(p, str) for p in people) else sorted(set(people))
+    ordered = sorted(set(people), key=lambda person: f"{person:09d}" if isinstance(person, int) else str(person))
     return set(ordered[len(ordered) - len(ordered) // 3 :])
 
 
@@ -148,9 +148,9 @@ def fast_motion(rng: np.random.Generator, frames: int, fps: float) -> np.ndarray
         place(shoulder, chest, side * part["shoulder"], -part["shoulder_drop"], 0)
         place(shoulder + 1, arm, 0, -part["upper_arm"], 0)
         place(shoulder + 2, forearm, 0, -part["forearm"], 0)
-    hip = np.stack([_moves(rng, frames, fps, (0.0, 0.4, -0.4, 0.9), (0.4, 0.9), 0.4) for _ in range(3)], axis=1)
-    hip[:, 1] = 0.5 * height + _jumps(rng, frames, fps) - 0.1 * np.abs(lean)
-    return joints + hip[:, None]
+    root = np.stack([_moves(rng, frames, fps, (0.0, 0.4, -0.4, 0.9), (0.4, 0.9), 0.4) for _ in range(3)], axis=1)
+    root[:, 1] = 0.5 * height + _jumps(rng, frames, fps) - 0.1 * np.abs(lean)
+    return joints + root[:, None]
 
 
 def _moves(
@@ -215,7 +215,7 @@ def _clips(file: np.lib.npyio.NpzFile) -> list[Clip]:
     start = file["start"] if first else np.concatenate([[0], np.cumsum(file["length"])])
     names = file["clip" if first else "name"]
     rates = np.broadcast_to(file["fps"], len(names))
-    sides = _sides(file["joints" if first else "joint_names"])
+    sides = _sides(list(file["joints" if first else "joint_names"]))
     parents = tuple(int(p) for p in file["parents"])
     clips = []
     for i, name in enumerate(names):

@@ -30,12 +30,14 @@ import torch
 
 from lib.config import load_config
 from lib.dataset.facts import Facts
-from lib.dataset.poses import PoseData
-from lib.dataset.windows import TrainingWindows, overlap_sum, smooth_sequence
+from lib.dataset.poses import PoseData, write_poses
+from lib.dataset.windows import TrainingWindows
 from lib.evaluation import metrics
 from lib.evaluation.procrustes import procrustes_align
 from lib.models import fused
 from lib.models.smoothnet import SmoothNet
+from lib.models.windows import overlap_sum, smooth_sequence
+from lib.training.loss import smoothnet_loss
 from lib.training.objective import TrainingObjective
 from lib.utils import device as devices
 from lib.utils.errors import SmoothNetError
@@ -137,7 +139,7 @@ def training(window: int, batch: int, repeats: int):
     """One training step (loss, gradients, Adam); plain autograd beside it where memory allows."""
     x, truth = torch.randn(batch, CHANNELS, window), torch.randn(batch, CHANNELS, window)
     model = network(window, DROPOUT)
-    objective = TrainingObjective(model, 1.0, 0.1)
+    objective = TrainingObjective(model, smoothnet_loss(1.0, 0.1))
     optimizer = torch.optim.Adam(model.parameters(), amsgrad=True)
 
     def step(dtype: torch.dtype | None) -> None:
@@ -158,7 +160,7 @@ def autograd(window: int, batch: int, repeats: int):
     """The same step by plain autograd over the whole batch, for comparison."""
     x, truth = torch.randn(batch, CHANNELS, window), torch.randn(batch, CHANNELS, window)
     model = network(window, DROPOUT)
-    objective = TrainingObjective(model, 1.0, 0.1, fused=False)
+    objective = TrainingObjective(model, smoothnet_loss(1.0, 0.1), fused=False)
     calls = {"plain": lambda: objective(x, truth)[0].backward()}
     times, bounds = against_limits(calls, window, batch * CHANNELS, True, repeats)
     yield row("the same by plain autograd", f"W {window}, batch {batch}", times["plain"], **bounds)
@@ -178,14 +180,9 @@ def write_dataset(base: Path, sequences: int, frames: int) -> None:
     """Random poses in the layout of h36m fcn 3D."""
     rng = np.random.default_rng(0)
     lengths = np.diff(np.linspace(0, frames, sequences + 1).astype(int))
-    names, poses = np.empty(sequences, object), np.empty(sequences, object)
-    for i, length in enumerate(lengths):
-        names[i] = [f"S{i}/{t:06d}.jpg" for t in range(length)]
-        poses[i] = rng.standard_normal((length, CHANNELS), np.float32)
-    for kind, file in (("groundtruth", "h36m_gt_3D_train"), ("detected", "h36m_fcn_3D_train")):
-        folder = base / "h36m_fcn_3D" / kind
-        folder.mkdir(parents=True)
-        np.savez(folder / f"{file}.npz", imgname=names, joints_3d=poses)
+    names = [[f"S{i}/{t:06d}.jpg" for t in range(length)] for i, length in enumerate(lengths)]
+    poses = [rng.standard_normal((length, CHANNELS), np.float32) for length in lengths]
+    write_poses(base, "h36m", "fcn", "3D", "train", names, poses, poses, compress=False)
 
 
 START_UP = """
@@ -232,10 +229,10 @@ def evaluate(sequences: int, frames: int):
     )  # fmt: skip
     model, spent = network(32).eval(), []
     cfg = load_config()
-    original = e.inference
+    original = e.channel_network
 
-    def timed(model: SmoothNet) -> Callable[[torch.Tensor], torch.Tensor]:
-        run = original(model)
+    def timed(*arguments: object) -> Callable[[torch.Tensor], torch.Tensor]:
+        run = original(*arguments)
 
         def call(x: torch.Tensor) -> torch.Tensor:
             start = time.perf_counter()
@@ -245,11 +242,11 @@ def evaluate(sequences: int, frames: int):
 
         return call
 
-    e.inference = timed
+    e.channel_network = timed
     start = time.perf_counter()
     e.evaluate(cfg, model, "none", [data], torch.device("cpu"))
     total = time.perf_counter() - start
-    e.inference = original
+    e.channel_network = original
     share = f"{(total - sum(spent)) / sum(spent):.1%} of the network's time is spent outside of it"
     yield row("evaluation at step 1", f"W 32, {sequences} sequences, {frames} frames", total, note=share)
 
@@ -339,7 +336,7 @@ def accelerator(kind: str, batch: int, steps: int):
     for name, dtype, compiled in ways:
         model = network(32, DROPOUT).to(device)
         call = torch.compile(model, backend=devices.compile_backend(device)) if compiled else None
-        objective = TrainingObjective(model, 1.0, 0.1, network=call)
+        objective = TrainingObjective(model, smoothnet_loss(1.0, 0.1), network=call)
         optimizer = torch.optim.Adam(model.parameters(), amsgrad=True)
         devices.reset_peak_memory(device)
 

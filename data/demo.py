@@ -15,8 +15,8 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
+from lib.dataset.poses import refuse_existing, write_poses
 from lib.utils.errors import SmoothNetError
-from lib.utils.files import atomic_write
 
 FPS = 30.0  # frames per second: the rate of 3DPW and of most webcams
 ACTIONS = ("walk", "squat", "wave", "turn", "reach")
@@ -205,6 +205,7 @@ def write_demo(
     seed: int = 0,
     fps: float = FPS,
     representation: str = "3D",
+    force: bool = False,
 ) -> list[Path]:
     """Write a demo dataset in the official layout, as dataset `demo`, estimator `synthetic`.
 
@@ -222,12 +223,13 @@ def write_demo(
         frames: frames per sequence.
         seed: any integer from 0.
         representation: "3D" or "2D".
+        force: replace files that are there.
 
     Returns:
         The four files written.
 
     Raises:
-        SmoothNetError: a wrong argument, or a file cannot be written.
+        SmoothNetError: a wrong argument; a file is there already or cannot be written.
     """
     if representation not in ("3D", "2D"):
         raise SmoothNetError(f"demo data are 3D or 2D, not {representation!r}")
@@ -236,7 +238,8 @@ def write_demo(
             "demo data need at least 1 train and 1 test sequence and a seed from 0, "
             f"not {train_sequences}, {test_sequences} and seed {seed}"
         )
-    base = Path(folder) / f"demo_synthetic_{representation}"
+    if not force:
+        refuse_existing(folder, "demo", "synthetic", representation)
     written = []
     for phase, (phase_name, count) in enumerate((("train", train_sequences), ("test", test_sequences))):
         names, truth, detected = [], [], []
@@ -254,30 +257,9 @@ def write_demo(
             detected.append(pair[1].reshape(frames, -1).astype(np.float32))
             label = f"{phase_name}_{index:04d}_{action or 'mixed'}"
             names.append(np.array([f"{label}/{frame:05d}" for frame in range(frames)]))
-        key = f"joints_{representation.lower()}"
         shape = {"imgshape": [np.array([IMAGE_SIZE, IMAGE_SIZE])] * count} if representation == "2D" else {}
-        for part, source, arrays in (
-            ("groundtruth", "gt", {"imgname": names, key: truth, **shape}),
-            ("detected", "synthetic", {"imgname": names, key: detected}),
-        ):
-            path = base / part / f"demo_{source}_{representation}_{phase_name}.npz"
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise SmoothNetError(
-                    f"cannot make the folder {path.parent}: {error.strerror or error}; choose another output"
-                ) from error
-            with atomic_write(path) as file:
-                np.savez_compressed(file, **{name: _object_array(items) for name, items in arrays.items()})
-            written.append(path)
+        written += write_poses(folder, "demo", "synthetic", representation, phase_name, names, truth, detected, **shape)
     return written
-
-
-def _object_array(items: list) -> np.ndarray:
-    """(S,) object array of arrays, also where all have the same length (numpy would stack them)."""
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
 
 
 def _make_body(rng: np.random.Generator) -> dict[str, float]:

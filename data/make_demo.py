@@ -35,8 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--fps", type=float, default=FPS, help=f"frames per second (default: {FPS:g})")
     add("--seed", type=int, default=0, help="random seed (default: 0)")
     add("--body_representation", choices=("3D", "2D"), default="3D", help="default: 3D")
+    add("--force", action="store_true", help="replace data that are there")
     args = parser.parse_args(argv)
-    written = write_demo(args.output, args.train, args.test, args.frames, args.seed, args.fps, args.body_representation)
+    written = write_demo(
+        args.output, args.train, args.test, args.frames, args.seed, args.fps, args.body_representation, args.force
+    )
     print(
         f"{args.train} training and {args.test} test sequences of {args.frames} frames "
         f"({args.frames / args.fps:.1f} s at {args.fps:g} frames/s), seed {args.seed}:"

@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 from data.uiprmd import convert, write_pairs  # noqa: E402
 from lib.commands.arguments import run_main  # noqa: E402
+from lib.dataset.poses import refuse_existing  # noqa: E402
 
 
 def _people(text: str) -> list[int]:
@@ -34,7 +35,10 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="fit the weights of the markers on the people to train on, instead of taking the fixed ones",
     )
+    parser.add_argument("--force", action="store_true", help="replace data that are there")
     args = parser.parse_args(argv)
+    if not args.force:
+        refuse_existing(args.output, "uiprmd", "kinect", "3D")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pairs = convert(args.raw, args.train_people, args.test_people, args.fit)
     paths = write_pairs(pairs, args.output)

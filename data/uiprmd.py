@@ -22,9 +22,9 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
+from lib.dataset.poses import write_poses
 from lib.dataset.skeletons import SKELETONS
 from lib.utils.errors import SmoothNetError
-from lib.utils.files import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,9 @@ def convert(raw: str | Path, train_people: Sequence[int], test_people: Sequence[
     people = {"train": set(train_people), "test": set(test_people)}
     clips, dropped = read_clips(raw, people["train"] | people["test"])
     weights = fitted_weights(clips, people["train"], raw) if fit else regressor_weights()
-    pairs = Pairs(*({phase: [] for phase in people} for _ in range(3)), dropped)
+    pairs = Pairs(
+        {phase: [] for phase in people}, {phase: [] for phase in people}, {phase: [] for phase in people}, dropped
+    )
     for clip in clips:
         align(clip, weights)
         frames = clip.rows.stop - clip.rows.start
@@ -173,23 +175,12 @@ def fitted_weights(clips: Sequence[Clip], people: set[int], raw: str | Path) -> 
 
 def write_pairs(pairs: Pairs, folder: str | Path) -> list[Path]:
     """Write `folder`/uiprmd_kinect_3D in the layout of the other datasets, without empty phases."""
-    folder = Path(folder) / "uiprmd_kinect_3D"
     paths = []
     for phase, names in pairs.names.items():
-        if not names:
-            continue
-        images = [[f"{n}/{i:05d}" for i in range(len(x))] for n, x in zip(names, pairs.detected[phase], strict=True)]
-        for kind, stem, sequences in (
-            ("groundtruth", "uiprmd_gt_3D", pairs.groundtruth[phase]),
-            ("detected", "uiprmd_kinect_3D", pairs.detected[phase]),
-        ):
-            path = folder / kind / f"{stem}_{phase}.npz"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path) as file:
-                np.savez_compressed(
-                    file, imgname=_objects([np.array(x) for x in images]), joints_3d=_objects(sequences)
-                )
-            paths.append(path)
+        if names:
+            truth, detected = pairs.groundtruth[phase], pairs.detected[phase]
+            images = [[f"{n}/{i:05d}" for i in range(len(x))] for n, x in zip(names, detected, strict=True)]
+            paths += write_poses(folder, "uiprmd", "kinect", "3D", phase, images, truth, detected)
     return paths
 
 
@@ -375,12 +366,6 @@ def fit_weights(clips: Sequence[Clip]) -> np.ndarray:
 
 def _from_waist(joints: np.ndarray) -> np.ndarray:
     return (joints - joints[:, :1]).reshape(len(joints), -1).astype(np.float32)
-
-
-def _objects(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    result = np.empty(len(arrays), dtype=object)
-    result[:] = arrays
-    return result
 
 
 def _beside(folder: Path, stem: str) -> Path | None:

@@ -28,12 +28,17 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lib.commands.arguments import boolean, run_main  # noqa: E402
+from lib.commands.arguments import Parser, arguments, named_settings, run_main  # noqa: E402
 
 if TYPE_CHECKING:
     import torch
     from yacs.config import CfgNode
 
+DEFAULTS: dict[str, Any] = {  # the arguments it takes, of those of training
+    "device": "sdaa", "cfg": str(ROOT / "configs" / "h36m_fcn_3D.yaml"), "dataset_name": None, "estimator": None,
+    "body_representation": None, "slide_window_size": None, "batch_size": 128, "step": 100, "lr": None, "seed": None,
+    "autocast": False, "opts": [],
+}  # fmt: skip
 COLUMNS = ("step", "loss_device", "loss_cpu", "loss_error", "gradient_error", "weight_error")
 
 
@@ -98,7 +103,7 @@ def observed(steps: Steps) -> Iterator[None]:
         hook.remove()
 
 
-def run(cfg: CfgNode, sets: list[Any], device: torch.device, folder: Path, file: IO[bytes]) -> tuple[str, Steps]:
+def run(cfg: CfgNode, data: Any, device: torch.device, folder: Path, file: IO[bytes]) -> tuple[str, Steps]:
     """Train on one device; its log, and what its steps were."""
     from lib.training.loop import OUT_OF_MEMORY, train
     from lib.utils.device import explain_out_of_memory
@@ -106,7 +111,7 @@ def run(cfg: CfgNode, sets: list[Any], device: torch.device, folder: Path, file:
     folder.mkdir()
     steps = Steps(file)
     with observed(steps), explain_out_of_memory(device, OUT_OF_MEMORY):
-        train(cfg, sets, [], folder, device, stop=steps.after)
+        train(cfg, data, [], folder, device, stop=steps.after)
     return (folder / "dllogger_rank0.log").read_text(encoding="utf-8"), steps
 
 
@@ -127,45 +132,35 @@ def compare_steps(losses: Sequence[float], reference: Sequence[float], device: S
 
 
 def settings(args: argparse.Namespace, poses: Path) -> CfgNode:
-    """The settings of both runs, but for what is the device's own."""
+    """The settings of the run on the CPU; that on the device differs in TRAIN.AUTOCAST alone."""
     from lib.config import load_config
 
-    names = {"DATASET_NAME": args.dataset_name, "ESTIMATOR": args.estimator}
-    names["BODY_REPRESENTATION"] = args.body_representation
+    named = named_settings(args)
     if args.dataset_name is None:
         from data.demo import write_demo
 
         write_demo(poses, 20, 2, 200, 0)
-        names = {"DATASET_NAME": "demo", "ESTIMATOR": "synthetic", "BODY_REPRESENTATION": "3D"}
-        names["DATASET.BASE_DIR"] = str(poses)
-    named = {**names, "TRAIN.BATCH_SIZE": args.batch_size, "MODEL.SLIDE_WINDOW_SIZE": args.slide_window_size}
-    named |= {"TRAIN.LR": args.lr, "SEED_VALUE": args.seed}
+        named |= {"DATASET_NAME": "demo", "ESTIMATOR": "synthetic", "BODY_REPRESENTATION": "3D"}
+        named["DATASET.BASE_DIR"] = str(poses)
     cfg = load_config(args.cfg, named, args.opts)
     cfg.defrost()
     cfg.MODEL.DROPOUT = 0.0
-    cfg.TRAIN.STEP, cfg.TRAIN.EPOCH = args.step, max(cfg.TRAIN.EPOCH, args.step)
-    cfg.TRAIN.VALIDATE, cfg.TRAIN.RESUME, cfg.TRAIN.PROFILER = False, "", False
+    cfg.TRAIN.EPOCH = max(cfg.TRAIN.EPOCH, args.step)
+    cfg.TRAIN.AUTOCAST, cfg.TRAIN.VALIDATE, cfg.TRAIN.RESUME, cfg.TRAIN.PROFILER = False, False, "", False
     return cfg
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="align.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    add = parser.add_argument
-    add("--device", default="sdaa", help="device to check: sdaa (default), sdaa:1, cuda, cpu")
-    add("--cfg", default=str(ROOT / "configs" / "h36m_fcn_3D.yaml"), help="default: configs/h36m_fcn_3D.yaml")
-    add("--dataset_name", help="dataset, with --estimator and --body_representation; default: generated data")
-    add("--estimator")
-    add("--body_representation")
-    add("--slide_window_size", type=int)
-    add("--batch_size", "--bs", type=int, default=128, help="windows a step (128)")
-    add("--step", type=int, default=100, help="steps to compare (100)")
-    add("--lr", type=float)
-    add("--seed", type=int)
-    add("--autocast", type=boolean, nargs="?", const=True, default=False, help="mixed precision on the device")
-    add("--output", type=Path, default=Path("align"), help="folder for logs, picture and table (align)")
-    add("--opts", nargs=argparse.REMAINDER, default=[], help="KEY VALUE ...: any other setting, last word")
+    what, _, more = (__doc__ or "").partition("\n\n")
+    parser = Parser(
+        prog="align.py", description=what, epilog=more, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    for argument in arguments("train"):
+        if argument.name in DEFAULTS:
+            options = {**argument.options, "default": DEFAULTS[argument.name]}
+            parser.add_argument(*argument.flags, help=argument.help, **options)
+    parser.add_argument("--output", type=Path, default=Path("align"), help="folder for what it leaves (align)")
     args = parser.parse_args(argv)
     if args.step < 1:
         parser.error("--step is at least 1")
@@ -179,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     import torch
 
-    from lib.dataset.named import load_all
+    from lib.training.recipes import find_recipe
     from lib.utils.device import describe_device, select_device
     from lib.utils.errors import SmoothNetError
     from lib.utils.files import write_text
@@ -193,11 +188,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SmoothNetError(f"cannot write to {args.output}: {error.strerror}; name another --output") from error
     with work as name, tempfile.TemporaryFile(dir=name) as a, tempfile.TemporaryFile(dir=name) as b:
         cfg = settings(args, Path(name, "poses"))
-        sets = load_all(cfg, "train")
+        data = find_recipe(cfg.MODEL.NAME).data(cfg)
         print(f"device: {describe_device(device)}{', mixed precision' if args.autocast else ''}\nsteps: {args.step}")
-        reference_log, reference = run(cfg, sets, cpu, Path(name, "cpu"), a)
+        reference_log, reference = run(cfg, data, cpu, Path(name, "cpu"), a)
         cfg.TRAIN.AUTOCAST = args.autocast
-        log, steps = run(cfg, sets, device, Path(name, "device"), b)
+        log, steps = run(cfg, data, device, Path(name, "device"), b)
         losses, reference_losses = read_losses(log), read_losses(reference_log)
         rows = compare_steps(losses, reference_losses, steps, reference)
     label = device.type if device.type != "cpu" else "device"

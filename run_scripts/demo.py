@@ -50,7 +50,7 @@ def main() -> int:
     at = ["--opts", "DATASET.BASE_DIR", poses.resolve()]
     cfg = ["--cfg", "configs/demo_synthetic_3D.yaml", "--device", "cpu"]
     epoch = [] if args.epoch is None else ["--epoch", args.epoch]
-    run("data/make_demo.py", "--output", poses, "--train", args.sequences)
+    run("data/make_demo.py", "--output", poses, "--train", args.sequences, "--force")
     run("run_scripts/run_smoothnet.py", *cfg, *NAMES, *epoch, "--logdir", trained, *at, "LOG.ECHO", "no")
     checkpoint = trained / "best.pth.tar"
     run(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -88,12 +90,35 @@ SMALL = [
 ]
 
 
-def command(script: str, *arguments: object, env: dict | None = None, cwd: Path = ROOT, **options):
-    """Run a script of the repository as a user would."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}, **options,
+@functools.cache
+def nursery() -> subprocess.Popen:
+    """The process whose forks run commands; it ends with this one, whose end closes its input."""
+    return subprocess.Popen(
+        [sys.executable, ROOT / "tests/nursery.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+
+
+def command(script: str | Path, *arguments: object, env: dict | None = None, cwd: Path = ROOT, **options):
+    """Run a script of the repository as a user would, with one thread: status, stdout and stderr.
+
+    It is a fork that spares the imports, or a new interpreter where there are further options, or variables that
+    count as an interpreter or PyTorch starts.
+    """
+    argv, env = list(map(str, arguments)), env or {}
+    if options or any(name.startswith(("PYTHON", "OMP_", "ATEN_", "ONEDNN_")) for name in env):
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *argv],
+            capture_output=True, text=True, cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, **options,
+        )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: os.path.join(folder, name) for name in ("out", "err")}
+        request = {"script": str(ROOT / script), "argv": argv, "cwd": str(cwd), "env": env, **paths}
+        nursery().stdin.write(json.dumps(request) + "\n")
+        nursery().stdin.flush()
+        status = int(nursery().stdout.readline())
+        texts = [Path(path).read_text() for path in paths.values()]
+    return subprocess.CompletedProcess([script, *argv], status, *texts)
 
 
 def read_json(path: Path) -> dict:

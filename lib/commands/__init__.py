@@ -6,7 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from .arguments import run_main
+from .. import __version__
+from .arguments import PACKAGE, run_main
 
 COMMANDS = {  # name -> module of this package, what it does
     "train": ("train", "train on pose files"),
@@ -15,23 +16,27 @@ COMMANDS = {  # name -> module of this package, what it does
     "visualize": ("visualize", "draw poses before and after"),
     "export": ("export", "write a checkpoint as an ONNX model"),
 }
-USAGE = "usage: smoothnet COMMAND [ARGUMENT ...]\n\n{}\n\n`smoothnet COMMAND --help` lists the arguments."
+NAME = "python -m lib" if PACKAGE == "lib" else PACKAGE
+USAGE = f"usage: {NAME} COMMAND [ARGUMENT ...] | --version\n\n{{}}\n\n`{NAME} COMMAND --help` lists the arguments."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that the first word names with the rest of the words; returns the exit status."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    usage = USAGE.format("\n".join(f"  {name:10} {text}" for name, (_, text) in COMMANDS.items()))
-    if argv and argv[0] in ("-h", "--help"):
-        print(usage)
-        return 0
-    if not argv or argv[0] not in COMMANDS:
-        print(f"error: unknown command {argv[0]!r}\n\n{usage}" if argv else usage, file=sys.stderr)
-        return 2
-    return run(argv[0], argv[1:])
+    return run_main(_dispatch, sys.argv[1:] if argv is None else argv)
 
 
 def run(command: str, argv: Sequence[str] | None = None) -> int:
     """Run one command; argv None: the words after the script's name. Returns the exit status."""
-    module = importlib.import_module(f".{COMMANDS[command][0]}", __name__)
-    return run_main(module.main, argv)
+    return main([command, *(sys.argv[1:] if argv is None else argv)])
+
+
+def _dispatch(argv: Sequence[str] | None) -> int:
+    first, *rest = argv or [""]
+    usage = USAGE.format("\n".join(f"  {name:10} {text}" for name, (_, text) in COMMANDS.items()))
+    if first in COMMANDS:
+        return importlib.import_module(f".{COMMANDS[first][0]}", __name__).main(rest)
+    if first in ("-h", "--help", "--version"):
+        print(f"{PACKAGE} {__version__}" if first == "--version" else usage)
+        return 0
+    print(f"error: unknown command {first!r}\n\n{usage}" if first else usage, file=sys.stderr)
+    return 2

@@ -1,20 +1,221 @@
-"""The command line arguments of all scripts: each is named once, here."""
+"""The command line arguments of all commands: those of settings stand in config.py, the others here, each once."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from .. import __version__, config
 from ..utils.errors import SmoothNetError
 
 if TYPE_CHECKING:
     from ..inference.options import SmoothingOptions
 
 PACKAGE = __name__.partition(".")[0]  # lib in a checkout, smoothnet once installed
+SMOOTHING = {"smooth", "visualize"}  # what both take decides how poses are smoothed
+BROKEN_PIPE = 128 + 13  # the status of a program whose output nobody reads any more
+
+
+class Argument(NamedTuple):
+    """One argument of the command line."""
+
+    flags: tuple[str, ...]  # its spellings
+    commands: str  # which take it, of: train eval smooth visualize export, and launch, for the launcher alone
+    help: str
+    options: Mapping[str, Any] = MappingProxyType({})  # of argparse
+    key: str = ""  # of the setting that it sets
+    path: str = ""  # see config.Setting
+
+    @property
+    def name(self) -> str:
+        """Its name among the parsed arguments."""
+        return next((flag for flag in self.flags if flag.startswith("--")), self.flags[0]).lstrip("-")
+
+
+def argument_type(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
+    """A type for argparse whose complaint is the ValueError's own text."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def number(default: float, check: config.Check = config.ANY) -> Callable[[str], Any]:
+    """The type of an argument that is no setting: a number like the default, checked like one."""
+    return argument_type(config.Setting("", default, "", check).parse)
+
+
+def edge_list(text: str) -> list[tuple[int, int]]:
+    """0-1,1-2 as pairs of numbers."""
+    pairs = [re.fullmatch(r"(\d{1,6})-(\d{1,6})", pair.strip()) for pair in text.split(",") if pair.strip()]
+    if not pairs or None in pairs:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of joint pairs such as 0-1,1-2")
+    return [(int(pair[1]), int(pair[2])) for pair in pairs if pair]
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """1280x720 as numbers."""
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1280x720")
+    return int(match[1]), int(match[2])
+
+
+class ListFormats(argparse.Action):
+    """Print the formats that can be smoothed, and stop."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from ..formats import FORMATS
+
+        for row in FORMATS.values():
+            print(f"{row.name:16} {row.text}")
+        parser.exit()
+
+
+COUNT = {"type": number(1, config.COUNT), "metavar": "N"}
+COUNT_OR_0 = {"type": number(0, config.COUNT_OR_0), "metavar": "N"}
+SWITCH = {"action": "store_true"}
+PATH = {"metavar": "PATH"}
+OWN = (  # what is no setting
+    Argument(("inputs",), "smooth", "file of poses, folder of OpenPose frames, or - with --stream",
+             {"nargs": "+", "metavar": "INPUT"}),
+    Argument(("-o", "--output"), "smooth", "output file; a folder for several inputs", {"metavar": "OUT"}),
+    Argument(("-o", "--output"), "export", "the .onnx file to write", {"metavar": "ONNX", "required": True}),
+    Argument(("-o", "--output", "--output_video_path"), "visualize", "where the pictures go (./visualize)",
+             {"metavar": "FOLDER", "default": "./visualize"}),
+    Argument(("--cfg",), "train eval visualize", "YAML file of settings; without it the defaults", {"metavar": "YAML"},
+             path="in"),
+    Argument(("--model_name",), "launch", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
+    Argument(("--delay",), "smooth visualize", "smooth as a live stream would that gives a frame so many frames later",
+             COUNT_OR_0),
+    Argument(("--min_score",), "smooth visualize", "points with a lower score count as missing",
+             {"type": number(0.0), "metavar": "X"}),
+    Argument(("--max_gap",), "smooth visualize",
+             "longest gap that is bridged, in frames (10); longer ones split the track",
+             COUNT_OR_0),
+    Argument(("--fill",), "smooth visualize", "also write points in bridged gaps", SWITCH),
+    Argument(("--dims",), "smooth visualize", "coordinates a joint, for files that do not say",
+             {"type": int, "choices": (1, 2, 3)}),
+    Argument(("--input_format",), "smooth visualize", "format of the input, instead of telling it by content",
+             {"metavar": "NAME"}),
+    Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
+    Argument(("--force",), "smooth", "replace existing outputs (never an input)", SWITCH),
+    Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),
+    Argument(("--formats",), "smooth", "list the formats and stop", {"action": ListFormats, "nargs": 0}),
+    Argument(("--visualize_video_id",), "visualize", "sequence of the dataset, from 0", {**COUNT_OR_0, "default": 0}),
+    Argument(("--output_format", "--format"), "visualize", "mp4 | gif | png | html, several by comma (mp4)",
+             {"metavar": "LIST", "default": "mp4"}),
+    Argument(("--input",), "visualize", "a file of poses, in place of a dataset", PATH),
+    Argument(("--track",), "visualize", "which person of the file; without it the one with most points",
+             {"metavar": "ID"}),
+    Argument(("--video",), "visualize", "the recording that 2D poses of --input came from; drawn under them", PATH),
+    Argument(("--skeleton",), "visualize", "which joints these are, e.g. h36m17; without it the likeliest",
+             {"metavar": "NAME"}),
+    Argument(("--edges",), "visualize", "joints to connect, e.g. 0-1,1-2 (numbers from 0)",
+             {"type": edge_list, "metavar": "A-B,..."}),
+    Argument(("--up",), "visualize", "the axis that points up: +x, -x, +y, -y, +z, -z; without it the likeliest",
+             {"metavar": "AXIS"}),
+    Argument(("--size",), "visualize", "of a video (1280x720)",
+             {"type": picture_size, "metavar": "WxH", "default": (1280, 720)}),
+    Argument(("--verify",), "export",
+             "run both with random windows and write only what agrees to 1e-5 (needs onnxruntime)", SWITCH),
+    Argument(("--nproc_per_node",), "launch", "processes on this machine, one a device", {**COUNT, "default": 1}),
+    Argument(("--nnode",), "launch", "machines", {**COUNT, "default": 1}),
+    Argument(("--node_rank",), "launch", "number of this machine, from 0", {**COUNT_OR_0, "default": 0}),
+    Argument(("--master_addr",), "launch", "address of machine 0", {"default": "127.0.0.1"}),
+    Argument(("--master_port",), "launch", "free port there",
+             {"type": number(1, config.between(1, 65535)), "metavar": "N", "default": 29500}),
+    Argument(("--opts",), "train eval visualize", "KEY VALUE ...: any setting, last word",
+             {"nargs": argparse.REMAINDER, "default": []}),
+    Argument(("--eval",), "launch", "evaluate --checkpoint instead of training",
+             {"type": argument_type(config.Setting("", False, "").parse), "nargs": "?", "const": True,
+              "metavar": "True|False"}),
+)  # fmt: skip
+# further spellings in one command alone: elsewhere they mean something else
+ALIASES = {
+    ("smooth", "input_format"): ("--format",),
+    ("smooth", "slide_window_step_size"): ("--step",),
+    ("visualize", "slide_window_step_size"): ("--step",),
+}
+
+
+def arguments(*commands: str) -> list[Argument]:
+    """The arguments that any of these commands takes: those of settings, then the others."""
+    rows = [*(of_setting(setting) for setting in config.SETTINGS if setting.flags), *OWN]
+    return [row for row in rows if set(commands) & set(row.commands.split())]
+
+
+def of_setting(setting: config.Setting) -> Argument:
+    """The argument that stands for a setting. A switch can be written --autocast or --autocast True."""
+    options: dict[str, Any] = {"type": argument_type(setting.parse)}
+    if type(setting.default) in (int, float):
+        options["metavar"] = "N" if isinstance(setting.default, int) else "X"
+    if setting.path:
+        options |= PATH
+    elif isinstance(setting.default, bool) or setting.words:
+        numbers = "" if isinstance(setting.default, bool) else "|NUMBER"
+        options |= {"nargs": "?", "const": setting.parse("True"), "metavar": f"True|False{numbers}"}
+    return Argument(tuple(setting.flags.split()), setting.commands, setting.help, options, setting.key, setting.path)
+
+
+def add_arguments(parser: argparse.ArgumentParser, *commands: str) -> None:
+    """Add the arguments of a command, or of several."""
+    shared = set(commands) & SMOOTHING
+    for argument in arguments(*commands):
+        if not (shared and set(argument.commands.split()) >= SMOOTHING):
+            _add(parser, argument, commands[0])
+    if shared:
+        add_smoothing_arguments(parser, commands[0])
+
+
+def add_smoothing_arguments(parser: argparse.ArgumentParser, command: str = "visualize") -> None:
+    """Add what decides how poses are smoothed: the same in smooth and visualize; see smoothing_options."""
+    group = parser.add_argument_group("how poses are smoothed")
+    for argument in arguments(*SMOOTHING):
+        if set(argument.commands.split()) >= SMOOTHING:
+            _add(group, argument, command)
+
+
+def _add(parser: Any, argument: Argument, command: str) -> None:
+    flags = (*argument.flags, *ALIASES.get((command, argument.name), ()))
+    default = {} if "action" in argument.options or "default" in argument.options else {"default": None}
+    parser.add_argument(*flags, help=argument.help.replace("%", "%%"), **default, **argument.options)
+
+
+def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOptions:
+    """What the arguments of add_smoothing_arguments say; what they leave open is taken from the settings, if given."""
+    from ..inference.options import SmoothingOptions
+
+    of_settings = {
+        "step": (args.slide_window_step_size, "EVALUATE.SLIDE_WINDOW_STEP_SIZE"),
+        "fps": (args.fps, "EVALUATE.FPS"),
+        "checkpoint": (args.checkpoint, "EVALUATE.PRETRAINED"),
+        "device": (args.device, "DEVICE"),
+    }
+    chosen = {
+        name: config.get(cfg, key) or None if value is None and cfg is not None else value
+        for name, (value, key) in of_settings.items()
+    }
+    chosen["window"] = args.slide_window_size
+    chosen |= {name: getattr(args, name) for name in ("delay", "min_score", "max_gap", "fill", "dims", "input_format")}
+    return SmoothingOptions(**{name: value for name, value in chosen.items() if value is not None})
+
+
+def named_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The given arguments that stand for a setting: full key -> value."""
+    rows = [of_setting(setting) for setting in config.SETTINGS if setting.flags]
+    values = {row.key: getattr(args, row.name, None) for row in rows}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def program(command: str) -> str:
@@ -22,150 +223,80 @@ def program(command: str) -> str:
     return f"{command}_smoothnet.py" if PACKAGE == "lib" else f"{PACKAGE} {command}"
 
 
-def boolean(text: str) -> bool:
-    """True or False, as `--autocast True` spells it."""
-    try:
-        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
-    except KeyError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False") from None
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one sentence, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument ([^:/ ]+)[^:]*: ", r"\1 ", message)
+        self.exit(2, f"error: {message} ({self.prog} --help lists the arguments)\n")
 
 
-def loss_scale(text: str) -> float:
-    """True: PyTorch's usual first scale; False: no scaling; or the first scale itself."""
-    try:
-        return {True: 65536.0, False: 0.0}[boolean(text)]
-    except argparse.ArgumentTypeError:
-        try:
-            return float(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is neither True, False nor a number") from None
-
-
-class Argument(NamedTuple):
-    """One argument: its spellings, the setting it stands for (empty: none), which scripts take it, and its help."""
-
-    flags: tuple[str, ...]
-    key: str
-    scripts: str  # letters of: t(rain), e(val), v(isualize), s(mooth and visualize), (e)x(port), l(auncher only)
-    help: str
-    options: Mapping[str, Any] = MappingProxyType({})
-
-
-SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "True|False"}
-ARGUMENTS = (
-    Argument(("--model_name",), "", "l", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
-    Argument(("--cfg",), "", "tev", "YAML file of settings; without it the defaults", {"metavar": "YAML"}),
-    Argument(("--device",), "DEVICE", "tes", "sdaa | sdaa:1 | cuda | cuda:0 | cpu | auto"),
-    Argument(("--dataset_name",), "DATASET_NAME", "tev", "dataset, or a comma list"),
-    Argument(("--estimator",), "ESTIMATOR", "tev", "pose estimator, or a comma list"),
-    Argument(("--body_representation",), "BODY_REPRESENTATION", "tev", "3D | 2D | smpl, or a comma list"),
-    Argument(("--slide_window_size", "--window"), "MODEL.SLIDE_WINDOW_SIZE", "tesx", "frames per window",
-             {"type": int}),
-    Argument(("--exp_name",), "EXP_NAME", "te", "name of the run"),
-    Argument(("--logdir",), "LOGDIR", "te", "run folder; without it results/<time>_<EXP_NAME>"),
-    Argument(("--seed",), "SEED_VALUE", "te", "seed of everything random", {"type": int}),
-    Argument(("--epoch",), "TRAIN.EPOCH", "t", "epochs to train", {"type": int}),
-    Argument(("--step",), "TRAIN.STEP", "t", "stop after this many iterations", {"type": int}),
-    Argument(("--batch_size", "--bs"), "TRAIN.BATCH_SIZE", "t", "windows per batch and device", {"type": int}),
-    Argument(("--lr",), "TRAIN.LR", "t", "learning rate of the first epoch", {"type": float}),
-    Argument(("--num_workers",), "TRAIN.WORKERS_NUM", "t", "accepted; there are no workers", {"type": int}),
-    Argument(("--resume",), "TRAIN.RESUME", "t", "checkpoint to go on from, or auto: the last one in --logdir if any"),
-    Argument(("--checkpoint",), "EVALUATE.PRETRAINED", "esx", "the weights: .pth.tar, .onnx, or a folder"),
-    Argument(("--tradition",), "EVALUATE.TRADITION", "ev", "filters beside it: savgol,oneeuro,gaus1d,gaussian or all"),
-    Argument(("--slide_window_step_size",), "EVALUATE.SLIDE_WINDOW_STEP_SIZE", "tes", "frames between windows",
-             {"type": int}),
-    Argument(("--fps",), "EVALUATE.FPS", "es", "frame rate of the data, where it does not say", {"type": float}),
-    Argument(("--delay",), "", "s", "smooth as a live stream would that gives a frame so many frames later",
-             {"type": int}),
-    Argument(("--min_score",), "", "s", "points with a lower score count as missing", {"type": float}),
-    Argument(("--max_gap",), "", "s", "longest gap that is bridged, in frames; longer ones split the track",
-             {"type": int}),
-    Argument(("--fill",), "", "s", "also write points in bridged gaps", {"action": "store_true"}),
-    Argument(("--dims",), "", "s", "coordinates a joint, for files that do not say",
-             {"type": int, "choices": (1, 2, 3)}),
-    Argument(("--input_format",), "", "s", "format of the input, instead of telling it by content"),
-    Argument(("--report",), "EVALUATE.REPORT", "e", "also write the table to this .md, .csv or .json file"),
-    Argument(("--per_sequence",), "EVALUATE.PER_SEQUENCE", "e", "write per_sequence.csv, one line a sequence", SWITCH),
-    Argument(("--autocast",), "TRAIN.AUTOCAST", "te", "mixed precision", SWITCH),
-    Argument(("--grad_scale",), "TRAIN.GRAD_SCALE", "t", "scale the loss of float16 training, or its first scale",
-             {"type": loss_scale, "nargs": "?", "const": 65536.0, "metavar": "True|False|NUMBER"}),
-    Argument(("--compile",), "TRAIN.COMPILE", "t", "compile the network with the device's compiler", SWITCH),
-    Argument(("--profiler",), "TRAIN.PROFILER", "t", "record a profile of a few steps", SWITCH),
-    Argument(("--profiler_path",), "TRAIN.PROFILER_PATH", "t", "folder for it, ./profiler_log by default"),
-    Argument(("--early_stop",), "TRAIN.EARLY_STOP", "t", "stop after so many epochs without gain", {"type": int}),
-    Argument(("--nproc_per_node",), "", "l", "processes on this machine, one a device", {"type": int, "default": 1}),
-    Argument(("--nnode",), "", "l", "machines", {"type": int, "default": 1}),
-    Argument(("--node_rank",), "", "l", "number of this machine, from 0", {"type": int, "default": 0}),
-    Argument(("--master_addr",), "", "l", "address of machine 0", {"default": "127.0.0.1"}),
-    Argument(("--master_port",), "", "l", "free port there", {"type": int, "default": 29500}),
-    Argument(("--opts",), "", "tev", "KEY VALUE ...: any setting, last word",
-             {"nargs": argparse.REMAINDER, "default": []}),
-    Argument(("--eval",), "", "l", "evaluate --checkpoint instead of training", SWITCH),
-)  # fmt: skip
-
-
-def add_arguments(parser: argparse.ArgumentParser, script: str) -> None:
-    """Add the arguments of one script (its letter), or of the launcher ("l": all of t, e and its own)."""
-    for argument in ARGUMENTS:
-        if script in argument.scripts or (script == "l" and set(argument.scripts) & set("te")):
-            parser.add_argument(*argument.flags, help=argument.help, **{"default": None, **argument.options})
-
-
-# further spellings of arguments of one command only; elsewhere they mean something else
-ALIASES = {
-    "smooth": {"--slide_window_step_size": ("--step",), "--input_format": ("--format",)},
-    "visualize": {"--slide_window_step_size": ("--step",)},
-}
-
-
-def add_smoothing_arguments(parser: argparse.ArgumentParser, command: str = "visualize") -> None:
-    """Add what decides how a file is smoothed: the same in smooth and visualize; see smoothing_options."""
-    group = parser.add_argument_group("how poses are smoothed")
-    for argument in ARGUMENTS:
-        if "s" in argument.scripts:
-            flags = (*argument.flags, *ALIASES[command].get(argument.flags[0], ()))
-            options = {"default": False if argument.options.get("action") else None, **argument.options}
-            group.add_argument(*flags, help=argument.help, **options)
-
-
-def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOptions:
-    """What the arguments of add_smoothing_arguments say; what they leave open is taken from the settings, if given."""
-    from ..inference.options import SmoothingOptions
-
-    chosen = {
-        "step": args.slide_window_step_size,
-        "window": args.slide_window_size,
-        **{name: getattr(args, name) for name in ("fps", "checkpoint", "device")},
-    }
-    if cfg is not None:
-        settings = {
-            "step": cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE, "fps": cfg.EVALUATE.FPS or None,
-            "checkpoint": cfg.EVALUATE.PRETRAINED or None, "device": cfg.DEVICE,
-        }  # fmt: skip
-        chosen = {name: settings.get(name) if value is None else value for name, value in chosen.items()}
-    for name in ("delay", "min_score", "max_gap", "fill", "dims", "input_format"):
-        chosen[name] = getattr(args, name)
-    return SmoothingOptions(**{name: value for name, value in chosen.items() if value is not None})
-
-
-def named_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """The given arguments that stand for a setting: full key -> value."""
-    values = {argument.key: getattr(args, argument.flags[0][2:], None) for argument in ARGUMENTS if argument.key}
-    return {key: value for key, value in values.items() if value is not None}
+def make_parser(command: str, text: str) -> argparse.ArgumentParser:
+    """The parser of a command; its module's docstring says what it does, and how, with its name in a checkout."""
+    if PACKAGE != "lib":
+        text = re.sub(r"(?:python )?(\w+)_smoothnet\.py", lambda match: program(match[1]), text)
+    what, _, more = text.partition("\n\n")
+    parser = Parser(
+        prog=program(command),
+        description=what,
+        epilog=more,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{PACKAGE} {__version__}")
+    add_arguments(parser, command)
+    return parser
 
 
 def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
-    """Call an entry script's main; a user's mistake becomes one sentence on stderr and status 2."""
+    """Call an entry script's main; a user's mistake becomes one sentence on stderr and status 2.
+
+    Output that nobody reads any more (`| head`) ends the program without a word, and file names that are not UTF-8 are
+    printed as they are.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")
+    try:
+        status = _run(main, argv)
+    except SystemExit as end:  # --help, a wrong argument
+        if not isinstance(end.code, int | None):
+            raise
+        status = end.code or 0
+    return finish_output() or status
+
+
+def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:
     try:
         return main(argv)
     except SmoothNetError as error:
-        rank = os.environ.get("RANK", "0")  # of several processes, which usually have the same to say
-        print(f"error: {error}" if rank == "0" else f"error of process {rank}: {error}", file=sys.stderr)
-        return 2
+        message = str(error)
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        message = f"{os.fsdecode(error.filename)}: {error.strerror}"
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        print("error: PyTorch is not installed: pip install torch (see pytorch.org)", file=sys.stderr)
-        return 2
+        message = "PyTorch is not installed: pip install torch (see pytorch.org)"
     except KeyboardInterrupt:
-        return 130
+        return 128 + 2
+    rank = os.environ.get("RANK", "0")  # of several processes, which usually have the same to say
+    print(f"error: {message}" if rank == "0" else f"error of process {rank}: {message}", file=sys.stderr)
+    return 2
+
+
+def finish_output() -> int:
+    """Write out what waits for stdout; if that cannot be, drop the rest and return the status for it, else 0."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return 0
+    except OSError as error:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return BROKEN_PIPE
+        print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
+        return 2

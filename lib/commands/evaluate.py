@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import Sequence
 
-from .arguments import add_arguments, named_settings, program
-from .runs import make_run_folder, start_logging
+from .arguments import make_parser, named_settings
+from .runs import holds_training, make_run_folder, start_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog=program("eval"), description=__doc__, allow_abbrev=False)
-    add_arguments(parser, "e")
-    args = parser.parse_args(argv)
+    args = make_parser("eval", __doc__).parse_args(argv)
 
-    from ..config import as_yaml, load_config
-    from ..dataset.named import body_for, load_all
+    from ..config import load_config
+    from ..dataset.named import load_all
     from ..evaluation.evaluate import evaluate
     from ..evaluation.report import csv_text, report_text, write_report
+    from ..models.body import body_for
     from ..models.checkpoints import load_model
-    from ..models.smoothnet import count_parameters, multiply_adds
-    from ..utils.device import describe_device, explain_out_of_memory, select_device
+    from ..models.kinds import multiply_adds
+    from ..models.smoothnet import count_parameters
+    from ..utils.device import explain_out_of_memory, select_device
     from ..utils.distributed import join, leave, local_rank
     from ..utils.errors import SmoothNetError
     from ..utils.files import write_json, write_text
@@ -35,12 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     body = body_for(datasets, cfg.SMPL_MODEL_DIR)
     world = join(device, cfg.TRAIN.TIMEOUT)
     if world.main:
-        run = make_run_folder(cfg, resume=True)
-        start_logging(run, "eval_log.txt", cfg.DEBUG)
-        write_text(run / "eval_config.yaml", as_yaml(cfg))
-        print(as_yaml(cfg))
-        print(f"device: {describe_device(device)}\nrun folder: {run}", flush=True)
-
+        run = make_run_folder(cfg)
+        start_run(cfg, run, device, "eval", sys.stdout)
     with explain_out_of_memory(device, "use a shorter window or fewer other programs on it"):
         rows, per_sequence = evaluate(
             cfg, model.to(device), known["normalize"], datasets, device, world=world, body=body
@@ -48,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     leave()
     if not world.main:
         return 0
-    write_json(run / "metrics.json", {"results": rows})
+    # a training run keeps its own metrics.json, with its history
+    write_json(run / ("eval_metrics.json" if holds_training(run) else "metrics.json"), {"results": rows})
     if cfg.EVALUATE.PER_SEQUENCE:
         write_text(run / "per_sequence.csv", csv_text(*per_sequence))
     if cfg.EVALUATE.REPORT:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
-from .arguments import add_arguments, program
+from .arguments import make_parser
 
 TOLERANCE = 1e-5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog=program("export"), description=__doc__, allow_abbrev=False)
-    add_arguments(parser, "x")
-    parser.add_argument("-o", "--output", required=True, metavar="ONNX", help="the .onnx file to write")
-    parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="run both with random windows and write only what agrees to 1e-5 (needs onnxruntime)",
-    )
-    args = parser.parse_args(argv)
+    args = make_parser("export", __doc__).parse_args(argv)
 
     from ..models.export import export_checkpoint
+    from ..utils.errors import SmoothNetError
     from ..weights import find_weights
 
     checkpoint = find_weights(args.checkpoint, args.slide_window_size)
+    if Path(args.output).exists() and checkpoint.exists() and Path(args.output).samefile(checkpoint):
+        raise SmoothNetError(f"{args.output} is the checkpoint itself; name another file with -o")
     metadata = export_checkpoint(checkpoint, args.output, args.slide_window_size, TOLERANCE if args.verify else None)
     difference = metadata.pop("difference", None)
     print(f"{args.output}: " + ", ".join(f"{key} {value}" for key, value in metadata.items()))

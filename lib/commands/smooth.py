@@ -4,34 +4,15 @@ The output has the form of the input, with only the coordinates changed."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import add_smoothing_arguments, program, smoothing_options
+from .arguments import make_parser, smoothing_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog=program("smooth"), description=__doc__, allow_abbrev=False)
-    add = parser.add_argument
-    add(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
-        help="file of poses, folder of OpenPose frames, or - with --stream",
-    )
-    add("-o", "--output", metavar="OUT", help="output file; a folder for several inputs")
-    add(
-        "--plot",
-        action="store_true",
-        help="also write OUT.png: the joints that changed most, before and after",
-    )
-    add("--force", action="store_true", help="replace existing outputs (never an input)")
-    add("--stream", action="store_true", help="JSON lines from standard input to standard output as they come")
-    add("--formats", action=_Formats, nargs=0, help="list the formats and stop")
-    add_smoothing_arguments(parser, "smooth")
+    parser = make_parser("smooth", __doc__)
     args = parser.parse_args(argv)
 
     from ..inference import Smoother
@@ -60,18 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _stream(smoother, delay: int | None, min_score: float | None, max_gap: int) -> int:
     from ..inference.lines import smooth_lines
 
-    try:
-        for line in smooth_lines(sys.stdin, smoother, delay, min_score, max_gap):
-            print(line, flush=True)
-    except BrokenPipeError:  # whoever reads has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for line in smooth_lines(sys.stdin, smoother, delay, min_score, max_gap):
+        print(line, flush=True)
     return 0
-
-
-class _Formats(argparse.Action):
-    def __call__(self, parser, *_) -> None:
-        from ..formats import FORMATS
-
-        for row in FORMATS.values():
-            print(f"{row.name:16} {row.text}")
-        parser.exit()

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
-from .arguments import add_arguments, named_settings, program
-from .runs import StopOnSignal, make_run_folder, start_logging
+from .arguments import make_parser, named_settings
+from .runs import Output, StopOnSignal, hold, make_run_folder, refuse_to_mix, start_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog=program("train"), description=__doc__, allow_abbrev=False)
-    add_arguments(parser, "t")
-    args = parser.parse_args(argv)
+    args = make_parser("train", __doc__).parse_args(argv)
 
-    from ..config import as_yaml, load_config
-    from ..dataset.named import body_for, load_all
+    from ..config import load_config
+    from ..dataset.named import load_all
+    from ..models.body import body_for
     from ..training.loop import OUT_OF_MEMORY, train
-    from ..utils.device import describe_device, explain_out_of_memory, select_device
+    from ..training.recipes import find_recipe
+    from ..utils.device import explain_out_of_memory, select_device
     from ..utils.distributed import explain_lost_contact, join, leave, local_rank
-    from ..utils.files import write_text
 
     cfg = load_config(args.cfg, named_settings(args), args.opts)
     device = select_device(cfg.DEVICE, local_rank())
-    train_sets = load_all(cfg, "train")
-    test_sets = load_all(cfg, "test") if cfg.TRAIN.VALIDATE else []
+    train_data = find_recipe(cfg.MODEL.NAME).data(cfg)
+    test_sets = load_all(cfg, "test") if cfg.TRAIN.VALIDATE and cfg.DATASET_NAME else []
     body = body_for(test_sets, cfg.SMPL_MODEL_DIR)
     stop = StopOnSignal()
+    out = Output(stop)
     world = join(device, cfg.TRAIN.TIMEOUT)
-    run = world.from_main(make_run_folder(cfg, resume=bool(cfg.TRAIN.RESUME)) if world.main else None)
-    if world.main:
-        start_logging(run, "train_log.txt", cfg.DEBUG)
-        write_text(run / "config.yaml", as_yaml(cfg))
-        print(as_yaml(cfg))
-        print(f"device: {describe_device(device)}\nrun folder: {run}", flush=True)
-    # the progress bar is for people, the iteration lines for tools
-    echoed = {"yes": True, "no": False, "auto": not sys.stdout.isatty()}[cfg.LOG.ECHO]
-    echo = sys.stdout if echoed else None
-    with explain_out_of_memory(device, OUT_OF_MEMORY), explain_lost_contact():
-        train(cfg, train_sets, test_sets, run, device, world=world, body=body, stop=stop, echo=echo)
+    with ExitStack() as until_the_end:
+        if world.main:
+            run = make_run_folder(cfg)
+            until_the_end.enter_context(hold(run))
+            refuse_to_mix(run, resume=bool(cfg.TRAIN.RESUME))
+            start_run(cfg, run, device, "train", out)
+        run = world.from_main(run if world.main else None)
+        # the progress bar is for people, the iteration lines for tools
+        echoed = {"yes": True, "no": False, "auto": not sys.stdout.isatty()}[cfg.LOG.ECHO]
+        with explain_out_of_memory(device, OUT_OF_MEMORY), explain_lost_contact():
+            train(
+                cfg, train_data, test_sets, run, device, world=world, body=body, stop=stop, echo=out if echoed else None
+            )
     leave()
     return stop.status

@@ -15,46 +15,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import add_arguments, add_smoothing_arguments, named_settings, program, smoothing_options
-
-WHAT, EXAMPLES = __doc__.split("\n\n", 1)
+from .arguments import make_parser, named_settings, smoothing_options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog=program("visualize"),
-        description=WHAT,
-        allow_abbrev=False,
-        epilog=EXAMPLES,
-    )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    add = parser.add_argument
-    add("--visualize_video_id", type=int, default=0, metavar="N", help="sequence of the dataset, from 0")
-    add(
-        "-o", "--output", "--output_video_path",
-        default="./visualize", metavar="FOLDER", help="where the pictures go (./visualize)",
-    )  # fmt: skip
-    add(
-        "--output_format",
-        "--format",
-        default="mp4",
-        metavar="LIST",
-        help="mp4 | gif | png | html, several by comma (mp4)",
-    )
-    add("--input", metavar="FILE", help="a file of poses, in place of a dataset")
-    add("--track", metavar="ID", help="which person of the file; without it the one with most points")
-    add("--video", metavar="FILE", help="the recording that 2D poses of --input came from; drawn under them")
-    add("--skeleton", metavar="NAME", help="which joints these are, e.g. h36m17; without it the likeliest")
-    add("--edges", type=edge_list, metavar="A-B,...", help="joints to connect, e.g. 0-1,1-2 (numbers from 0)")
-    add(
-        "--up",
-        metavar="AXIS",
-        help="the axis that points up: +x, -x, +y, -y, +z, -z; without it the likeliest",
-    )
-    add("--size", type=picture_size, default=(1280, 720), metavar="WxH", help="of a video (1280x720)")
-    add_arguments(parser, "v")
-    add_smoothing_arguments(parser, "visualize")
-    args = parser.parse_args(argv)
+    args = make_parser("visualize", __doc__).parse_args(argv)
 
     from tqdm import tqdm
 
@@ -93,9 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluated(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
     """The clip of a sequence of a dataset, and the stem of its file's name."""
-    from ..dataset.named import body_for, load_all
+    from ..dataset.named import load_all
     from ..evaluation.evaluate import filter_method, input_method, network_method
     from ..evaluation.filters import filter_names
+    from ..models.body import body_for
     from ..models.checkpoints import load_model
     from ..utils.device import select_device
     from ..utils.errors import SmoothNetError
@@ -147,22 +113,3 @@ def _recorded(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
         **drawn,
     )
     return clip, re.sub(r"[^\w.-]+", "_", Path(args.input).resolve().stem) or "poses"
-
-
-def edge_list(text: str) -> list[tuple[int, int]]:
-    """0-1,1-2 as pairs of numbers."""
-    try:
-        pairs = [tuple(int(number) for number in pair.split("-")) for pair in text.split(",") if pair]
-    except ValueError:
-        pairs = [()]
-    if any(len(pair) != 2 for pair in pairs):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of joint pairs such as 0-1,1-2")
-    return pairs
-
-
-def picture_size(text: str) -> tuple[int, int]:
-    """1280x720 as numbers."""
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1280x720")
-    return int(match[1]), int(match[2])

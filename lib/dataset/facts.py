@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from ..utils.errors import SmoothNetError
 
-POSITION_METRICS = ("mpjpe", "pampjpe", "accel")
-BODY_METRICS = (*POSITION_METRICS, "mpvpe")
-PCK_METRICS = ("pck_005", "pck_01", "pck_02")
+# What is compared with the ground truth; each metric names the one it is about (lib/evaluation/metrics.py).
+JOINTS, BODIES, BOXES = ("joints",), ("joints", "vertices"), ("boxes",)
+
+DATA_KEYS = {"3D": "joints_3d", "2D": "joints_2d", "smpl": "pose"}  # of the coordinates in the npz files
 
 # 3DPW files of EFT, PARE and SPIN store 17 joints; these 14, in LSP order, are used.
 PW3D_TO_LSP = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
@@ -31,7 +32,7 @@ class Facts:
         order: joints taken from the stored ones, in this order; None to take all as they are.
         pixels: how 2D pixels become network input. "h36m": (x - 500) / 500. "image": x / (width, height) - 0.5 with
             the image size in the file.
-        metrics: what is evaluated.
+        spaces: what is compared with the ground truth.
         legacy_index: items of the official training index: "frames" (one a frame, the surplus on the last
             sequence) or "windows" (sum of L - W).
         fps: frames per second of the recordings; 0 when unknown.
@@ -46,7 +47,7 @@ class Facts:
     train_estimators: tuple[str, ...] | None = None
     order: tuple[int, ...] | None = None
     pixels: str = "h36m"
-    metrics: tuple[str, ...] = POSITION_METRICS
+    spaces: tuple[str, ...] = JOINTS
     legacy_index: str = "frames"
     fps: float = 0.0
 
@@ -58,7 +59,12 @@ class Facts:
     @property
     def data_key(self) -> str:
         """Name of the coordinates in the npz files."""
-        return {"3D": "joints_3d", "2D": "joints_2d", "smpl": "pose"}[self.representation]
+        return DATA_KEYS[self.representation]
+
+    @property
+    def pixels_need_size(self) -> bool:
+        """Whether the files say how large each sequence's images are."""
+        return self.representation == "2D" and self.pixels == "image"
 
     @property
     def unit(self) -> str:
@@ -69,7 +75,7 @@ class Facts:
 HIPS = (2, 3)  # in LSP order
 DATASETS: tuple[Facts, ...] = (
     Facts("aist", "3D", ("spin", "tcmr", "vibe"), 14, HIPS, "lsp14", fps=60),
-    Facts("aist", "smpl", ("spin", "tcmr", "vibe"), 24, HIPS, "smpl24", metrics=BODY_METRICS, fps=60),
+    Facts("aist", "smpl", ("spin", "tcmr", "vibe"), 24, HIPS, "smpl24", spaces=BODIES, fps=60),
     Facts(
         "h36m", "3D", ("fcn", "rle", "videoposet27", "videoposet81", "videoposet243"), 17, (0,), "h36m17",
         train_estimators=("fcn",), fps=50,
@@ -77,16 +83,16 @@ DATASETS: tuple[Facts, ...] = (
     Facts("h36m", "3D", ("tcmr", "vibe"), 14, HIPS, "lsp14", (), fps=50),
     Facts("h36m", "2D", ("cpn",), 17, (0,), "h36m17", fps=50),
     Facts("h36m", "2D", ("hourglass", "hrnet", "rle"), 16, (0,), "h36m2d16", fps=50),
-    Facts("h36m", "smpl", (), 24, HIPS, "smpl24", metrics=BODY_METRICS, fps=50),
+    Facts("h36m", "smpl", (), 24, HIPS, "smpl24", spaces=BODIES, fps=50),
     Facts("h36m_mix", "3D", (), 17, (0,), "h36m17", fps=50),
-    Facts("jhmdb", "2D", ("simplepose",), 15, (0,), "jhmdb15", pixels="image", metrics=PCK_METRICS),
+    Facts("jhmdb", "2D", ("simplepose",), 15, (0,), "jhmdb15", pixels="image", spaces=BOXES),
     Facts("mpiinf3dhp", "3D", ("spin", "tcmr", "vibe"), 17, (14,), "mpi17", ()),
     Facts("mupots", "3D", ("tposenet", "tposenetrefinenet"), 17, (14,), "mpi17", ()),
     Facts("pw3d", "3D", ("eft", "pare", "spin"), 14, HIPS, "lsp14", order=PW3D_TO_LSP, legacy_index="windows", fps=30),
     Facts("pw3d", "3D", ("tcmr", "vibe"), 14, HIPS, "lsp14", legacy_index="windows", fps=30),
     Facts(
         "pw3d", "smpl", ("eft", "pare", "spin", "tcmr", "vibe"), 24, HIPS, "smpl24",
-        metrics=BODY_METRICS, legacy_index="windows", fps=30,
+        spaces=BODIES, legacy_index="windows", fps=30,
     ),
     Facts("uiprmd", "3D", ("kinect",), 22, (0,), "uiprmd22", fps=30),
     Facts("demo", "3D", ("synthetic",), 17, (0,), "h36m17", fps=30),
@@ -104,9 +110,9 @@ def find_facts(dataset: str, estimator: str, representation: str) -> tuple[Facts
         raise SmoothNetError(f"body representation {representation!r} is not one of 3D, 2D, smpl")
     rows = [facts for facts in DATASETS if facts.dataset == dataset]
     if not rows:
-        metrics = BODY_METRICS if representation == "smpl" else POSITION_METRICS
+        spaces = BODIES if representation == "smpl" else JOINTS
         root, joints = (HIPS, 24) if representation == "smpl" else ((0,), 0)
-        return Facts(dataset, representation, (estimator,), joints, root, metrics=metrics), False
+        return Facts(dataset, representation, (estimator,), joints, root, spaces=spaces), False
     for facts in rows:
         if facts.representation == representation and (not facts.estimators or estimator in facts.estimators):
             return facts, True

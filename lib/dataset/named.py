@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from yacs.config import CfgNode
 
 from ..utils.errors import SmoothNetError
@@ -29,22 +27,15 @@ def load_all(cfg: CfgNode, phase: str) -> list[PoseData]:
     return [
         load_poses(
             cfg.DATASET.BASE_DIR,
-            *names,
+            dataset,
+            estimator,
+            representation,
             phase,
-            root=cfg.DATASET.get(f"ROOT_{names[0].upper()}_{names[1].upper()}_3D"),
+            root=cfg.DATASET.get(f"ROOT_{dataset.upper()}_{estimator.upper()}_3D"),
             use_6d=cfg.TRAIN.USE_6D_SMPL,
         )
-        for names in zip(*lists, strict=True)
+        for dataset, estimator, representation in zip(*lists, strict=True)
     ]
-
-
-def body_for(datasets: list[PoseData], model_dir: str) -> Any:
-    """The SMPL body if any dataset is of rotations, else None; a missing model file is a SmoothNetError."""
-    if all(data.facts.representation != "smpl" for data in datasets):
-        return None
-    from ..models.body import load_body  # smplx is needed for SMPL only
-
-    return load_body(model_dir)
 
 
 def split_list(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import bridge_windows
 
 Array = np.ndarray
 Generator = np.random.Generator
@@ -38,14 +39,18 @@ class ErrorModel:
     envelope: float = 0.15  # noise comes and goes
     shift: float = 0.35  # AR(1) shift common to all joints (root, camera), tau 1 to 20
     wobble: float = 0.25  # AR(1) factor of the body's size about its centroid, tau 2 to 25
-    tremble: float = 0.05  # periodic error of 2 to 8 frames
+    correlated: float = 0.15  # noise in a few patterns over the body rather than joint by joint
+    tremble: float = 0.1  # periodic error of 2 to 24 frames, in half of them the same for all joints (camera)
     time_jitter: float = 0.05  # frames taken up to 0.5 frames early or late
     bursts: float = 0.4  # joints thrown off for 1 to 9 frames
     burst_size: tuple[float, float] = (0.05, 0.8)
     body_bursts: float = 0.06  # the whole body thrown off for 1 to 4 frames
+    jumps: float = 0.1  # joints in another place (.03 to .3) for 4 to 28 frames, as a second hypothesis
     swaps: float = 0.15  # two joints exchanged for 1 to 12 frames
     frozen: float = 0.15  # joints hold a value for 2 to 12 frames
     repeated: float = 0.04  # the whole body only new in every 2nd to 4th frame
+    stutter: float = 0.06  # the whole body shown again for 1 to 3 frames, now and then
+    filtered: float = 0.08  # the estimator low-passes by itself, exponentially with .3 to 2 frames
     gaps: float = 0.2  # joints or the whole body missing for 1 to 12 frames, bridged by straight lines
     rounded: float = 0.15  # coordinates on a grid
     grid: tuple[float, float] = (0.001, 0.03)
@@ -74,14 +79,15 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
     """
     model = ErrorModel() if model is None else model
     n, joints, _, _ = clean.shape
-    unit = size.astype(np.float32)[:, None, None, None]
+    unit = _each(size.astype(np.float32))
 
     def some(share: float) -> Array:
-        return rng.random(n) < share
+        return np.less(rng.random(n), share)
 
     clean = jitter_time(clean, some(model.time_jitter), rng)
     level = log_uniform(rng, model.level, n) * ~some(model.clean)
     noise = base_noise(clean.shape, rng, model, some(model.heavy_tails))
+    noise = correlate(noise, some(model.correlated), rng)
     noise *= np.exp(model.joint_spread * rng.standard_normal((n, joints, 1, 1), dtype=np.float32))
     noise *= bad_axis_factors(clean.shape, some(model.bad_axis), rng)
     noise *= bad_joint_factors(clean.shape, some(model.bad_joints), rng)
@@ -94,9 +100,12 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
     noisy += tremble(clean.shape, some(model.tremble), rng) * _each(log_uniform(rng, (0.002, 0.05), n)) * unit
     noisy += bursts(clean.shape, some(model.bursts), model.burst_size, rng) * unit
     noisy += body_bursts(clean.shape, some(model.body_bursts), (0.2, 3.0), rng) * unit
+    noisy += jumps(clean.shape, some(model.jumps), (0.03, 0.3), rng) * unit
     noisy = swap(noisy, some(model.swaps), rng)
     noisy = freeze(noisy, some(model.frozen), rng)
     noisy = repeat_frames(noisy, some(model.repeated), rng)
+    noisy = stutter(noisy, some(model.stutter), rng)
+    noisy = low_pass(noisy, some(model.filtered), rng)
     noisy = bridge(noisy, some(model.gaps), rng)
     noisy = round_to(noisy, log_uniform(rng, model.grid, n) * size * some(model.rounded))
     return noisy.astype(np.float32)
@@ -193,12 +202,37 @@ def wobble(windows: Array, chosen: Array, amount: Array, rng: Generator) -> Arra
     return factor * (windows - windows.mean(axis=1, keepdims=True))
 
 
+def correlate(noise: Array, chosen: Array, rng: Generator) -> Array:
+    """Replace most of the noise of the chosen windows by 1 to 4 courses that every joint takes part in, more or less.
+
+    The variance of the noise stays what it was, on average over the joints.
+    """
+    n, joints, _, _ = noise.shape
+    count = rng.integers(1, 5, (n, 1))
+    parts = rng.standard_normal((n, joints, 4), dtype=np.float32) * (np.arange(4) < count)[:, None]
+    courses = noise[:, rng.integers(joints, size=4)]
+    own = rng.uniform(0.2, 0.8, (n, 1, 1, 1)).astype(np.float32)
+    shared = np.einsum("njm,nmdw->njdw", parts / np.sqrt(count)[:, None].astype(np.float32), courses)
+    return np.where(_each(chosen), own * noise + np.sqrt(1 - own**2) * shared, noise)
+
+
 def tremble(shape: tuple[int, ...], chosen: Array, rng: Generator) -> Array:
-    """A periodic error, period 2 to 8 frames, of its own phase and size for every channel."""
+    """A periodic error of 2 to 24 frames, of its own size and phase for every channel or the same for all joints."""
     n, joints, dims, frames = shape
-    cycle = 2 * np.pi * np.arange(frames) / rng.uniform(2, 8, n)[:, None, None, None]
-    wave = np.sin(cycle + rng.uniform(0, 2 * np.pi, (n, joints, dims, 1)))
-    return (wave * rng.standard_normal((n, joints, dims, 1)) * chosen[:, None, None, None]).astype(np.float32)
+    cycle = 2 * np.pi * np.arange(frames) / _each(log_uniform(rng, (2, 24), n))
+    size = rng.standard_normal((n, joints, dims, 1))
+    phase = rng.uniform(0, 2 * np.pi, (n, joints, dims, 1))
+    together = _each(rng.random(n) < 0.5)
+    size, phase = np.where(together, size[:, :1], size), np.where(together, phase[:, :1], phase)
+    return (np.sin(cycle + phase) * size * _each(chosen)).astype(np.float32)
+
+
+def jumps(shape: tuple[int, ...], chosen: Array, sizes: tuple[float, float], rng: Generator) -> Array:
+    """Joints in another place for 4 to 28 frames."""
+    n, joints, dims, frames = shape
+    mask = event_mask((n, joints, frames), chosen, rng, lengths=(4, 28), events=2)
+    place = rng.standard_normal((n, joints, dims, 1), dtype=np.float32) / np.float32(dims**0.5)
+    return place * _each(log_uniform(rng, sizes, n)) * mask[:, :, None]
 
 
 def event_mask(
@@ -271,11 +305,30 @@ def freeze(windows: Array, chosen: Array, rng: Generator) -> Array:
 def repeat_frames(windows: Array, chosen: Array, rng: Generator) -> Array:
     """Every 2nd to 4th frame of the chosen windows shown again until the next, as from a slower camera."""
     n, _, _, frames = windows.shape
-    every = rng.integers(2, 5, n)
-    time = np.arange(frames) + rng.integers(0, 4, n)[:, None]
-    source = np.maximum(time - time % every[:, None] - time[:, :1], 0)
+    every, phase = rng.integers(2, 5, (n, 1)), rng.integers(0, 4, (n, 1))
+    time = np.arange(frames) + phase
+    source = np.maximum(time - time % every - phase, 0)
     source = np.where(chosen[:, None], source, np.arange(frames))
     return np.take_along_axis(windows, source[:, None, None], axis=-1)
+
+
+def stutter(windows: Array, chosen: Array, rng: Generator) -> Array:
+    """The whole body shown again for 1 to 3 frames, up to six times a window."""
+    n, _, _, frames = windows.shape
+    mask = event_mask((n, 1, frames), chosen, rng, lengths=(1, 3), events=6)
+    kept = np.maximum.accumulate(np.where(mask, 0, np.arange(frames)), axis=-1)
+    return np.take_along_axis(windows, kept[:, :, None], axis=-1)
+
+
+def low_pass(windows: Array, chosen: Array, rng: Generator) -> Array:
+    """Exponential smoothing with a time constant of .3 to 2 frames: it lags, from the first frame on."""
+    keep = np.exp(-1 / log_uniform(rng, (0.3, 2.0), len(windows)))[:, None, None]
+    out = windows.copy()
+    pace = (windows[..., 4] - windows[..., 0]) / 4
+    out[..., 0] -= keep / (1 - keep) * pace  # where it would be after such motion before
+    for frame in range(1, windows.shape[-1]):
+        out[..., frame] = keep * out[..., frame - 1] + (1 - keep) * windows[..., frame]
+    return np.where(_each(chosen), out, windows)
 
 
 def bridge(windows: Array, chosen: Array, rng: Generator) -> Array:
@@ -284,23 +337,7 @@ def bridge(windows: Array, chosen: Array, rng: Generator) -> Array:
     whole = rng.random(n) < 0.25
     mask = event_mask((n, joints, frames), chosen & ~whole, rng, lengths=(1, 12))
     mask |= event_mask((n, 1, frames), chosen & whole, rng, lengths=(1, 12), events=1)
-    return bridge_frames(windows, mask)
-
-
-def bridge_frames(windows: Array, missing: Array) -> Array:
-    """(N, K, D, W) with the missing frames (N, K, W) replaced: linear in between, held where one side is missing.
-
-    A joint that is missing in all frames stays as it is.
-    """
-    frames = windows.shape[-1]
-    missing = missing & ~missing.all(axis=-1, keepdims=True)
-    time = np.arange(frames)
-    before = np.maximum.accumulate(np.where(missing, -1, time), axis=-1)
-    after = np.minimum.accumulate(np.where(missing, frames, time)[..., ::-1], axis=-1)[..., ::-1]
-    before, after = np.where(before < 0, after, before), np.where(after == frames, before, after)
-    share = ((time - before) / np.maximum(after - before, 1)).astype(windows.dtype)[:, :, None]
-    start, end = (np.take_along_axis(windows, side[:, :, None], axis=-1) for side in (before, after))
-    return start + share * (end - start)
+    return bridge_windows(windows, mask)
 
 
 def round_to(windows: Array, grid: Array) -> Array:

@@ -1,4 +1,4 @@
-"""From a pair of npz files to one block of frames that the network can read.
+"""From a pair of npz files to one block of frames that the network can read, and how such files are written.
 
 The only door for pose data: everything is checked here, and trusted afterwards.
 """
@@ -6,18 +6,22 @@ The only door for pose data: everything is checked here, and trusted afterwards.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from ..utils.gaps import bridge
 from ..utils.rotations import axis_angle_to_6d
 from ..utils.unpickle import Npz
-from .facts import Facts, find_facts
+from .facts import DATA_KEYS, Facts, find_facts
 
 log = logging.getLogger(__name__)
 
@@ -102,64 +106,26 @@ def load_poses(
         SmoothNetError: a missing, foreign or damaged file; names the file, sequence and frame.
     """
     facts, known = find_facts(dataset, estimator, representation)
-    truth_path, detected_path = pose_files(base, dataset, estimator, representation, phase)
-    for path in (truth_path, detected_path):
+    paths = pose_files(base, dataset, estimator, representation, phase)
+    for path in paths:
         if not path.is_file():
             raise SmoothNetError(f"{path} does not exist; {_where_to_get(facts, estimator, phase)}")
 
-    with Npz(truth_path) as truth_file, Npz(detected_path) as detected_file:
-        lengths, names = _lengths(truth_file)
-        other_lengths, _ = _lengths(detected_file)
-        if len(lengths) != len(other_lengths):
-            raise SmoothNetError(
-                f"{truth_path} has {len(lengths)} sequences but {detected_path} has {len(other_lengths)}; "
-                "they must match"
-            )
-        for i, (a, b) in enumerate(zip(lengths, other_lengths, strict=True)):
-            if a != b:
-                raise SmoothNetError(f"sequence {i} has {a} frames in {truth_path} but {b} in {detected_path}")
+    with Npz(paths[0]) as truth_file, Npz(paths[1]) as detected_file:
+        lengths, names = _common_lengths(truth_file, detected_file)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         truth = _block(truth_file, facts, lengths, offsets)
         detected = _block(detected_file, facts, lengths, offsets)
+        image_size = _image_size(truth_file, lengths) if facts.pixels_need_size else None
         extras = _extras(truth_file, detected_file, facts, lengths, offsets)
 
     if truth.shape[1] != detected.shape[1]:
         raise SmoothNetError(
-            f"{truth_path} has {truth.shape[1]} numbers a frame but {detected_path} has {detected.shape[1]}; "
-            "they must match"
+            f"{paths[0]} has {truth.shape[1]} numbers a frame but {paths[1]} has {detected.shape[1]}; they must match"
         )
-    facts = replace(facts, joints=truth.shape[1] // (3 if representation == "smpl" else facts.dims))
-    if root is not None:
-        facts = replace(facts, root=tuple(root))
-    if representation == "3D" and max(facts.root) >= facts.joints:
-        raise SmoothNetError(
-            f"the root joints {list(facts.root)} of {dataset} lie outside the {facts.joints} joints of {truth_path}; "
-            f"set DATASET.ROOT_{dataset.upper()}_{estimator.upper()}_3D"
-        )
-    if not known:
-        log.info(
-            "%s is not in the table of datasets; taken: %d joints (from the file)%s, metrics %s",
-            dataset,
-            facts.joints,
-            f", root joints {list(facts.root)}" if representation == "3D" else "",
-            ", ".join(facts.metrics),
-        )
-
-    valid = np.isfinite(truth).all(1)
-    valid &= np.isfinite(detected).all(1)
-    if not valid.all():
-        log.warning(
-            "%s: %d of %d frames have NaN and are left out of training windows and of every metric",
-            detected_path.name,
-            int((~valid).sum()),
-            len(valid),
-        )
-        for i in np.unique(np.searchsorted(offsets, np.flatnonzero(~valid), side="right") - 1):
-            rows = slice(offsets[i], offsets[i + 1])
-            bridge_nan(truth[rows])
-            bridge_nan(detected[rows])
-
-    scale, shift = _to_network(truth, detected, facts, extras.pop("image_size"), offsets)
+    facts = _with_joints(facts, known, truth.shape[1], root, paths[0], estimator)
+    valid = _bridge(truth, detected, offsets, paths[1].name)
+    scale, shift = _to_network(truth, detected, facts, image_size, offsets)
     if representation == "smpl" and use_6d:
         truth, detected = axis_angle_to_6d(truth), axis_angle_to_6d(detected)
     return PoseData(
@@ -177,6 +143,64 @@ def load_poses(
     )
 
 
+def write_poses(
+    base: str | Path,
+    dataset: str,
+    estimator: str,
+    representation: str,
+    phase: str,
+    images: Sequence[Sequence[str]],
+    truth: Sequence[np.ndarray],
+    detected: Sequence[np.ndarray],
+    compress: bool = True,
+    **of_truth: Sequence[Any],
+) -> list[Path]:
+    """Write one phase of a dataset in the official layout, each file whole or not at all.
+
+    Args:
+        base: folder of the official layout; made if it is not there.
+        images: the names of its frames for each sequence; truth, detected: (L, channels) for each.
+        of_truth: further arrays of the ground truth's file, one item a sequence.
+
+    Returns:
+        The two files written.
+
+    Raises:
+        SmoothNetError: one cannot be written.
+    """
+    key = DATA_KEYS[representation]
+    paths = pose_files(base, dataset, estimator, representation, phase)
+    for path, poses, rest in zip(paths, (truth, detected), (of_truth, {}), strict=True):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SmoothNetError(
+                f"cannot make the folder {path.parent}: {error.strerror or error}; choose another output"
+            ) from error
+        arrays: dict[str, Any] = {
+            name: _objects(items) for name, items in {"imgname": images, key: poses, **rest}.items()
+        }
+        with atomic_write(path) as file:
+            (np.savez_compressed if compress else np.savez)(file, **arrays)
+    return list(paths)
+
+
+def refuse_existing(base: str | Path, dataset: str, estimator: str, representation: str) -> None:
+    """Raise SmoothNetError if a file of the dataset is there already, be it behind a link."""
+    for phase in ("train", "test"):
+        for path in pose_files(base, dataset, estimator, representation, phase):
+            if os.path.lexists(path):
+                raise SmoothNetError(f"{path} is there already; choose another --output, or replace it with --force")
+
+
+def _objects(items: Sequence[Any]) -> np.ndarray:
+    """(S,) object array of arrays, also where all have the same length (numpy would stack them)."""
+    array = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):
+        array[i] = np.asarray(item)
+    return array
+
+
 def _where_to_get(facts: Facts, estimator: str, phase: str) -> str:
     published = facts.train_estimators
     if phase == "train" and published is not None and estimator not in published:
@@ -185,12 +209,59 @@ def _where_to_get(facts: Facts, estimator: str, phase: str) -> str:
     return f"data/README.md says where to get {facts.dataset} and what to put where"
 
 
-def bridge_nan(x: np.ndarray) -> None:
-    """Fill NaN of (L, C) in place, each channel linearly between its neighbours in time; all-NaN channels become 0."""
-    frames = np.arange(len(x))
-    for c in np.flatnonzero(np.isnan(x).any(0)):
-        good = ~np.isnan(x[:, c])
-        x[:, c] = np.interp(frames, frames[good], x[good, c]) if good.any() else 0.0
+def _bridge(truth: np.ndarray, detected: np.ndarray, offsets: np.ndarray, name: str) -> np.ndarray:
+    """Bridge the NaN frames of each sequence in place; return (frames,) bool, where there are none."""
+    valid = np.isfinite(truth).all(1) & np.isfinite(detected).all(1)
+    missing = np.flatnonzero(~valid)
+    if len(missing):
+        log.warning(
+            "%s: %d of %d frames have NaN and are left out of training windows and of every metric",
+            name, len(missing), len(valid),
+        )  # fmt: skip
+    for i in np.unique(np.searchsorted(offsets, missing, side="right") - 1):
+        for block in (truth, detected):
+            rows = slice(offsets[i], offsets[i + 1])
+            block[rows] = bridge(block[rows])
+    return valid
+
+
+def _with_joints(
+    facts: Facts, known: bool, width: int, root: Sequence[int] | None, path: Path, estimator: str
+) -> Facts:
+    """The facts with the joints that the file has (`width` numbers a frame) and the root that was asked for."""
+    joints, expected = width // (3 if facts.representation == "smpl" else facts.dims), facts.joints
+    facts = replace(facts, joints=joints, root=facts.root if root is None else tuple(root))
+    if facts.representation == "3D" and max(facts.root) >= joints:
+        raise SmoothNetError(
+            f"the root joints {list(facts.root)} of {facts.dataset} lie outside the {joints} joints of {path}; "
+            f"set DATASET.ROOT_{facts.dataset.upper()}_{estimator.upper()}_3D"
+        )
+    if not known:
+        log.info(
+            "%s is not in the table of datasets; taken: %d joints (from the file)%s, metrics %s",
+            facts.dataset, joints, f", root joints {list(facts.root)}" if facts.representation == "3D" else "",
+            ", ".join(facts.spaces),
+        )  # fmt: skip
+    elif joints != expected:
+        log.warning(
+            "%s has %d joints, but those of %s with %s have %d: all are taken%s, and no figure published for it is "
+            "one of these joints", path, joints, facts.dataset, estimator, expected,
+            f", the root is {list(facts.root)}" if facts.representation == "3D" else "",
+        )  # fmt: skip
+        facts = replace(facts, skeleton="")
+    return facts
+
+
+def _common_lengths(truth: Npz, detected: Npz) -> tuple[np.ndarray, list[str]]:
+    """Frames per sequence and a name for each, which both files must agree on."""
+    (lengths, names), (others, _) = _lengths(truth), _lengths(detected)
+    if len(lengths) != len(others):
+        raise SmoothNetError(
+            f"{truth.path} has {len(lengths)} sequences but {detected.path} has {len(others)}; they must match"
+        )
+    for i in np.flatnonzero(lengths != others):
+        raise SmoothNetError(f"sequence {i} has {lengths[i]} frames in {truth.path} but {others[i]} in {detected.path}")
+    return lengths, names
 
 
 def _lengths(file: Npz) -> tuple[np.ndarray, list[str]]:
@@ -240,10 +311,10 @@ def _block(file: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray) ->
     key = facts.data_key
     if key == "pose" and key not in file and "psoe" in file:  # one published upload spells it so
         key = "psoe"
-    sequences = _sequences(file, key, lengths)
+    sequences: list[Any] = _sequences(file, key, lengths)
     dims = 3 if facts.representation == "smpl" else facts.dims
     stored = max(facts.order) + 1 if facts.order else facts.joints
-    block = None
+    block = np.empty((offsets[-1], 0), np.float32)
     for i in range(len(sequences)):
         sequence, sequences[i] = sequences[i], None  # so that memory holds float64 files only once
         flat = sequence.reshape(len(sequence), -1)
@@ -255,7 +326,7 @@ def _block(file: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray) ->
             )
         if facts.order:
             flat = flat.reshape(len(flat), joints, dims)[:, facts.order].reshape(len(flat), -1)
-        if block is None:
+        if i == 0:
             block = np.empty((offsets[-1], flat.shape[1]), np.float32)
         elif flat.shape[1] != block.shape[1]:
             raise SmoothNetError(
@@ -273,31 +344,32 @@ def _block(file: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray) ->
 
 
 def _joints_fit(joints: int, stored: int, facts: Facts) -> bool:
-    return joints >= stored if facts.order else joints == stored
+    """Whether files of so many joints can be read: more where some are picked, others where nothing hangs on it."""
+    return joints >= stored if facts.order else joints == stored or facts.representation != "smpl"
 
 
-def _extras(
-    truth: Npz, detected: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray
-) -> dict[str, np.ndarray | None]:
-    """Image sizes, boxes and body shapes, where the representation has them."""
-    extras: dict[str, np.ndarray | None] = {"image_size": None}
-    if facts.representation == "2D" and facts.pixels == "image":
-        rows = truth["imgshape"]
-        try:
-            extras["image_size"] = np.stack([np.asarray(row, np.float32).ravel()[[1, 0]] for row in rows])  # W, H
-        except (TypeError, ValueError, IndexError):
-            raise SmoothNetError(f"imgshape in {truth.path} must be [height, width] for each sequence") from None
-        if len(extras["image_size"]) != len(lengths) or not (extras["image_size"] > 0).all():
-            raise SmoothNetError(f"imgshape in {truth.path} must be [height, width], above 0, for each sequence")
-        extras["bbox"] = _rows(truth, "bbox", 4, lengths, offsets)
-    if facts.representation == "smpl":
-        extras["betas_detected"] = _rows(detected, "shape", 10, lengths, offsets)
-        # AIST++ ground truth has no shape: the mean body
-        has_shape = "shape" in truth
-        extras["betas_groundtruth"] = (
-            _rows(truth, "shape", 10, lengths, offsets) if has_shape else np.zeros((offsets[-1], 10), np.float32)
-        )
-    return extras
+def _image_size(file: Npz, lengths: np.ndarray) -> np.ndarray:
+    """(S, 2) float32: width and height of the images of each sequence."""
+    try:
+        size = np.stack([np.asarray(row, np.float32).ravel()[[1, 0]] for row in file["imgshape"]])
+    except (TypeError, ValueError, IndexError):
+        raise SmoothNetError(f"imgshape in {file.path} must be [height, width] for each sequence") from None
+    if len(size) != len(lengths) or not bool((size > 0).all()):
+        raise SmoothNetError(f"imgshape in {file.path} must be [height, width], above 0, for each sequence")
+    return size
+
+
+def _extras(truth: Npz, detected: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
+    """Boxes and body shapes, where the representation has them."""
+    if facts.pixels_need_size:
+        return {"bbox": _rows(truth, "bbox", 4, lengths, offsets)}
+    if facts.representation != "smpl":
+        return {}
+    mean_body = np.zeros((offsets[-1], 10), np.float32)  # AIST++ ground truth has no shape
+    return {
+        "betas_detected": _rows(detected, "shape", 10, lengths, offsets),
+        "betas_groundtruth": _rows(truth, "shape", 10, lengths, offsets) if "shape" in truth else mean_body,
+    }
 
 
 def _rows(file: Npz, key: str, width: int, lengths: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ def _skeleton(joints: str, chains: tuple[str, ...], root: str) -> Skeleton:
 
     names = tuple(full(name) for name in joints.split())
     number = {name: index for index, name in enumerate(names)}
-    edges = []
+    edges: list[tuple[int, int]] = []
     for chain in chains:
         stops = [number[full(name)] for name in chain.split()]
         edges += pairwise(stops)

@@ -1,8 +1,7 @@
-"""Windows over sequences: which there are, how a batch of them is gathered, and the way back to a sequence."""
+"""Windows over sequences: which there are, in which order training draws them, and how a batch of them is gathered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,6 @@ import torch
 
 from ..utils.errors import SmoothNetError
 from .poses import PoseData
-
-CHUNK_ROWS = 8192  # (window, channel) rows that go through the network at once when smoothing
 
 
 @dataclass
@@ -73,36 +70,39 @@ def gather(frames: torch.Tensor, starts: torch.Tensor, window: int) -> torch.Ten
 def training_windows(data: PoseData, window: int, sampling: str = "uniform") -> TrainingWindows:
     """Find the windows to train on; none holds a NaN frame.
 
-    uniform: every window of every sequence, sum(L - W + 1). legacy: the official index, which never draws a sequence's
-    last window and, for most datasets, fills up to one item per frame with windows of the last sequence.
+    uniform: every window of every sequence, sum(L - W + 1). legacy: the official index, which leaves out a sequence's
+    last window and, for most datasets, fills up to one item per frame from the last sequence: from its last window
+    on, then its windows from the first one, again and again.
     Sequences shorter than W give one edge-padded window whose padding the loss leaves out.
 
     Raises:
         SmoothNetError: there is nothing to train on.
     """
-    lengths = np.diff(data.offsets.numpy())
     invalid = np.concatenate([[0], np.cumsum(~data.valid.numpy())])  # NaN frames before frame i
-    starts, padded = [], []
+    drawn: list[np.ndarray] = []  # of each sequence
+    every, own = np.zeros(0, np.int64), 0  # windows of the last sequence that has any, and how many of them are drawn
+    padded: list[slice] = []
     frames = data.frames
-    for i, length in enumerate(lengths):
-        first = int(data.offsets[i])
-        if length < window:
-            rows = data.slice(i)
-            if data.valid[rows].any():
-                padded.append(rows)
-                starts.append(np.array([frames]))
-                frames += window
+    for rows in map(data.slice, range(data.sequences)):
+        if rows.stop - rows.start >= window:
+            candidates = np.arange(rows.start, rows.stop - window + 1)
+            candidates = candidates[invalid[candidates + window] == invalid[candidates]]
+            # A sequence of W frames has one window either way.
+            end = rows.stop - window + 1 if sampling == "uniform" else max(rows.stop - window, rows.start + 1)
+        elif data.valid[rows].any():
+            padded.append(rows)
+            candidates, frames = np.array([frames]), frames + window
+            end = frames
+        else:
             continue
-        count = length - window + (sampling == "uniform")
-        candidates = np.arange(first, first + max(count, 1))  # a sequence of W frames has one window either way
-        starts.append(candidates[invalid[candidates + window] == invalid[candidates]])
-    found = np.concatenate(starts) if starts else np.zeros(0, np.int64)
+        drawn.append(candidates[candidates < end])
+        if len(candidates):
+            every, own = candidates, len(drawn[-1])
+    found = np.concatenate([*drawn, np.zeros(0, np.int64)])
+    if sampling == "legacy" and data.facts.legacy_index == "frames" and len(every):
+        found = np.append(found, every[(own + np.arange(max(data.frames - len(found), 0))) % len(every)])
     if len(found) == 0:
         raise SmoothNetError(f"{data.label} has no window of {window} frames without NaN; use a smaller window")
-    if sampling == "legacy" and data.facts.legacy_index == "frames":
-        last = next(candidates for candidates in reversed(starts) if len(candidates))
-        surplus = max(data.frames - len(found), 0)
-        found = np.concatenate([found, np.resize(last, surplus)])
 
     detected, truth, frame_valid = data.detected, data.groundtruth, None
     if padded:
@@ -156,80 +156,3 @@ def epoch_batches(
         parts.append([slice(a, b) for a, b in zip(starts, [*starts[1:], count], strict=True)])
     rounds = min(map(len, parts)) if legacy else max(map(len, parts))
     return [(d, part[k]) for k in range(rounds) for d, part in enumerate(parts) if k < len(part)]
-
-
-def window_starts(length: int, window: int, step: int) -> list[int]:
-    """First frames of the windows over a sequence: every `step` frames, and one that ends with the last frame."""
-    starts = list(range(0, length - window + 1, step))
-    if starts[-1] != length - window:
-        starts.append(length - window)
-    return starts
-
-
-def overlap_sum(windows: torch.Tensor, step: int) -> torch.Tensor:
-    """The sum of windows that start every `step` frames.
-
-    One pass over memory: with the frame of a window as the first axis and zeros behind each row, the values that
-    fall on the same frame lie a constant distance apart, and one sum over a strided view takes them all.
-
-    Args:
-        windows: (n, C, W); fastest where W is the axis of the largest stride.
-
-    Returns:
-        ((n - 1) x step + W, C).
-    """
-    n, channels, window = windows.shape
-    cover = -(-window // step)  # windows that cover a frame; a frame is number i x step + b
-    columns = n + cover - 1
-    values = torch.empty(cover * step, columns, channels, device=windows.device)
-    values[:window, :n] = windows.permute(2, 0, 1)
-    values[window:, :n] = 0
-    values[:, n:] = 0
-    row = columns * channels
-    skewed = values.as_strided((cover, step, columns, channels), (step * row - channels, row, channels, 1))
-    return skewed.sum(0).transpose(0, 1).reshape(columns * step, channels)[: (n - 1) * step + window]
-
-
-def _runs(starts: list[int], step: int, size: int) -> Iterator[list[int]]:
-    """Cut starts into runs of at most `size` that are `step` apart."""
-    regular = len(starts) - (len(starts) > 1 and starts[-1] - starts[-2] != step)
-    for i in range(0, regular, size):
-        yield starts[i : min(i + size, regular)]
-    if regular < len(starts):
-        yield starts[regular:]
-
-
-def smooth_sequence(
-    network: Callable[[torch.Tensor], torch.Tensor],
-    x: torch.Tensor,
-    window: int,
-    step: int = 1,
-    rows: int = CHUNK_ROWS,
-) -> torch.Tensor:
-    """Smooth one sequence: the uniform mean over all windows that cover a frame.
-
-    Args:
-        network: (n, C, W), a view of x, -> (n, C, W).
-        x: (L, C) float32 without NaN. Sequences shorter than W are edge-padded and cropped.
-        window, step: W, and frames between the starts of windows; the last window always ends with the sequence.
-        rows: (window, channel) pairs per call of the network, which bounds the memory.
-
-    Returns:
-        (L, C) float32 on the device of x.
-    """
-    length, channels = x.shape
-    if length == 0:
-        return x.clone()
-    if length < window:
-        return smooth_sequence(network, pad_sequence(x, window), window, step, rows)[:length]
-    step = min(step, window)  # so that every frame is covered
-    total = torch.zeros(length, channels, device=x.device)
-    views = x.unfold(0, window, 1)  # (L - W + 1, C, W)
-    starts = window_starts(length, window, step)
-    for run in _runs(starts, step, max(1, rows // channels)):
-        windows = views[run[0] : run[-1] + 1 : step]
-        total[run[0] : run[-1] + window] += overlap_sum(network(windows), step)
-    changes = torch.zeros(length + 1)  # in the number of windows that cover a frame
-    changes[starts] += 1
-    changes[torch.tensor(starts) + window] -= 1
-    return total / changes[:-1, None].cumsum(0).to(x.device)

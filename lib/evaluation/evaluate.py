@@ -8,46 +8,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
-from ..dataset.windows import smooth_sequence
-from ..models.fused import inference
-from ..models.normalize import with_normalization
-from ..models.smoothnet import SmoothNet
+from ..models.kinds import channel_network
+from ..models.windows import smooth_sequence
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.rotations import sixd_to_axis_angle
-from . import metrics as m
 from .filters import apply_filter, filter_names
-from .pck import THRESHOLDS, pck, pck_parts
-from .report import result_row
+from .metrics import measure, metrics_of
+from .report import SEQUENCE_HEADER, result_row, sequence_lines
+from .summary import SequenceResult, summarise, with_values, without_poses
+
+__all__ = [
+    "Method",
+    "SequenceResult",
+    "Timer",
+    "evaluate",
+    "evaluate_sequences",
+    "filter_method",
+    "input_method",
+    "network_method",
+    "summarise",
+    "with_values",
+    "without_poses",
+]
 
 Method = Callable[[int], np.ndarray]  # number of a sequence -> (L, C) float32 in the network's space
-
-
-@dataclass
-class SequenceResult:
-    """One sequence, by every method (input, smoothnet, filters).
-
-    Attributes:
-        index, name: which sequence of the data.
-        valid: (L,) bool; frames that count.
-        poses: method -> (L, K, D) in the metrics' space (mm or pixels), with "groundtruth" among them.
-        values: method -> metric -> (L,) per frame; pck_* are (K,), the fraction of frames for each joint.
-    """
-
-    index: int
-    name: str
-    valid: np.ndarray
-    poses: dict[str, np.ndarray]
-    values: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
 class Timer:
@@ -63,7 +57,7 @@ class Timer:
 
 
 def network_method(
-    model: SmoothNet,
+    model: nn.Module,
     data: PoseData,
     *,
     device: torch.device,
@@ -80,7 +74,7 @@ def network_method(
         normalize: the normalisation the weights were trained with.
         autocast: type of the matrix products, None for float32.
     """
-    network = with_normalization(inference(model), normalize, data.facts.dims)
+    network = channel_network(model, normalize, data.facts.dims)
 
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].to(device)
@@ -158,10 +152,6 @@ def _root_relative(joints: np.ndarray, root: tuple[int, ...]) -> np.ndarray:
     return joints - joints[:, list(root)].mean(1, keepdims=True)
 
 
-def _position_values(poses: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
-    return {"mpjpe": m.mpjpe(poses, truth), "pampjpe": m.pampjpe(poses, truth), "accel": m.accel(poses, truth)}
-
-
 def _compare_points(
     data: PoseData, i: int, produced: Mapping[str, np.ndarray], root_relative: bool, body: Any
 ) -> SequenceResult:
@@ -179,13 +169,11 @@ def _compare_points(
     valid = data.valid[rows].numpy()
     result = SequenceResult(i, data.names[i], valid, {**poses, "groundtruth": truth})
     for name, joints in poses.items():
-        if "mpjpe" in data.facts.metrics:
-            result.values[name] = _position_values(joints, truth)
+        if "boxes" in data.facts.spaces:
+            assert data.bbox is not None
+            result.values[name] = measure("boxes", joints[valid], truth[valid], data.bbox[rows][valid])
         else:
-            result.values[name] = {
-                key: pck(joints[valid], truth[valid], data.bbox[rows][valid], threshold)
-                for key, threshold in THRESHOLDS.items()
-            }
+            result.values[name] = measure("joints", joints, truth)
     return result
 
 
@@ -193,6 +181,7 @@ def _compare_bodies(
     data: PoseData, i: int, produced: Mapping[str, np.ndarray], root_relative: bool, body: Any
 ) -> SequenceResult:
     rows = data.slice(i)
+    assert data.betas_detected is not None and data.betas_groundtruth is not None
     betas = dict.fromkeys(produced, data.betas_detected[rows])
     everyone = {"groundtruth": data.groundtruth[rows].numpy(), **produced}
     betas["groundtruth"] = data.betas_groundtruth[rows]
@@ -200,24 +189,23 @@ def _compare_bodies(
     frames = len(rotations["groundtruth"])
     # Filled in place: many small arrays kept between the large, short-lived meshes would fragment the memory.
     poses = {name: np.empty((frames, 14, 3), np.float32) for name in everyone}
-    vertex_errors = {name: np.empty(frames, np.float32) for name in produced}
+    surfaces = {name: {row.name: np.empty(frames, np.float32) for row in metrics_of("vertices")} for name in produced}
     for chunk in body.chunks(frames):
-        truth_vertices = None
+        truth_vertices: np.ndarray | None = None
         for name, pose in rotations.items():  # the ground truth comes first
             joints, vertices = body(pose[chunk], betas[name][chunk])
             poses[name][chunk] = joints * 1000
-            if name == "groundtruth":
+            vertices *= 1000  # to mm, in place
+            if truth_vertices is None:
                 truth_vertices = vertices
-            else:
-                vertex_errors[name][chunk] = m.mpvpe(vertices, truth_vertices) * 1000
+                continue
+            for metric, values in measure("vertices", vertices, truth_vertices).items():
+                surfaces[name][metric][chunk] = values
     if root_relative:
         poses = {name: _root_relative(x, data.facts.root) for name, x in poses.items()}
     result = SequenceResult(i, data.names[i], data.valid[rows].numpy(), poses)
     for name in produced:
-        result.values[name] = {
-            **_position_values(poses[name], poses["groundtruth"]),
-            "mpvpe": vertex_errors[name],
-        }
+        result.values[name] = {**measure("joints", poses[name], poses["groundtruth"]), **surfaces[name]}
     return result
 
 
@@ -226,82 +214,9 @@ def _axis_angle(x: np.ndarray) -> np.ndarray:
     return x if x.shape[1] == 72 else sixd_to_axis_angle(x)
 
 
-def without_poses(result: SequenceResult) -> SequenceResult:
-    """What the metrics need of a sequence; small enough to keep for all, and to send between processes."""
-    return replace(result, poses={})
-
-
-def with_values(result: SequenceResult, values: Mapping[str, dict[str, np.ndarray]]) -> SequenceResult:
-    """The same sequence with the values of further methods."""
-    return replace(result, values={**result.values, **values})
-
-
-def summarise(results: Iterable[SequenceResult]) -> dict[str, float]:
-    """Pool sequences into the published figures.
-
-    Position metrics are means over all frames of all sequences (so long sequences weigh more); frames with NaN are
-    left out for every method alike, and Accel leaves out their neighbours too. PCK is the unweighted mean over
-    sequences and joints. `improvement_*` is smoothnet - input.
-
-    Returns:
-        `<method>_<metric>` for every method, `improvement_<metric>`, `*_accel_unpadded` (mean over inner frames),
-        `input_/smoothnet_` `mpjpe_top1` and `accel_top1` (worst 1 % of frames by input MPJPE), frames, invalid_frames.
-    """
-    results = sorted(results, key=lambda result: result.index)
-    valid = np.concatenate([result.valid for result in results])
-    calm = np.concatenate([_with_valid_neighbours(result.valid) for result in results])
-    inner = np.concatenate([_inner(len(result.valid)) for result in results])
-    summary: dict[str, float] = {}
-    per_frame: dict[str, np.ndarray] = {}
-    for name, first in results[0].values.items():
-        for metric in first:
-            parts = [result.values[name][metric] for result in results]
-            if metric in THRESHOLDS:
-                fractions = np.stack(parts)  # (S, K)
-                summary[f"{name}_{metric}"] = float(np.nanmean(fractions))
-                for part, fraction in pck_parts(fractions).items() if fractions.shape[1] == 15 else ():
-                    summary[f"{name}_{metric}_{part}"] = fraction
-                continue
-            value = per_frame[f"{name}_{metric}"] = np.concatenate(parts)
-            if metric == "accel":
-                summary[f"{name}_accel"] = _mean(value, calm)
-                summary[f"{name}_accel_unpadded"] = _mean(value, calm & inner)
-            else:
-                summary[f"{name}_{metric}"] = _mean(value, valid)
-    if "input" in results[0].values and "smoothnet" in results[0].values:
-        for metric in results[0].values["input"]:
-            summary[f"improvement_{metric}"] = summary[f"smoothnet_{metric}"] - summary[f"input_{metric}"]
-        if "input_mpjpe" in per_frame:
-            worst = np.flatnonzero(valid)[m.worst_frames(per_frame["input_mpjpe"][valid])]
-            for name in ("input", "smoothnet"):
-                for metric in ("mpjpe", "accel"):
-                    summary[f"{name}_{metric}_top1"] = _mean(per_frame[f"{name}_{metric}"][worst])
-    summary["frames"] = len(valid)
-    summary["invalid_frames"] = int((~valid).sum())
-    return summary
-
-
-def _mean(value: np.ndarray, mask: np.ndarray | None = None) -> float:
-    value = value if mask is None else value[mask]
-    return float(value.mean(dtype=np.float64)) if len(value) else float("nan")
-
-
-def _with_valid_neighbours(valid: np.ndarray) -> np.ndarray:
-    calm = valid.copy()
-    calm[1:] &= valid[:-1]
-    calm[:-1] &= valid[1:]
-    return calm
-
-
-def _inner(length: int) -> np.ndarray:
-    inner = np.zeros(length, bool)
-    inner[1:-1] = True
-    return inner
-
-
 def evaluate(
     cfg: CfgNode,
-    model: SmoothNet,
+    model: nn.Module,
     normalize: str,
     datasets: list[PoseData],
     device: torch.device,
@@ -318,24 +233,10 @@ def evaluate(
         the rows of metrics.json; header and lines of the table with one line a sequence and method.
     """
     rows, lines = [], []
-    header = ["dataset", "estimator", "body_representation", "sequence", "name", "frames", "method"]
-    metric_names: list[str] = []
-    autocast = devices.autocast_dtype(device, cfg.TRAIN.AUTOCAST_DTYPE) if cfg.TRAIN.AUTOCAST else None
+    names: list[str] = []  # of the metrics of all datasets
     for data in datasets:
         timer = Timer()
-        methods: dict[str, Method] = {
-            "input": input_method(data),
-            "smoothnet": network_method(
-                model,
-                data,
-                device=device,
-                step=cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE,
-                normalize=normalize,
-                autocast=autocast,
-                timer=timer,
-            ),
-            **{name: filter_method(name, data, cfg) for name in filter_names(cfg.EVALUATE.TRADITION)},
-        }
+        methods = _methods(cfg, model, normalize, data, device, timer)
         results = evaluate_sequences(
             data,
             methods,
@@ -350,12 +251,24 @@ def evaluate(
         summary = summarise(kept)
         summary["us_per_frame"] = 1e6 * sum(part[1] for part in parts) / max(sum(part[2] for part in parts), 1)
         rows.append(result_row(data, model.window_size, cfg.EVALUATE.PRETRAINED, summary))
-        metric_names += [metric for metric in data.facts.metrics if metric not in metric_names]
-        for result in kept:
-            one = summarise([result])
-            start = [*list(rows[-1].values())[:3], result.index, result.name, len(result.valid)]
-            lines += [(start, name, one) for name in methods]
-    table = [
-        [*start, name, *(one.get(f"{name}_{metric}", "") for metric in metric_names)] for start, name, one in lines
-    ]
-    return rows, ([*header, *metric_names], table)
+        names += [row.name for row in metrics_of(*data.facts.spaces) if row.name not in names]
+        lines += sequence_lines(rows[-1], kept)
+    table = [[*start, *(figures.get(name, "") for name in names)] for start, figures in lines]
+    return rows, ([*SEQUENCE_HEADER, *names], table)
+
+
+def _methods(
+    cfg: CfgNode, model: nn.Module, normalize: str, data: PoseData, device: torch.device, timer: Timer
+) -> dict[str, Method]:
+    """What an evaluation compares: the input, the network and the filters of the settings."""
+    network = network_method(
+        model,
+        data,
+        device=device,
+        step=cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE,
+        normalize=normalize,
+        autocast=devices.autocast_dtype(device, cfg.TRAIN.AUTOCAST_DTYPE) if cfg.TRAIN.AUTOCAST else None,
+        timer=timer,
+    )
+    filters = {name: filter_method(name, data, cfg) for name in filter_names(cfg.EVALUATE.TRADITION)}
+    return {"input": input_method(data), "smoothnet": network, **filters}

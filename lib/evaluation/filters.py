@@ -19,8 +19,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import savgol_filter
 
-from ..dataset.poses import bridge_nan
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import bridge
 
 REFERENCE_FPS = 30.0
 
@@ -180,8 +180,7 @@ def apply_filter(
     missing = ~np.isfinite(x)
     if not missing.any():
         return FILTERS[name](x, **options)
-    bridged = np.where(missing, np.nan, x)
-    bridge_nan(bridged)
+    bridged = bridge(x)
     y = FILTERS[name](bridged, **options)
     y[missing] = np.nan
     return y

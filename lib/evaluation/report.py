@@ -11,21 +11,11 @@ from typing import Any
 from ..dataset.poses import PoseData
 from ..utils.errors import SmoothNetError
 from ..utils.files import write_text
-from .pck import PARTS, THRESHOLDS
+from .metrics import METRICS, columns, metrics_of
+from .pck import PARTS
 from .published import TECORIGIN, published_rows
+from .summary import SequenceResult, summarise
 
-COLUMNS = {
-    "mpjpe": "MPJPE",
-    "pampjpe": "PA-MPJPE",
-    "accel": "Accel",
-    "mpvpe": "MPVPE",
-    "pck_005": "PCK@0.05",
-    "pck_01": "PCK@0.1",
-    "pck_02": "PCK@0.2",
-    "mpjpe_top1": "MPJPE worst 1%",
-    "accel_top1": "Accel worst 1%",
-    "accel_unpadded": "Accel unpadded",
-}
 METHODS = {"input": "input", "smoothnet": "SmoothNet"}
 
 
@@ -41,29 +31,51 @@ def result_row(data: PoseData, window: int, checkpoint: str, metrics: dict[str, 
     }
 
 
+SEQUENCE_HEADER = ["dataset", "estimator", "body_representation", "sequence", "name", "frames", "method"]
+
+
+def sequence_lines(row: dict[str, Any], results: list[SequenceResult]) -> list[tuple[list[Any], dict[str, float]]]:
+    """per_sequence.csv, a line for each sequence and method: its first cells, and name of a metric -> figure.
+
+    Args:
+        row: that of the dataset, from result_row.
+    """
+    lines = []
+    for result in results:
+        figures = summarise([result])
+        start = [*list(row.values())[:3], result.index, result.name, len(result.valid)]
+        for method, values in result.values.items():
+            lines.append(([*start, method], {name: figures[f"{method}_{name}"] for name in values}))
+    return lines
+
+
 def table_rows(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and lines of the table: one line for each row and method, published figures among them."""
-    metrics = [key for key in COLUMNS if any(f"input_{key}" in row["metrics"] for row in rows)]
-    header = ["dataset", "estimator", "rep", "W", "method", *(COLUMNS[key] for key in metrics)]
+    table = columns()
+    metrics = [key for key in table if any(f"input_{key}" in row["metrics"] for row in rows)]
+    header = ["dataset", "estimator", "rep", "W", "method", *(table[key][0] for key in metrics)]
     lines = []
     for row in rows:
         start = [
             row["dataset"], row["estimator"], row["body_representation"], str(row["slide_window_size"])
         ]  # fmt: skip
-        methods = [key.removesuffix("_mpjpe") for key in row["metrics"] if key.endswith("_mpjpe")]
-        methods = methods or [key.removesuffix("_pck_005") for key in row["metrics"] if key.endswith("_pck_005")]
-        for method in methods:
-            if method == "improvement":
-                continue
-            values = [_number(row["metrics"].get(f"{method}_{key}"), key) for key in metrics]
+        for method in _methods(row["metrics"]):
+            values = [_number(row["metrics"].get(f"{method}_{key}"), table[key][1]) for key in metrics]
             lines.append([*start, METHODS.get(method, method), *values])
-        for quoted in published_rows(*start[:3], row["slide_window_size"]):
+        for quoted in published_rows(start[0], start[1], start[2], row["slide_window_size"]):
             who = "published by Tecorigin" if quoted["source"] == TECORIGIN else "published"
             for method, name in METHODS.items():
                 if f"{method}_mpjpe" in quoted:
-                    values = [_number(quoted.get(f"{method}_{key}"), key) for key in metrics]
+                    values = [_number(quoted.get(f"{method}_{key}"), table[key][1]) for key in metrics]
                     lines.append([*start, f"{name} ({who})", *values])
     return header, lines
+
+
+def _methods(metrics: dict[str, Any]) -> list[str]:
+    """The methods that `metrics` of a row tell of, in their order."""
+    ending = next((f"_{name}" for name in METRICS if f"input_{name}" in metrics), None)
+    names = [key.removesuffix(ending) for key in metrics if key.endswith(ending)] if ending else []
+    return [name for name in names if name != "improvement"]
 
 
 def part_rows(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -71,17 +83,18 @@ def part_rows(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     lines = []
     for row in rows:
         start = [row["dataset"], row["estimator"], row["body_representation"], str(row["slide_window_size"])]
-        for threshold in THRESHOLDS:
-            ending = f"_{threshold}_head"
+        for metric in metrics_of("boxes"):
+            ending = f"_{metric.name}_head"
             for method in [key.removesuffix(ending) for key in row["metrics"] if key.endswith(ending)]:
-                values = [_number(row["metrics"].get(f"{method}_{threshold}_{part}"), threshold) for part in PARTS]
-                lines.append([*start, f"{METHODS.get(method, method)} {COLUMNS[threshold]}", *values])
+                values = [
+                    _number(row["metrics"].get(f"{method}_{metric.name}_{part}"), metric.decimals) for part in PARTS
+                ]
+                lines.append([*start, f"{METHODS.get(method, method)} {metric.label}", *values])
     return ["dataset", "estimator", "rep", "W", "method", *PARTS], lines
 
 
-def _number(value: Any, metric: str) -> str:
-    """Two decimals; PCK, a fraction, four."""
-    return "" if value is None else f"{value:.4f}" if metric in THRESHOLDS else f"{value:.2f}"
+def _number(value: Any, decimals: int) -> str:
+    return "" if value is None else f"{value:.{decimals}f}"
 
 
 def text_table(header: list[str], lines: list[list[str]]) -> str:

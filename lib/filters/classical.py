@@ -11,17 +11,21 @@ into the smoother's own setting.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import ceil, log, pi, sin, sqrt, tan
+from typing import Any
 
 import numpy as np
-from scipy.linalg import solveh_banded
-from scipy.ndimage import gaussian_filter1d
+from scipy.linalg import cho_solve_banded, cholesky_banded
+from scipy.ndimage import correlate1d
 from scipy.signal import butter, savgol_coeffs, sosfilt
 
 from . import published
 
 HALF_POWER = sqrt(2) - 1  # 1 / (1 + this) = 1 / sqrt(2)
+LARGEST_LAMBDA = 1e13  # cut-off a thousandth of the frame rate; with more, the equations are singular in float64
+WELL_CONDITIONED = 1e7  # up to this lam the equations, whose condition is 64 lam, need no refinement
 NEGLIGIBLE = 1e-3  # the share of a smoother's weights that lies farther away than its reach
 
 
@@ -31,28 +35,27 @@ def rts(x: np.ndarray, lam: float) -> np.ndarray:
 
     That is the mean of an integrated random walk of third order behind white noise, given all frames (a Kalman filter
     forwards and the RTS pass backwards, with a diffuse start), lam being the variance of the noise over that of the
-    walk's steps. Solved at once for all channels: (I + lam D'D) y = x with D the (L - 3, L) matrix of third
-    differences, which has seven diagonals.
+    walk's steps: (I + lam D'D) y = x with D the (L - 3, L) matrix of third differences. It is solved for all channels
+    at once as y = x - D'z, (I / lam + D D') z = D x, whose seven diagonals are constant. Values of lam above
+    LARGEST_LAMBDA are taken as that.
 
     Far from the ends it passes 1 / (1 + lam (2 sin(pi f / fps))^6) of a sinusoid of f Hz. A parabola comes back as it
     was, and so does a sequence of up to 3 frames.
     """
     if len(x) < 4 or lam == 0:
         return x.copy()
-    return solveh_banded(_rts_bands(len(x), lam), x, overwrite_ab=True, check_finite=False)
-
-
-def _rts_bands(length: int, lam: float) -> np.ndarray:
-    """(4, L): the diagonal of I + lam D'D in the last row, those above it in the rows before (LAPACK's upper form)."""
-    difference = np.array([-1.0, 3.0, -3.0, 1.0])
-    bands = np.zeros((4, length))
-    for first in range(4):
-        for second in range(first, 4):
-            # D'D[i, i + k] sums d[first] d[second] over the rows of D that hold both; second = first + k.
-            columns = slice(second, length - 3 + second)
-            bands[3 - (second - first), columns] += lam * difference[first] * difference[second]
-    bands[3] += 1
-    return bands
+    count = len(x) - 3
+    inverse = 1 / min(lam, LARGEST_LAMBDA)
+    diagonals = np.repeat([[-1.0], [6.0], [-15.0], [20.0]], count, axis=1)  # of D D', the main one last
+    diagonals[3] += inverse
+    factor = cholesky_banded(diagonals[max(0, 4 - count) :], overwrite_ab=True, check_finite=False)
+    y, z = x.copy(), np.zeros((count, x.shape[1]))
+    for _ in range(1 if lam < WELL_CONDITIONED else 3):  # then refine: what the equations leave over, once more
+        more = cho_solve_banded((factor, False), np.diff(y, 3, axis=0) - inverse * z, check_finite=False)
+        z += more
+        for k, weight in enumerate((-1.0, 3.0, -3.0, 1.0)):  # a row of D
+            y[k : k + count] -= weight * more
+    return y
 
 
 def rts_lambda(cutoff: float, fps: float) -> float:
@@ -119,9 +122,7 @@ def butterworth(x: np.ndarray, cutoff: float, fps: float) -> np.ndarray:
     """
     if cutoff >= fps / 2:
         return x.copy()
-    single = _butterworth_single(cutoff, fps)
-    sections = butter(2, single, fs=fps, output="sos")
-    pad = butterworth_reach(cutoff, fps)
+    sections, pad = _butterworth_sections(cutoff, fps), butterworth_reach(cutoff, fps)
     extended = _extend(x, pad, _frames(0.5 / cutoff, fps))
     # A low-pass in both directions keeps straight lines, so one may be taken out: what is left begins and ends at 0.
     line = np.linspace(extended[0], extended[-1], len(extended))
@@ -129,6 +130,12 @@ def butterworth(x: np.ndarray, cutoff: float, fps: float) -> np.ndarray:
     for _ in range(2):
         y = sosfilt(sections, y, axis=0, zi=_at_rest(sections, y[0]))[0][::-1]
     return (y + line)[pad : pad + len(x)]
+
+
+@lru_cache(maxsize=256)
+def _butterworth_sections(cutoff: float, fps: float) -> np.ndarray:
+    """(1, 6), the second-order low-pass of one direction."""
+    return butter(2, _butterworth_single(cutoff, fps), fs=fps, output="sos")
 
 
 def _butterworth_single(cutoff: float, fps: float) -> float:
@@ -143,22 +150,47 @@ def _at_rest(sections: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 
 def butterworth_reach(cutoff: float, fps: float) -> int:
-    """Frames beyond which others hardly matter: the poles decay like exp(-n 2 pi single / fps / sqrt(2))."""
-    return ceil(-log(NEGLIGIBLE) * sqrt(2) * fps / (2 * pi * cutoff / HALF_POWER**0.25))
+    """Frames beyond which others hardly matter, from how the poles decay; both passes share the task."""
+    if cutoff >= fps / 2:
+        return 0
+    radius = sqrt(_butterworth_sections(cutoff, fps)[0, 5])  # the two poles are conjugates
+    return ceil(1.3 * log(NEGLIGIBLE) / log(radius)) + 2
 
 
 def gaussian(x: np.ndarray, sigma: float) -> np.ndarray:
     """Mean weighted by a Gaussian of the distance in time; `sigma` in frames, 0 leaves everything as it is."""
     if sigma == 0:
         return x.copy()
-    pad = ceil(4 * sigma) + 1
-    y = gaussian_filter1d(_extend(x, pad, max(3, round(2 * sigma))), sigma, axis=0, mode="nearest", truncate=4.0)
+    half = _gaussian_half(sigma)
+    pad = len(half) - 1
+    weights = np.concatenate([half[:0:-1], half])
+    y = correlate1d(_extend(x, pad, max(3, round(4 * sigma))), weights, axis=0, mode="nearest")
     return y[pad : pad + len(x)].copy()
 
 
+def _gaussian_half(sigma: float) -> np.ndarray:
+    """The weights from the middle on; all of them sum to 1."""
+    weights = np.exp(-0.5 * (np.arange(ceil(4 * sigma) + 1) / max(sigma, 1e-6)) ** 2)
+    return weights / (2 * weights.sum() - weights[0])
+
+
+@lru_cache(maxsize=256)
 def gaussian_sigma(cutoff: float, fps: float) -> float:
-    """Frames: exp(-(2 pi cutoff / fps)^2 sigma^2 / 2) = 1/sqrt(2)."""
-    return sqrt(log(2)) * fps / (2 * pi * cutoff)
+    """Frames, of which the response is 1/sqrt(2) at `cutoff` Hz.
+
+    exp(-(2 pi cutoff / fps)^2 sigma^2 / 2) says sigma = 0.1325 fps / cutoff; where that is below 0.7 frames, the sum
+    over the few weights says more.
+    """
+    low, high = 0.0, 0.2 * fps / cutoff + 1
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _response(_gaussian_half(middle), cutoff / fps) > sqrt(0.5) else (low, middle)
+    return (low + high) / 2
+
+
+def gaussian_reach(sigma: float) -> int:
+    """Frames beyond which others hardly matter."""
+    return ceil(3.5 * sigma) + 1
 
 
 def savgol(x: np.ndarray, window: int, order: int = 2) -> np.ndarray:
@@ -169,15 +201,15 @@ def savgol(x: np.ndarray, window: int, order: int = 2) -> np.ndarray:
 @lru_cache(maxsize=256)
 def savgol_window(cutoff: float, fps: float, order: int = 2) -> int:
     """Frames: the odd window whose cut-off is the nearest to `cutoff` Hz, in octaves. 1 leaves everything as it is."""
-    best, miss = 1, abs(log(cutoff / (fps / 2)))
-    window = order + 1 + order % 2
-    while True:
-        here = log(cutoff / savgol_cutoff(window, fps, order))
-        if abs(here) < miss:
-            best, miss = window, abs(here)
-        if here > 0:
-            return best
-        window += 2
+    low, high = 0, 1  # windows of 2 low + 1 and 2 high + 1 frames: longer ones have lower cut-offs
+    while savgol_cutoff(2 * high + 1, fps, order) > cutoff:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if savgol_cutoff(2 * middle + 1, fps, order) > cutoff else (low, middle)
+    miss = [abs(log(savgol_cutoff(2 * half + 1, fps, order) / cutoff)) for half in (low, high)]
+    half = high if miss[1] < miss[0] else low
+    return 2 * half + 1 if 2 * half + 1 > order + 1 else 1
 
 
 def savgol_cutoff(window: int, fps: float, order: int = 2) -> float:
@@ -207,7 +239,17 @@ def median(x: np.ndarray, window: int) -> np.ndarray:
     """Running median of `window` (odd) frames: removes what lasts for less than half of it, keeps steps."""
     half = window // 2
     extended = _extend(x, half, window)
-    return _median([extended[k : k + len(x)] for k in range(2 * half + 1)])
+    y = np.empty_like(x)
+    for first, count in _blocks(x, window):
+        y[first : first + count] = _median([extended[first + k : first + k + count] for k in range(2 * half + 1)])
+    return y
+
+
+def _blocks(x: np.ndarray, window: int) -> Iterator[tuple[int, int]]:
+    """(first frame, frames) of the parts of (L, C) that are done at once, so that they stay in the cache."""
+    size = max(1, BLOCK_VALUES // max(1, x.shape[1] * window))
+    for first in range(0, len(x), size):
+        yield first, min(size, len(x) - first)
 
 
 def median_window(strength: float, fps: float, seconds: float = 5 / 30) -> int:
@@ -218,9 +260,11 @@ def median_window(strength: float, fps: float, seconds: float = 5 / 30) -> int:
 def _median(values: list[np.ndarray]) -> np.ndarray:
     """Elementwise median of an odd number of arrays of equal shape.
 
-    A bubble sort of whole arrays that stops at the middle: for the short windows here several times as fast as
+    A bubble sort of whole arrays that stops at the middle: for short windows several times as fast as
     numpy.median along an axis.
     """
+    if len(values) > LONG_WINDOW:
+        return np.median(values, axis=0)
     values = list(values)
     middle = len(values) // 2
     for last in range(len(values) - 1, middle - 1, -1):  # each pass brings the largest of the rest to place `last`
@@ -230,13 +274,14 @@ def _median(values: list[np.ndarray]) -> np.ndarray:
     return values[middle].copy()
 
 
-def hampel(points: np.ndarray, window: int, threshold: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+def hampel(points: np.ndarray, window: int, threshold: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
     """Reject outliers: points too far from the course of their neighbours in time (after Hampel 1974).
 
     The course is a straight line through the `window` frames around each one, by medians: the median of the steps
-    from frame to frame and the median of what that line leaves over. A point is rejected if its distance from the
+    over two frames and the median of what that line leaves over. A point is rejected if its distance from the
     course is over `threshold` times the scale of such distances in the window (their median, as that of a normal
-    distribution). All coordinates of a point are rejected together. What lasts for over half a window is motion.
+    distribution). All coordinates of a point are rejected together. What lasts for over half a window is motion. In the
+    first and the last frames there is little to tell an outlier from motion by: they are rarely rejected.
 
     Args:
         points: (L, K, D) float64 without NaN, D from 1 to 3.
@@ -249,20 +294,19 @@ def hampel(points: np.ndarray, window: int, threshold: float = 3.0) -> tuple[np.
     """
     length, joints, dims = points.shape
     half = window // 2
-    rejected = np.zeros((length, joints), bool)
     if half < 1 or length < 3:
-        return points.copy(), rejected
-    extended = _extend(points.reshape(length, -1), half, window)
-    steps = np.diff(extended, axis=0)
-    near = [extended[k : k + length] for k in range(2 * half + 1)]
-    slope = _median([steps[k : k + length] for k in range(1, 2 * half)]) if half > 1 else (near[2] - near[0]) / 2
-    level = _median([values - (k - half) * slope for k, values in enumerate(near)])
-    away = [
-        _lengths((values - level - (k - half) * slope).reshape(length, joints, dims)) for k, values in enumerate(near)
-    ]
-    scale = _median(away) / CHI_MEDIAN[dims]
-    rejected = away[half] > threshold * np.maximum(scale, TINY * np.abs(points).max())
-    rejected &= ~_long_runs(rejected, half)
+        return points.copy(), np.zeros((length, joints), bool)
+    x = points.reshape(length, joints * dims)
+    extended = _extend(x, half, window)
+    tiny = TINY * np.abs(points).max()
+    far = np.zeros((length, joints), bool)
+    for first, count in _blocks(x, window):
+        near = [extended[first + k : first + k + count] for k in range(2 * half + 1)]
+        slope = _median([(after - before) / 2 for before, after in zip(near, near[2:], strict=False)])
+        level = _median([values - (k - half) * slope for k, values in enumerate(near)])
+        away = [_lengths((v - level - (k - half) * slope).reshape(count, joints, dims)) for k, v in enumerate(near)]
+        far[first : first + count] = away[half] > threshold * np.maximum(_median(away) / CHI_MEDIAN[dims], tiny)
+    rejected = far & ~_long_runs(far, half)
     return _bridge_rejected(points, rejected), rejected
 
 
@@ -273,13 +317,13 @@ def _lengths(vectors: np.ndarray) -> np.ndarray:
 
 def _long_runs(flags: np.ndarray, longest: int) -> np.ndarray:
     """(L, K) bool: those of `flags` that belong to a run of more than `longest` frames."""
-    long = np.zeros_like(flags)
+    long = np.zeros(flags.shape, bool)
     count = longest + 1
-    if len(flags) < count:
+    if flags.shape[0] < count:
         return long
     full = np.lib.stride_tricks.sliding_window_view(flags, count, axis=0).all(axis=-1)
     for k in range(count):
-        long[k : k + len(full)] |= full
+        long[k : k + full.shape[0]] |= full
     return long
 
 
@@ -320,19 +364,24 @@ class OneEuro:
         self._speed: np.ndarray | float = 0.0
         self._y: np.ndarray | None = None
 
-    def _weight(self, cutoff):  # of the new value in an exponential low-pass
+    def _weight(self, cutoff: Any) -> Any:  # of the new value in an exponential low-pass
         r = 2 * pi * cutoff / self.fps
         return r / (r + 1)
 
     def step(self, x: np.ndarray, size: float = 1.0) -> np.ndarray:
-        """Take the next frame (C,) and give it filtered; `size` of the body in the units of x."""
+        """Take the next frame (C,) and give it filtered.
+
+        Channels may be NaN until they show something, not again afterwards; `size` of the body in the units of x,
+        0 while unknown.
+        """
         if self._y is None or self._before is None:
-            self._y = x.copy()
-        else:
-            self._speed = self._speed + self._speed_weight * ((x - self._before) * self.fps - self._speed)
-            speed = np.abs(self._speed) / size if size > 0 else np.inf
-            self._y = self._y + self._weight(self.min_cutoff + self.beta * speed) * (x - self._y)
-        self._before = x.copy()
+            self._y, self._before = x, x
+        fresh = np.isnan(self._before)  # channels that show something for the first time start there
+        before, y = np.where(fresh, x, self._before), np.where(fresh, x, self._y)
+        step = np.where(np.isnan(x), 0.0, x - before)
+        self._speed = self._speed + self._speed_weight * (step * self.fps - self._speed)
+        weight = self._weight(self.min_cutoff + self.beta * np.abs(self._speed) / size) if size > 0 else 1.0
+        self._before, self._y = x.copy(), y + weight * (x - y)
         return self._y.copy()
 
 
@@ -341,10 +390,12 @@ def oneeuro(
 ) -> np.ndarray:
     """OneEuro over a sequence; `size`: of the body, one number or one a frame (L,), in the units of x."""
     one = OneEuro(fps, min_cutoff, beta, d_cutoff)
-    sizes = np.broadcast_to(size, len(x))
-    return np.stack([one.step(frame, s) for frame, s in zip(x, sizes, strict=True)]) if len(x) else x.copy()
+    sizes: np.ndarray = np.broadcast_to(np.asarray(size), (len(x),))
+    return np.array([one.step(frame, s) for frame, s in zip(x, sizes, strict=True)]).reshape(x.shape)
 
 
 # Median length of a D-dimensional standard normal vector: a robust scale in units of a standard deviation.
 CHI_MEDIAN = {1: 0.6745, 2: 1.1774, 3: 1.5382}
+BLOCK_VALUES = 2**17  # numbers that a running median handles at once
+LONG_WINDOW = 31  # frames from which numpy.median is the faster one
 TINY = 1e-9  # of the largest coordinate: distances below are rounding

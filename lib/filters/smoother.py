@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import MAX_GAP, bridge, segments, shown_points
 from . import classical
-from .gaps import MAX_GAP, bridge, segments, shown_points
 from .table import FILTERS, REFERENCE_FPS, Classical, check_fps
 
 OUTLIERS = ("hampel",)
@@ -229,7 +229,9 @@ class ClassicalStream:
     A causal filter runs recursively and gives just what it gives for a whole recording. Any other runs anew on the
     newest frames at each push, and the frame `delay` frames back comes out. With the default delay, the smoother's
     reach, that differs from the whole recording's result by about a thousandth of what the smoother changed; less
-    delay is less near, and noisier, because the newest frames are smoothed as the end of a sequence.
+    delay is less near, and noisier, because the newest frames are smoothed as the end of a sequence. Measured for rts
+    at 30 fps on generated motion with 3 % of white noise, RMS in shares of what the smoother changed: delay 17 (its
+    own) 0.05 %, 8 2.5 %, 4 11 %, 2 31 %, 0 92 %.
 
     Missing points come back missing. While it lasts, a gap is held at its last value; a recording knows its end.
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import bridge
 from . import classical, published
-from .gaps import bridge
 
 REFERENCE_FPS = 30.0  # what published settings are meant for, and what is assumed where the frame rate is unknown
 
@@ -159,7 +159,7 @@ FILTERS: Mapping[str, Filter] = {
             classical.gaussian,
             by_strength=lambda strength, fps: {"sigma": strength * classical.gaussian_sigma(CUTOFF, fps)},
             by_cutoff=lambda cutoff, fps: {"sigma": classical.gaussian_sigma(cutoff, fps)},
-            reach=lambda settings: int(np.ceil(3.5 * settings["sigma"])),
+            reach=lambda settings: classical.gaussian_reach(settings["sigma"]),
         ),
     ),
     "rts": Filter(

@@ -22,8 +22,7 @@ import numpy as np
 
 from ..formats.association import Association
 from ..utils.errors import SmoothNetError
-from .overlap import MAX_GAP
-from .smoother import Smoother
+from .methods import AnyStream
 
 _PEOPLE = ("people", "instances")
 _IDS = ("id", "track_id")
@@ -32,17 +31,19 @@ _SCORES = ("scores", "keypoint_scores")
 
 def smooth_lines(
     lines: Iterable[str],
-    smoother: Smoother,
-    delay: int | None = None,
+    stream: AnyStream,
     min_score: float | None = None,
-    max_gap: int = MAX_GAP,
 ) -> Iterator[str]:
-    """Yield each line smoothed, `delay` frames after it was read; the rest when the lines end.
+    """Yield each line smoothed, as many frames after it was read as the stream's delay; the rest when the lines end.
+
+    Args:
+        lines: as said above.
+        stream: from Smoothing.stream or Smoother.stream.
+        min_score: points with a lower score are missing.
 
     Raises:
         SmoothNetError: a line that is not of the form above, by its number.
     """
-    stream = smoother.stream(delay, max_gap=max_gap)
     association = Association()
     waiting: deque[tuple[Any, list[Hashable]]] = deque()
     several = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from ..utils.errors import SmoothNetError
-from .overlap import MAX_GAP
+from ..utils.gaps import MAX_GAP
 
 MOST_FRAMES = 2**31 - 1
 FPS_RANGE = (1e-3, 1e6)  # frames a second; beyond, its squares leave what floats can tell apart
@@ -27,6 +28,10 @@ class SmoothingOptions:
         checkpoint: file, folder or name of the weights; None: those that come along.
         window: frames the network sees; None: the checkpoint's, or the default.
         device: see `select_device`.
+        method: a name of METHODS (methods.py).
+        strength: 0 gives the input, 1 is the method's own, more is smoother where the method can be.
+        cutoff: Hz, in place of the strength, for methods that have one.
+        outliers: a filter that rejects outliers before the method sees them, or None.
 
     Raises:
         SmoothNetError: a number out of range.
@@ -43,6 +48,10 @@ class SmoothingOptions:
     checkpoint: str | None = None
     window: int | None = None
     device: str = "cpu"
+    method: str = "network"
+    strength: float = 1.0
+    cutoff: float | None = None
+    outliers: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("step", 1), ("delay", 0), ("max_gap", 0), ("window", 1)):
@@ -55,5 +64,9 @@ class SmoothingOptions:
             )
         if self.min_score is not None and self.min_score != self.min_score:
             raise SmoothNetError("--min_score must be a number, not nan")
+        if not (isfinite(self.strength) and self.strength >= 0):
+            raise SmoothNetError(f"--strength must be 0 (the input) or more (1 is the default), not {self.strength}")
+        if self.cutoff is not None and not (isfinite(self.cutoff) and self.cutoff > 0):
+            raise SmoothNetError(f"--cutoff must be a frequency above 0 Hz, not {self.cutoff}")
         if self.delay is not None and self.step != 1:
             raise SmoothNetError("--delay needs --step 1: a stream runs the network once a frame")

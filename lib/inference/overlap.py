@@ -12,22 +12,17 @@ What happens to missing points, in a whole recording and in a stream alike:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from ..models.normalize import with_normalization
+from ..utils.gaps import bridge_windows, shown_points
 
-MAX_GAP = 10  # frames in a row without any point that are bridged
 UNSURE = 1e-9  # weight of the first window where it holds a point's last value; squared: of later windows
 CHUNK_ROWS = 8192  # (window, channel) rows that go through the network at once
 
 Run = Callable[[np.ndarray], np.ndarray]
-
-
-def shown_points(points: np.ndarray) -> np.ndarray:
-    """(..., D) coordinates -> (...) bool, whether the point is there."""
-    return np.isfinite(points).all(axis=-1)
 
 
 def blank_missing(points: np.ndarray) -> np.ndarray:
@@ -42,19 +37,11 @@ def fill_windows(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         windows without gaps (0 where a joint is never shown), and (n, K) of 0 and 1: whether a joint is shown
         at all; None when nothing was missing.
     """
-    frames = windows.shape[-1]
     shown = np.isfinite(windows).all(axis=2)
     if shown.all():
         return windows, None
-    index = np.arange(frames)
-    before = np.maximum.accumulate(np.where(shown, index, -1), axis=-1)
-    after = np.minimum.accumulate(np.where(shown, index, frames)[..., ::-1], axis=-1)[..., ::-1]
-    before, after = np.where(before < 0, after, before), np.where(after == frames, before, after)
     seen = shown.any(axis=-1)
-    before, after = (np.where(seen[..., None], side, 0)[:, :, None] for side in (before, after))
-    start, end = (np.take_along_axis(windows, side, axis=-1) for side in (before, after))
-    share = (index - before) / np.maximum(after - before, 1)
-    filled = np.where(seen[..., None, None], start + share.astype(windows.dtype) * (end - start), 0)
+    filled = np.where(seen[..., None, None], bridge_windows(windows, ~shown), 0)
     return filled, seen.astype(windows.dtype)
 
 
@@ -110,11 +97,3 @@ def smooth_with_gaps(run: Run, points: np.ndarray, window: int, step: int, kind:
             weight[chunk + offset] += counts
     smoothed = (total / weight)[:length]
     return np.where(shown_points(points)[..., None], smoothed, np.nan)
-
-
-def segments(points: np.ndarray, max_gap: int) -> Iterator[slice]:
-    """The runs of frames of (L, K, D) that gaps of more than `max_gap` frames separate."""
-    frames = np.flatnonzero(shown_points(points).any(axis=1))
-    for part in np.split(frames, np.flatnonzero(np.diff(frames) > max_gap + 1) + 1):
-        if len(part):
-            yield slice(int(part[0]), int(part[-1]) + 1)

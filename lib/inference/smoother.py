@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 from ..models.network import Network, as_numpy, load_network
 from ..models.normalize import NORMALIZATIONS
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import MAX_GAP, segments, shown_points
 from ..weights import find_weights
-from .overlap import MAX_GAP, blank_missing, segments, shown_points, smooth_with_gaps
-from .stream import Stream
+from .overlap import blank_missing, smooth_with_gaps
+from .stream import NOT_FINITE, Stream
 
 AUTO = {"body": "body", "none": "metres"}  # trained with -> what frees it of the unit of the input
 
@@ -33,16 +35,28 @@ class Smoother:
             standing adult measures. Either way smooth(a x + b) = a smooth(x) + b for a > 0.
             "body", "metres": force one of the two. "none": the numbers go in as they are, as in an evaluation
             of the published networks; the input must then be what the network was trained on.
+        strength: 0 gives the input back, 1 what the network says; in between, what lies in between.
 
     Attributes:
         window: W, frames the network sees at once.
         normalize: "body", "metres" or "none", with "auto" decided.
+        progress: called with the number of frames whenever so many have been smoothed; None by default.
+
+    Raises:
+        SmoothNetError: an unknown normalisation, or a strength that the network does not have.
     """
 
-    def __init__(self, network: Network, normalize: str = "auto"):
+    def __init__(self, network: Network, normalize: str = "auto", strength: float = 1.0):
         if normalize not in ("auto", *NORMALIZATIONS):
             raise SmoothNetError(f"normalize must be one of auto, {', '.join(NORMALIZATIONS)}, not {normalize!r}")
+        if not 0 <= strength <= 1:
+            raise SmoothNetError(
+                f"this network has strengths from 0 to 1, not {strength:g}; to smooth more, choose another --method or "
+                "--checkpoint"
+            )
         self.network = network
+        self.strength = strength
+        self.progress: Callable[[int], None] | None = None
         self.window = network.window
         self.normalize = AUTO[network.normalize] if normalize == "auto" else normalize
 
@@ -53,6 +67,7 @@ class Smoother:
         device: str = "cpu",
         window: int | None = None,
         normalize: str = "auto",
+        strength: float = 1.0,
     ) -> Smoother:
         """Load a network; its window and sizes follow from the file.
 
@@ -61,13 +76,13 @@ class Smoother:
                 files called checkpoint_<window>.pth.tar; None: the weights that come with the project.
             device: cpu, cuda, cuda:0, sdaa, auto.
             window: W. Chooses the file where path does not name one; otherwise it must be the file's own.
-            normalize: see Smoother.
+            normalize, strength: see Smoother.
 
         Raises:
             SmoothNetError: no such file, not a SmoothNet, another window, no such device, a package is
                 missing.
         """
-        return cls(load_network(find_weights(path, window), device, window), normalize)
+        return cls(load_network(find_weights(path, window), device, window), normalize, strength)
 
     def __call__(
         self,
@@ -94,7 +109,7 @@ class Smoother:
             float64.
 
         Raises:
-            SmoothNetError: other shapes or a step, delay or dims that cannot be.
+            SmoothNetError: other shapes or a step, delay or dims that cannot be; the network gives what is no number.
         """
         array, restore = as_numpy(points)
         shape = array.shape
@@ -114,7 +129,11 @@ class Smoother:
 
         Networks trained without a normalisation were used on them as they are; the others normalise them too.
         """
-        return Smoother(self.network, "none") if self.network.normalize == "none" else self
+        if self.network.normalize != "none":
+            return self
+        smoother = Smoother(self.network, "none", self.strength)
+        smoother.progress = self._smoothed
+        return smoother
 
     def stream(
         self,
@@ -124,7 +143,16 @@ class Smoother:
     ) -> Stream:
         """Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given."""
         delay = self.window - 1 if delay is None else delay
-        return Stream(self.network.run, self.window, delay, self.normalize, tracks, max_gap)
+        return Stream(partial(self._run, 1), self.window, delay, self.normalize, tracks, max_gap, self.strength)
+
+    def _smoothed(self, frames: int) -> None:
+        if self.progress is not None:
+            self.progress(frames)
+
+    def _run(self, step: int, windows: np.ndarray) -> np.ndarray:
+        """The network, (n, C, W) -> (n, C, W), of windows that start every `step` frames."""
+        self._smoothed(step * len(windows))
+        return self.network.run(windows)
 
     def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
         """(T, K, D) -> (T, K, D), segment by segment."""
@@ -138,24 +166,33 @@ class Smoother:
             segment = (segment - origin).astype(np.float32)
             whole = self.network.model is not None and np.isfinite(segment).all()
             smooth = self._smooth_whole if whole else self._smooth_gaps
-            smoothed[part] = smooth(segment, step) + origin
+            result = smooth(segment, step)
+            if not (np.isfinite(result) == np.isfinite(segment)).all():
+                raise SmoothNetError(NOT_FINITE)
+            smoothed[part] = result + origin
+            if self.strength < 1:
+                smoothed[part] = points[part] + self.strength * (smoothed[part] - points[part])
         return smoothed
 
     def _smooth_gaps(self, segment: np.ndarray, step: int) -> np.ndarray:
-        return smooth_with_gaps(self.network.run, segment, self.window, step, self.normalize)
+        return smooth_with_gaps(partial(self._run, step), segment, self.window, step, self.normalize)
 
     def _smooth_whole(self, segment: np.ndarray, step: int) -> np.ndarray:
         """The same for a segment without gaps, with all of it done by torch on the device."""
         import torch
 
-        from ..dataset.windows import smooth_sequence
-        from ..models.fused import inference
-        from ..models.normalize import with_normalization
+        from ..models.kinds import channel_network
+        from ..models.windows import smooth_sequence
 
         length, joints, dims = segment.shape
         with torch.inference_mode():
             frames = torch.from_numpy(segment.reshape(length, joints * dims)).to(self.network.device)
-            network = with_normalization(inference(self.network.model), self.normalize, dims)
+            smooth = channel_network(self.network.model, self.normalize, dims)
+
+            def network(windows: torch.Tensor) -> torch.Tensor:
+                self._smoothed(step * len(windows))
+                return smooth(windows)
+
             return smooth_sequence(network, frames, self.window, step).cpu().numpy().reshape(segment.shape)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,10 @@ import numpy as np
 
 from ..models.network import as_numpy
 from ..utils.errors import SmoothNetError
-from .overlap import MAX_GAP, Run, blank_missing, pad_window, shown_points, smooth_windows, window_weight
+from ..utils.gaps import MAX_GAP, shown_points
+from .overlap import Run, blank_missing, pad_window, smooth_windows, window_weight
+
+NOT_FINITE = "the network gave what is no finite number; its weights may be damaged"
 
 
 @dataclass
@@ -54,14 +57,18 @@ class _Segment:
         self.total += weight * smoothed.transpose(2, 0, 1)
         self.weight += weight
 
-    def output(self, number: int) -> np.ndarray:
+    def output(self, number: int, strength: float) -> np.ndarray:
         """(K, D), frame `number`, NaN where it was missing."""
         position = number - self.newest - 1
         if self.length < len(self.frames):
+            assert self.padded is not None
             smoothed = self.padded[..., number - self.first]
         else:
             smoothed = self.total[position] / self.weight[position]
-        return np.where(shown_points(self.frames[position])[:, None], smoothed, np.nan)
+        frame = self.frames[position]
+        if strength < 1:
+            smoothed = frame + strength * (smoothed - frame)
+        return np.where(shown_points(frame)[:, None], smoothed, np.nan)
 
 
 class Stream:
@@ -72,8 +79,7 @@ class Stream:
     it, which is what a whole recording gives, needs delay W - 1. Less delay is less smooth. As long as a
     track has fewer than W frames, its one window is padded with its newest frame.
 
-    Missing points are treated as the module overlap says and come back missing. Nothing waits for the end
-    of a
+    Missing points are treated as the module overlap says and come back missing. Nothing waits for the end of a
     gap: windows that end in it count only where there is no other.
 
     Args:
@@ -84,6 +90,7 @@ class Stream:
         tracks: None: the first frame decides whether there are ids. True: there are. Ids: only these are
             smoothed.
         max_gap: frames that a track may be away and still be the same; after a longer absence it starts anew.
+        strength: 0 to 1, see Smoother.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class Stream:
         normalize: str,
         tracks: bool | Collection[Hashable] | None = None,
         max_gap: int = MAX_GAP,
+        strength: float = 1.0,
     ):
         if not 0 <= delay < window:
             raise SmoothNetError(f"delay must be from 0 to {window - 1} frames (window {window}), not {delay}")
@@ -104,9 +112,10 @@ class Stream:
         self.max_gap = max_gap
         self._run = run
         self._normalize = normalize
+        self._strength = strength
         self._ids = None if tracks is None or isinstance(tracks, bool) else frozenset(tracks)
         self._named = None if tracks is None else tracks is not False
-        self._restore = lambda array: array
+        self._restore: Callable[[np.ndarray], Any] = lambda array: array
         self._shape: tuple[int, int] | None = None
         self._reset()
 
@@ -195,6 +204,8 @@ class Stream:
         """One call of the network for the windows of all these segments."""
         if parts:
             smoothed = smooth_windows(self._run, np.stack([part.window() for part in parts]), self._normalize)
+            if not np.isfinite(smoothed).all():
+                raise SmoothNetError(NOT_FINITE)
             for part, windows in zip(parts, smoothed, strict=True):
                 part.take(windows)
 
@@ -204,7 +215,7 @@ class Stream:
         for key, parts in list(self._segments.items()):
             for part in list(parts):
                 if part.first <= number <= part.last:
-                    output = part.output(number)
+                    output = part.output(number, self._strength)
                     if np.isfinite(output).any():
                         frames[key] = self._restore(output)
                 away = self._count - 1 - part.last

@@ -6,7 +6,7 @@ The model is licensed and comes from its authors, see data/README.md; the option
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,6 +61,11 @@ def load_body(model_dir: str | Path, device: torch.device | str = "cpu") -> Body
     return Body(network.eval().to(device), torch.from_numpy(regressor[HEAD_TOP].astype(np.float32)).to(device))
 
 
+def body_for(datasets: Iterable[Any], model_dir: str | Path) -> Body | None:
+    """The SMPL body if any of the pose data is of rotations, else None; errors as load_body."""
+    return load_body(model_dir) if any(data.facts.representation == "smpl" for data in datasets) else None
+
+
 class Body:
     """The neutral SMPL body without translation. Call it chunk by chunk: a sequence's mesh is large.
 
@@ -71,7 +76,8 @@ class Body:
     def __init__(self, network: torch.nn.Module, head_top: torch.Tensor):
         self._network = network
         self._head_top = head_top
-        self.faces: np.ndarray = network.faces_tensor.cpu().numpy()
+        faces: Any = network.faces_tensor
+        self.faces: np.ndarray = faces.cpu().numpy()
 
     def chunks(self, length: int) -> Iterator[slice]:
         """Frames of a sequence in portions whose meshes fit in memory."""
@@ -89,14 +95,13 @@ class Body:
             joints (n, 14, 3) in LSP order and vertices (n, 6890, 3), float32, metres, not root-relative.
         """
         device = self._head_top.device
-        pose = torch.from_numpy(np.ascontiguousarray(pose, np.float32)).to(device)
-        betas = torch.from_numpy(np.ascontiguousarray(betas, np.float32)).to(device)
+        turned, shape = (torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device) for x in (pose, betas))
         first = 3 if pose.ndim == 2 else 1  # the root's rotation comes first
         with torch.inference_mode():
             output = self._network(
-                betas=betas,
-                global_orient=pose[:, :first],
-                body_pose=pose[:, first:],
+                betas=shape,
+                global_orient=turned[:, :first],
+                body_pose=turned[:, first:],
                 pose2rot=pose.ndim == 2,
             )
             head_top = torch.einsum("v,nvd->nd", self._head_top, output.vertices)
@@ -176,6 +181,8 @@ class _Select(_Standin):
 
 class _Sparse(_Standin):
     """scipy.sparse csc or csr of any version of scipy."""
+
+    kind: str
 
 
 def _reconstructor(kind: type, base: type, state: Any) -> Any:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bomb
-from .smoothnet import SmoothNet, architecture
+from .kinds import channel_network, find_kind, named_in, window_of
+from .network import PROBE_DIMS, check_answer
 
 
 def _numpy_scalars() -> Any:
@@ -76,8 +78,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return {**content, "state_dict": state}
 
 
-def load_model(path: str | Path, window_size: int | None = None) -> tuple[SmoothNet, dict[str, Any]]:
-    """The network of a checkpoint, on the CPU and ready for inference; its sizes follow from the weights.
+def load_model(path: str | Path, window_size: int | None = None) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a checkpoint, of whatever kind it names, on the CPU and ready for inference.
 
     Args:
         window_size: the window that was asked for; None takes the checkpoint's.
@@ -86,36 +88,30 @@ def load_model(path: str | Path, window_size: int | None = None) -> tuple[Smooth
         the network and what else is known: "epoch" (0 if unknown), "normalize" ("none" or "body").
 
     Raises:
-        SmoothNetError: as read_checkpoint; not a SmoothNet; another window than the one asked for.
+        SmoothNetError: as read_checkpoint; an unknown kind; weights that are not of it, or that smooth nothing (see
+            check_answer); another window than the one asked for.
     """
     checkpoint = read_checkpoint(path)
-    state = checkpoint["state_dict"]
+    normalize, epoch = checkpoint.get("normalize", "none"), checkpoint.get("epoch")
     try:
-        sizes = architecture(state)
-        if window_size is not None and window_size != sizes["window_size"]:
+        model = find_kind(named_in(checkpoint)).load(checkpoint).eval()
+        size = window_of(model)
+        if window_size not in (None, size):
             raise SmoothNetError(
-                f"has a window of {sizes['window_size']} frames, but {window_size} was asked for; "
+                f"has a window of {size} frames, but {window_size} was asked for; "
                 "leave the window out or name the other checkpoint"
             )
-        if sizes["output_size"] != sizes["window_size"]:
-            raise SmoothNetError(
-                f"returns {sizes['output_size']} of {sizes['window_size']} frames; only whole windows can be used"
-            )
-        model = SmoothNet(**sizes, dropout=0.0)
-        model.load_state_dict(state)
+        for name, value in model.state_dict().items():
+            if not torch.isfinite(value).all():
+                raise SmoothNetError(f"it has NaN or infinite weights in {name}")
+        if normalize not in ("none", "body"):
+            raise SmoothNetError(f"it names an unknown normalisation {normalize!r}")
+        with torch.no_grad():
+            run = channel_network(model, "none", PROBE_DIMS)
+            check_answer(lambda windows: run(torch.from_numpy(windows)).numpy(), size)
     except SmoothNetError as error:
         raise SmoothNetError(f"the checkpoint {path}: {error}") from error
-    except (RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise SmoothNetError(f"the checkpoint {path} is not a SmoothNet's: {reason}") from error
-    for name, value in model.state_dict().items():
-        if not torch.isfinite(value).all():
-            raise SmoothNetError(f"the checkpoint {path} has NaN or infinite weights in {name}")
-    normalize = checkpoint.get("normalize", "none")
-    if normalize not in ("none", "body"):
-        raise SmoothNetError(f"the checkpoint {path} names an unknown normalisation {normalize!r}")
-    epoch = checkpoint.get("epoch")
-    return model.eval(), {"epoch": epoch if isinstance(epoch, int) else 0, "normalize": normalize}
+    return model, {"epoch": epoch if isinstance(epoch, int) else 0, "normalize": normalize}
 
 
 def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -146,5 +142,5 @@ def publishable(checkpoint: Mapping[str, Any], sigma: float = 0.0) -> dict[str, 
         gauss /= gauss.sum(1, keepdim=True)
         for key in ("decoder.weight", "decoder.bias"):
             state[key] = (gauss @ state[key].double()).float()
-    kept = {key: checkpoint[key] for key in ("epoch", "normalize", "config") if key in checkpoint}
+    kept = {key: checkpoint[key] for key in ("epoch", "normalize", "model", "config") if key in checkpoint}
     return {**kept, "state_dict": state, "decoder_sigma": sigma}

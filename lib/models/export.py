@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .checkpoints import load_model
+from .kinds import kind_of
 from .smoothnet import BLOCK_SLOPE, ENCODER_SLOPE, SmoothNet
 
 OPSET = 13  # old enough for every runtime in use
@@ -36,14 +36,15 @@ def onnx_model(model: SmoothNet, metadata: dict[str, Any]) -> Any:
         from onnx import TensorProto, helper, numpy_helper
     except ModuleNotFoundError as error:
         raise SmoothNetError("exporting needs the package onnx: pip install onnx") from error
-    nodes, weights = [], []
+    nodes: list[Any] = []
+    weights: list[Any] = []
 
-    def node(kind: str, *inputs: str, **attributes: float) -> str:
+    def node(kind: str, *inputs: str, **attributes: Any) -> str:
         output = f"{kind.lower()}_{len(nodes)}"
         nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    def linear(x: str, layer: torch.nn.Linear, name: str) -> str:
+    def linear(x: str, layer: Any, name: str) -> str:
         for part, value in (("weight", layer.weight.T), ("bias", layer.bias)):
             array = np.ascontiguousarray(value.detach().cpu().numpy(), dtype=np.float32)
             weights.append(numpy_helper.from_array(array, f"{name}.{part}"))
@@ -98,6 +99,8 @@ def export_checkpoint(
     if output.suffix.lower() != ".onnx":
         raise SmoothNetError(f"the exported model {output} must end in .onnx, which is how it is recognised")
     model, known = load_model(checkpoint, window_size)
+    if not isinstance(model, SmoothNet):
+        raise SmoothNetError(f"{checkpoint} is of the kind {kind_of(model)[0]}, which cannot be exported")
     sizes = ("window_size", "output_size", "hidden_size", "res_hidden_size", "num_blocks")
     metadata = {**{name: getattr(model, name) for name in sizes}, **known}
     content = onnx_model(model, metadata).SerializeToString()

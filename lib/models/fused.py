@@ -20,6 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ class Weights:
         ]
         self.decoder = self._of(decoder, 1.0)
 
-    def _of(self, layer: torch.nn.Linear, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def _of(self, layer: Any, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         return (layer.weight * scale).to(self.dtype), (layer.bias * scale).to(self.dtype)
 
 

@@ -31,6 +31,8 @@ class Network:
     device: Any = None
 
 
+PROBE_DIMS = 3  # coordinates per joint of the windows that a network is tried on
+LARGEST_ANSWER = 1e4  # to windows whose values are about 1
 EXTERNAL_DATA = b"\x0a\x08location"  # how a tensor in an ONNX file begins to name the file that holds its values
 
 
@@ -56,19 +58,19 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
         ) from error
     from ..utils.device import select_device
     from .checkpoints import load_model
-    from .fused import inference
+    from .kinds import channel_network, window_of
 
     model, metadata = load_model(path, window)
     place = select_device(str(device))
     model = model.to(place)
-    smooth = inference(model)
+    smooth = channel_network(model, "none", 1)
 
     def run(windows: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             x = torch.from_numpy(np.ascontiguousarray(windows, dtype=np.float32))
             return smooth(x.to(place)).cpu().numpy()
 
-    return Network(run, model.window_size, metadata["normalize"], model, place)
+    return Network(run, window_of(model), metadata["normalize"], model, place)
 
 
 def _load_onnx(path: Path, device: str, window: int | None) -> Network:
@@ -101,12 +103,39 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
         raise SmoothNetError(f"{path} names an unknown normalisation {normalize!r}; export it again")
     if window not in (None, size):
         raise SmoothNetError(f"{path} has a window of {size} frames, but {window} was asked for")
-    name = session.get_inputs()[0].name
 
     def run(windows: np.ndarray) -> np.ndarray:
-        return session.run(None, {name: np.ascontiguousarray(windows, dtype=np.float32)})[0]
+        inputs = {session.get_inputs()[0].name: np.ascontiguousarray(windows, dtype=np.float32)}
+        return session.run(None, inputs)[0]
 
+    try:
+        check_answer(run, size)
+    except SmoothNetError as error:
+        raise SmoothNetError(f"{path}: {error}") from error
+    except Exception as error:  # other inputs, types, operators: found out on the first run
+        reason = " ".join(str(error).split())[:200]
+        raise SmoothNetError(f"{path} cannot smooth windows of {size} frames ({reason}); export it again") from error
     return Network(run, size, normalize)
+
+
+def check_answer(run: Callable[[np.ndarray], np.ndarray], window: int) -> None:
+    """Smooth two windows of size 1, one of noise and one that rests, and look at the result.
+
+    Raises:
+        SmoothNetError: its shape is another, it is not finite, or so large that no smoother's weights gave it.
+    """
+    windows = np.ones((2, 4 * PROBE_DIMS, window), np.float32)
+    windows[0] = np.random.default_rng(0).standard_normal(windows.shape[1:])
+    answer = np.asarray(run(windows))
+    if answer.shape != windows.shape or answer.dtype != np.float32:
+        raise SmoothNetError(
+            f"it returns {answer.dtype} of shape {answer.shape} for windows of float32 of shape {windows.shape}"
+        )
+    if not np.abs(answer).max() <= LARGEST_ANSWER:
+        raise SmoothNetError(
+            f"it returns values up to {np.abs(answer).max():.3g} for windows whose values are about 1: "
+            "its weights are damaged"
+        )
 
 
 def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:

@@ -7,11 +7,11 @@ operations that numpy arrays and torch tensors share are used: exported models r
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any
 
 from ..utils.errors import SmoothNetError
 
-Array = TypeVar("Array")  # numpy.ndarray or torch.Tensor
+Array = Any  # numpy.ndarray or torch.Tensor
 
 # What a body measures (RMS distance of its joints from their centroid) after each kind of normalisation.
 # body: what MODEL.NORMALIZE: body trains with.
@@ -21,9 +21,7 @@ BODY_SIZE = {"body": 1.0, "metres": 0.5}
 NORMALIZATIONS = ("none", *BODY_SIZE)
 
 
-def normalize(
-    windows: Array, dims: int, kind: str = "body", shown: Array | None = None
-) -> tuple[Array, Array | float, Array | float]:
+def normalize(windows: Array, dims: int, kind: str = "body", shown: Array | None = None) -> tuple[Array, Array, Array]:
     """Take every channel's mean and the size of the body out of each window.
 
     offset: mean of the channel over the window. scale: RMS distance of the K joints from their centroid, over
@@ -59,7 +57,7 @@ def normalize(
     return centred / (scale + (scale == 0)), offset, scale
 
 
-def denormalize(windows: Array, offset: Array | float, scale: Array | float) -> Array:
+def denormalize(windows: Array, offset: Array, scale: Array) -> Array:
     """The way back: (n, C, W) windows in the units of the input."""
     return windows * scale + offset
 

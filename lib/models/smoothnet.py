@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -94,6 +95,43 @@ def architecture(state_dict: Mapping[str, torch.Tensor]) -> dict[str, int]:
         "res_hidden_size": res_hidden_size,
         "num_blocks": num_blocks,
     }
+
+
+def build(settings: Any) -> SmoothNet:
+    """A fresh network of the sizes in MODEL."""
+    return SmoothNet(
+        window_size=settings.SLIDE_WINDOW_SIZE,
+        hidden_size=settings.HIDDEN_SIZE,
+        res_hidden_size=settings.RES_HIDDEN_SIZE,
+        num_blocks=settings.NUM_BLOCK,
+        dropout=settings.DROPOUT,
+    )
+
+
+def load(checkpoint: Mapping[str, Any]) -> SmoothNet:
+    """The network of a checkpoint's "state_dict", whose sizes follow from the weights.
+
+    Raises:
+        SmoothNetError: they are not a SmoothNet's, or return less than their window.
+    """
+    sizes = architecture(checkpoint["state_dict"])
+    if sizes["output_size"] != sizes["window_size"]:
+        raise SmoothNetError(
+            f"returns {sizes['output_size']} of {sizes['window_size']} frames; only whole windows can be used"
+        )
+    model = SmoothNet(**sizes, dropout=0.0)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except (RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SmoothNetError(f"these are not the weights of a SmoothNet: {reason}") from error
+    return model
+
+
+def activations(model: SmoothNet, channels: int) -> int:
+    """Floats that one window of so many channels keeps for the backward pass."""
+    inner = 4 * model.hidden_size + 4 * model.res_hidden_size  # before and after dropout and activation, each
+    return channels * (4 * model.window_size + 2 * model.hidden_size + model.num_blocks * inner)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.metrics import METRICS, curve_metrics
 from ..utils.files import atomic_write
 
 
@@ -13,13 +14,13 @@ def plot_history(history: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure  # the object interface needs no display and no global state
 
     rows = [(f"{row['dataset']}-{row['estimator']}", row["metrics"]) for row in history[-1].get("results", [])]
-    metrics = [key for key in ("mpjpe", "accel", "pck_005") if any(f"smoothnet_{key}" in row for _, row in rows)]
+    found = {metric.name: metric for _, row in rows for metric in curve_metrics(row)}
+    metrics = [name for name in METRICS if name in found]
     figure = Figure(figsize=(4.5 * (1 + len(metrics)), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     epochs = [entry["epoch"] for entry in history]
     axes[0].plot(epochs, [entry["loss"] for entry in history], marker=".", color="tab:blue")
     axes[0].set(title="training loss", xlabel="epoch", yscale="log")
-    names = {"mpjpe": "MPJPE", "accel": "Accel", "pck_005": "PCK@0.05"}
     for axis, metric in zip(axes[1:], metrics, strict=True):
         for i, (label, _) in enumerate(rows):
             values = [
@@ -31,7 +32,7 @@ def plot_history(history: list[dict[str, Any]], path: Path) -> None:
             if f"input_{metric}" in rows[i][1]:
                 level = rows[i][1][f"input_{metric}"]
                 axis.axhline(level, color=line.get_color(), linestyle="--", label=f"{label} input")
-        axis.set(title=f"test {names[metric]}", xlabel="epoch")
+        axis.set(title=f"test {METRICS[metric].label}", xlabel="epoch")
         axis.legend(fontsize=8)
     for axis in axes:
         axis.grid(alpha=0.3)

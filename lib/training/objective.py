@@ -10,9 +10,9 @@ from torch import nn
 
 from ..models.fused import FUSED_DTYPES, fused_gradients, products_dtype
 from ..models.smoothnet import SmoothNet
-from .loss import Counts, errors, smoothnet_loss, value_counts
+from .loss import Batch, Counts, Loss, Terms
 
-Loss = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Gradients = list["torch.Tensor | None"]  # in the order of the network's parameters
 
 
 class TrainingObjective(nn.Module):
@@ -21,12 +21,12 @@ class TrainingObjective(nn.Module):
     A batch can go through in pieces ("micro batches"): forward and backward of a piece happen at once, so
     that the activations of one piece are all that memory holds, and `loss.backward()` hands out the summed
     gradients. On the CPU in float32 or bfloat16 the pieces go through the hand-written pass of
-    lib/models/fused.py. Otherwise it is plain autograd. Callers see no difference; DistributedDataParallel
-    and GradScaler work around it as ever.
+    lib/models/fused.py, if the loss brings its gradient. Otherwise it is plain autograd. Callers see no difference;
+    DistributedDataParallel and GradScaler work around it as ever.
 
     Args:
         model: the network.
-        w_pos, w_accel: weights of the two terms.
+        loss: what to minimise; its gradient is checked here.
         micro_batch: windows in a piece of plain autograd; 0: the whole batch. The hand-written pass goes by the
             caches whatever it is, so its dropout masks do not depend on it.
         network: what to call for plain autograd, e.g. torch.compile(model); the model if None.
@@ -35,19 +35,19 @@ class TrainingObjective(nn.Module):
 
     def __init__(
         self,
-        model: SmoothNet,
-        w_pos: float,
-        w_accel: float,
+        model: nn.Module,
+        loss: Loss,
         micro_batch: int = 0,
         network: Callable[[torch.Tensor], torch.Tensor] | None = None,
         fused: bool = True,
     ):
         super().__init__()
+        loss.check_gradient()
         self.model = model
-        self.w_pos, self.w_accel = w_pos, w_accel
+        self.loss = loss
         self.micro_batch = micro_batch
-        self.fused = fused
-        self.call = (network,)  # in a tuple, so that its parameters are not registered twice
+        self.fused = fused and loss.gradient is not None and type(model) is SmoothNet and network is None
+        self.call = (network or model,)  # in a tuple, so that its parameters are not registered twice
 
     def forward(
         self,
@@ -57,136 +57,96 @@ class TrainingObjective(nn.Module):
         seed: int = 0,
         loss_scale: torch.Tensor | None = None,
         counts: Counts | None = None,
-    ) -> Loss:
-        """The loss of a batch, its position term and its acceleration term: see smoothnet_loss.
+    ) -> Terms:
+        """The loss of a batch and its terms.
 
         Args:
-            x: (B, C, W) float32. truth: (B, C, output_size).
+            x: (B, ..., W) float32. truth: the same, or (B, ..., output_size).
             mask: (B, output_size) bool, frames that count; None: all.
             seed: of the dropout masks, where the hand-written pass draws them. Plain autograd draws from the
                 generator of the device.
             loss_scale: factor (0-dim) that pieces put on their loss before their backward pass, for float16:
                 the scale of a GradScaler. The loss that is returned and its gradients are without it.
-            counts: what the two sums are divided by, where the batch is a part of a larger one.
+            counts: what the totals are divided by, where the batch is a part of a larger one.
         """
-        network = self.model if self.call[0] is None else self.call[0]
+        batch = Batch(x, truth, mask)
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
-        fused = self.fused and self._fits_fused(x)
-        if not learns or not (fused or 0 < self.micro_batch < len(x)):
-            return smoothnet_loss(network(x), truth, self.w_pos, self.w_accel, mask, counts)
-        counts = value_counts(*truth.shape, mask) if counts is None else counts
-        return _Pieces.apply(self, network, fused, x, truth, mask, seed, loss_scale, counts, *self.model.parameters())
+        by_hand = self._fits_fused(x)
+        if not learns or not (by_hand or 0 < self.micro_batch < len(x)):
+            return self.loss(self.call[0](x), batch, counts)
+        counts = self.loss.counts(truth.shape, mask) if counts is None else counts
+        run = self._by_hand if by_hand else self._piecewise
+        with torch.no_grad():
+            terms, gradients = run(batch, counts, seed, loss_scale)
+            loss = self.loss.weighted(terms)
+        return _WithGradients.apply(loss, gradients, loss_scale, *self.model.parameters()), *terms
 
     def _fits_fused(self, x: torch.Tensor) -> bool:
         return (
-            x.device.type == "cpu"
-            and type(self.model) is SmoothNet
-            and self.call[0] is None
+            self.fused
+            and x.device.type == "cpu"
             and products_dtype() in FUSED_DTYPES
             and all(p.dtype == torch.float32 for p in self.model.parameters())
         )
 
+    def _piecewise(
+        self, batch: Batch, counts: Counts, seed: int, loss_scale: torch.Tensor | None
+    ) -> tuple[Terms, Gradients]:
+        """The terms and gradients (times loss_scale) of a batch, summed over its pieces by autograd."""
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        terms = torch.zeros(len(self.loss.weights), device=batch.x.device)
+        sums: list[torch.Tensor] = []
+        for i in range(0, len(batch.x), self.micro_batch):
+            piece = batch.part(slice(i, i + self.micro_batch))
+            with torch.enable_grad():
+                loss, *found = self.loss(self.call[0](piece.x), piece, counts)
+                gradients = torch.autograd.grad(loss if loss_scale is None else loss * loss_scale, learning)
+            terms += torch.stack(found)
+            if sums:
+                torch._foreach_add_(sums, gradients)
+            else:
+                sums = list(gradients)
+        by_parameter = dict(zip(learning, sums, strict=True))
+        return tuple(terms), [by_parameter.get(p) for p in self.model.parameters()]
 
-class _Pieces(torch.autograd.Function):
-    """Loss and gradients of a batch, piece by piece, all within the forward pass."""
+    def _by_hand(
+        self, batch: Batch, counts: Counts, seed: int, loss_scale: torch.Tensor | None
+    ) -> tuple[Terms, Gradients]:
+        """The same, all of it by the hand-written pass."""
+        batch = Batch(batch.x.contiguous(), batch.truth.contiguous(), batch.mask)
+        numbers = [float(count) for count in counts]
+        scale = 1.0 if loss_scale is None else float(loss_scale)
+        factors = [scale * weight / number for weight, number in zip(self.loss.weights, numbers, strict=True)]
+        totals: dict[int, torch.Tensor] = {}  # by the first window of a chunk
+        gradient_of = self.loss.gradient
+        assert gradient_of is not None and isinstance(self.model, SmoothNet)
+
+        def output_gradient(span: slice, output: torch.Tensor) -> torch.Tensor:
+            found, gradient = gradient_of(output, batch.part(span), factors)
+            totals[span.start] = torch.stack(found)
+            return gradient
+
+        gradients = fused_gradients(self.model, batch.x, output_gradient, seed=seed, dtype=products_dtype())
+        sums = torch.stack([totals[start] for start in sorted(totals)]).sum(0, dtype=torch.float64)
+        terms = tuple(total.div(number).float() for total, number in zip(sums, numbers, strict=True))
+        return terms, [g if p.requires_grad else None for g, p in zip(gradients, self.model.parameters(), strict=True)]
+
+
+class _WithGradients(torch.autograd.Function):
+    """A loss whose gradients by the parameters are known already."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        objective: TrainingObjective,
-        network: Callable[[torch.Tensor], torch.Tensor],
-        fused: bool,
-        x: torch.Tensor,
-        truth: torch.Tensor,
-        mask: torch.Tensor | None,
-        seed: int,
-        loss_scale: torch.Tensor | None,
-        counts: Counts,
-        *parameters: torch.Tensor,
-    ) -> Loss:
-        run = _fused if fused else _autograd
-        pos, accel, gradients = run(objective, network, x, truth, mask, seed, loss_scale, counts)
+        ctx: Any, loss: torch.Tensor, gradients: Gradients, loss_scale: torch.Tensor | None, *parameters: torch.Tensor
+    ) -> torch.Tensor:
         ctx.gradients, ctx.loss_scale = gradients, loss_scale
-        ctx.mark_non_differentiable(pos, accel)
         ctx.set_materialize_grads(False)
-        return objective.w_pos * pos + objective.w_accel * accel, pos, accel
+        return loss.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor | None, *_: Any) -> tuple[Any, ...]:
-        if grad is None:
-            return (None,) * (9 + len(ctx.gradients))
-        factor = grad if ctx.loss_scale is None else grad / ctx.loss_scale
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[Any, ...]:
         gradients, ctx.gradients = ctx.gradients, None
-        return (None,) * 9 + tuple(None if g is None else g * factor for g in gradients)
-
-
-def _autograd(
-    objective: TrainingObjective,
-    network: Callable[[torch.Tensor], torch.Tensor],
-    x: torch.Tensor,
-    truth: torch.Tensor,
-    mask: torch.Tensor | None,
-    seed: int,
-    loss_scale: torch.Tensor | None,
-    counts: Counts,
-) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor | None]]:
-    parameters = list(objective.model.parameters())
-    learning = [p for p in parameters if p.requires_grad]
-    totals = torch.zeros(2, device=x.device)
-    sums: list[torch.Tensor] | None = None
-    for i in range(0, len(x), objective.micro_batch):
-        span = slice(i, i + objective.micro_batch)
-        with torch.enable_grad():
-            found_errors = errors(network(x[span]), truth[span], None if mask is None else mask[span])
-            terms = torch.stack([e.abs().sum() / count for e, count in zip(found_errors, counts, strict=True)])
-            loss = objective.w_pos * terms[0] + objective.w_accel * terms[1]
-            found = torch.autograd.grad(loss if loss_scale is None else loss * loss_scale, learning)
-        totals += terms.detach()
-        if sums is None:
-            sums = list(found)
-        else:
-            torch._foreach_add_(sums, found)
-    by_parameter = dict(zip(learning, sums or [], strict=True))
-    return totals[0], totals[1], [by_parameter.get(p) for p in parameters]
-
-
-def _fused(
-    objective: TrainingObjective,
-    network: Callable[[torch.Tensor], torch.Tensor],
-    x: torch.Tensor,
-    truth: torch.Tensor,
-    mask: torch.Tensor | None,
-    seed: int,
-    loss_scale: torch.Tensor | None,
-    counts: Counts,
-) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor | None]]:
-    truth = truth.contiguous()
-    counts = [float(count) for count in counts]
-    by_pos = objective.w_pos / counts[0] * (1.0 if loss_scale is None else float(loss_scale))
-    by_accel = objective.w_accel / counts[1] * (1.0 if loss_scale is None else float(loss_scale))
-    terms: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # first window of a chunk -> its sums
-
-    def output_gradient(span: slice, output: torch.Tensor) -> torch.Tensor:
-        error, bend = errors(output, truth[span], None if mask is None else mask[span])
-        terms[span.start] = error.abs().sum(), bend.abs().sum()
-        gradient = error.sign_().mul_(by_pos)
-        if bend.numel():
-            bend.sign_().mul_(by_accel)
-            gradient[..., :-2] += bend
-            gradient[..., 1:-1].sub_(bend, alpha=2)
-            gradient[..., 2:] += bend
-        return gradient
-
-    gradients = fused_gradients(
-        objective.model,
-        x.contiguous(),
-        output_gradient,
-        seed=seed,
-        dtype=products_dtype(),
-    )
-    pos, accel = (
-        torch.stack([terms[start][i] for start in sorted(terms)]).sum(dtype=torch.float64).div(counts[i]).float()
-        for i in (0, 1)
-    )
-    wanted = [g if p.requires_grad else None for g, p in zip(gradients, objective.model.parameters(), strict=True)]
-    return pos, accel, wanted
+        if grads[0] is None:
+            return (None,) * (3 + len(gradients))
+        factor = grads[0] if ctx.loss_scale is None else grads[0] / ctx.loss_scale
+        return None, None, None, *(None if g is None else g * factor for g in gradients)

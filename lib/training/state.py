@@ -12,13 +12,20 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from ..config import as_plain
+from ..config import as_plain, differences
 from ..models.checkpoints import read_checkpoint, save_checkpoint
+from ..models.kinds import description, named_in
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
 
 log = logging.getLogger(__name__)
 
+# Settings that may change from part to part of a run: where things are, what is shown, how long it goes on.
+WITHOUT_EFFECT = (
+    *("DEBUG", "LOGDIR", "OUTPUT_DIR", "EXP_NAME", "SMPL_MODEL_DIR", "LOG.", "VIS.", "EVALUATE.TRADITION"),
+    *("EVALUATE.REPORT", "EVALUATE.PRETRAINED", "EVALUATE.PER_SEQUENCE", "TRAIN.RESUME", "TRAIN.EPOCH", "TRAIN.STEP"),
+    *("TRAIN.WORKERS_NUM", "TRAIN.PROFILER", "TRAIN.LOG_EVERY", "TRAIN.MICRO_BATCH", "TRAIN.DATA_DEVICE"),
+)
 LAST, BEST = "checkpoint.pth.tar", "best.pth.tar"
 
 
@@ -66,6 +73,7 @@ class TrainingState:
             "history": self.history,
             "epoch_loss": self.epoch_loss,
             "normalize": cfg.MODEL.NORMALIZE,
+            "model": description(self.model),
             "config": as_plain(cfg),
         }
         for name in names:
@@ -94,6 +102,8 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
     checkpoint = read_checkpoint(path)
     if "iteration" not in checkpoint or not checkpoint.get("optimizer"):
         raise SmoothNetError(f"{path} cannot be resumed: it holds weights but not the state of a run")
+    if named_in(checkpoint) != cfg.MODEL.NAME:
+        raise SmoothNetError(f"{path} was trained with MODEL.NAME {named_in(checkpoint)}, not {cfg.MODEL.NAME}")
     if checkpoint.get("normalize", "none") != cfg.MODEL.NORMALIZE:
         raise SmoothNetError(
             f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}"
@@ -125,3 +135,6 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             f"be resumed with {cfg.TRAIN.BATCH_SIZE} x {world.size}; use the same, or resume from an epoch_N.pth.tar"
         )
     log.info("resumed from %s: epoch %d, step %d", path, position.epoch + 1, position.batch + 1)
+    for difference in differences(checkpoint.get("config"), cfg):
+        if not difference.startswith(WITHOUT_EFFECT):
+            log.warning("the run goes on with other settings: %s", difference)

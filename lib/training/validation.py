@@ -3,89 +3,83 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..evaluation import evaluate as evaluation
+from ..evaluation.metrics import headline
 from ..evaluation.report import result_row
-from ..models.smoothnet import SmoothNet
 from ..utils.distributed import World
 from ..utils.dllogger import IterationLog
-from .loss import smoothnet_loss
+from .loss import Batch, Loss
 from .meter import check_finite
 from .state import Position
 
 
-def input_scores(
-    test_sets: list[PoseData], shares: list[list[int]], cfg: CfgNode, body: Any
-) -> list[list[evaluation.SequenceResult]]:
-    """The input's figures of this process's sequences of each test set: they stay the same for the whole run."""
-    scores = []
-    for data, share in zip(test_sets, shares, strict=True):
-        methods = {"input": evaluation.input_method(data)}
-        relative = cfg.EVALUATE.ROOT_RELATIVE
-        results = evaluation.evaluate_sequences(data, methods, root_relative=relative, body=body, sequences=share)
-        scores.append([evaluation.without_poses(result) for result in results])
-    return scores
+@dataclass(frozen=True)
+class Exam:
+    """What a run's networks are evaluated on.
+
+    Attributes:
+        sets: each test set with the numbers of the sequences that this process evaluates, and the input's figures of
+            these, which stay the same for the whole run.
+        body: SMPL, for smpl datasets.
+        loss: the training loss, for val.loss.
+        by_joint: whether the loss takes (N, K, D, W) windows, not (N, C, W).
+    """
+
+    cfg: CfgNode
+    sets: list[tuple[PoseData, list[int], list[evaluation.SequenceResult]]]
+    device: torch.device
+    body: Any
+    world: World
+    loss: Loss
+    by_joint: bool
 
 
-def validate(
-    model: SmoothNet,
-    test_sets: list[PoseData],
-    shares: list[list[int]],
-    baselines: list[list[evaluation.SequenceResult]],
-    cfg: CfgNode,
-    device: torch.device,
-    body: Any,
-    world: World,
-    lines: IterationLog,
-    position: Position,
-) -> list[dict[str, Any]]:
-    """Evaluate the network on every test set; the input's figures come from `baselines`, computed once.
+def input_scores(data: PoseData, share: list[int], cfg: CfgNode, body: Any) -> list[evaluation.SequenceResult]:
+    """The input's figures of some sequences of a test set."""
+    methods = {"input": evaluation.input_method(data)}
+    relative = cfg.EVALUATE.ROOT_RELATIVE
+    results = evaluation.evaluate_sequences(data, methods, root_relative=relative, body=body, sequences=share)
+    return [evaluation.without_poses(result) for result in results]
+
+
+def validate(exam: Exam, model: nn.Module, position: Position, lines: IterationLog) -> list[dict[str, Any]]:
+    """Evaluate the network on every test set.
 
     Every process evaluates its share of the sequences and writes its val.loss (the training loss, of smoothed whole
-    sequences) and the figures of all of them to `lines`. The rows are rank 0's; other processes, and runs without
-    validation, get an empty list.
+    sequences) and the figures of all of them to `lines`. The rows are rank 0's; other processes, and runs without test
+    sets, get an empty list.
     """
-    if not baselines or not cfg.TRAIN.VALIDATE:
-        return []
     model.eval()
-    rows, losses, timer = [], [], evaluation.Timer()
-
-    def with_loss(method: evaluation.Method, data: PoseData) -> evaluation.Method:
-        def smooth(i: int) -> Any:
-            y = method(i)
-            loss, _, _ = smoothnet_loss(
-                torch.from_numpy(y).T[None], data.groundtruth[data.slice(i)].T[None], cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL
-            )
-            losses.append((float(loss), len(y)))
-            return y
-
-        return smooth
-
-    for data, share, baseline in zip(test_sets, shares, baselines, strict=True):
+    cfg, rows, timer = exam.cfg, [], evaluation.Timer()
+    losses: list[tuple[float, int]] = []  # and frames
+    for data, share, baseline in exam.sets:
         method = evaluation.network_method(
             model,
             data,
-            device=device,
+            device=exam.device,
             step=cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE,
             normalize=cfg.MODEL.NORMALIZE,
             timer=timer,
         )
         results = evaluation.evaluate_sequences(
             data,
-            {"smoothnet": with_loss(method, data)},
+            {"smoothnet": _with_loss(method, data, exam, losses)},
             root_relative=cfg.EVALUATE.ROOT_RELATIVE,
-            body=body,
+            body=exam.body,
             sequences=share,
-            beside=device.type != "cpu",
+            beside=exam.device.type != "cpu",
         )
         mine = [evaluation.with_values(base, result.values) for base, result in zip(baseline, results, strict=True)]
-        everyone = [result for part in world.gather(mine) for result in part]
-        if world.main:
+        everyone = [result for part in exam.world.gather(mine) for result in part]
+        if exam.world.main:
             rows.append(result_row(data, cfg.MODEL.SLIDE_WINDOW_SIZE, "", evaluation.summarise(everyone)))
     frames = sum(count for _, count in losses)
     values = {}
@@ -93,7 +87,8 @@ def validate(
         loss = sum(loss * count for loss, count in losses) / frames
         check_finite(loss, position)  # the last step of the epoch may have ruined the weights
         values = {"val.loss": loss, "val.ips": frames / max(timer.seconds, 1e-9)}
-    lines.log(position.epoch, position.batch - 1, **values, **logged_metrics(world.from_main(rows)))
+    if exam.sets:
+        lines.log(position.epoch, position.batch - 1, **values, **logged_metrics(exam.world.from_main(rows)))
     return rows
 
 
@@ -108,13 +103,26 @@ def logged_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
     return values
 
 
+def _with_loss(
+    method: evaluation.Method, data: PoseData, exam: Exam, losses: list[tuple[float, int]]
+) -> evaluation.Method:
+    """The method, noting in `losses` the loss and the frames of every sequence it smooths."""
+
+    def window(frames: torch.Tensor) -> torch.Tensor:
+        return frames.T.reshape(1, *((-1, data.facts.dims) if exam.by_joint else (-1,)), len(frames))
+
+    def smooth(i: int) -> Any:
+        y, rows = method(i), data.slice(i)
+        batch = Batch(window(data.detected[rows]), window(data.groundtruth[rows]))
+        losses.append((float(exam.loss(window(torch.from_numpy(y)), batch)[0]), len(y)))
+        return y
+
+    return smooth
+
+
 def performance(rows: list[dict[str, Any]]) -> float:
     """One number for "best": the mean over datasets of the output's MPJPE, or of 1 - PCK@0.05; lower is better."""
-    values = []
-    for row in rows:
-        metrics = row["metrics"]
-        values.append(metrics["smoothnet_mpjpe"] if "smoothnet_mpjpe" in metrics else 1 - metrics["smoothnet_pck_005"])
-    return sum(values) / len(values)
+    return sum(headline(row["metrics"]) for row in rows) / len(rows)
 
 
 def better(value: float | None, best: float) -> bool:

@@ -138,6 +138,15 @@ def describe_device(device: torch.device) -> str:
     return f"{device} ({name}{threads}{memory})"
 
 
+def apply_cudnn(device: torch.device, enabled: bool, benchmark: bool, deterministic: bool) -> bool:
+    """Set cudnn's switches where the device computes with it; False where it has none."""
+    if device.type != "cuda":
+        return False
+    cudnn = torch.backends.cudnn
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = enabled, benchmark, deterministic
+    return True
+
+
 def autocast_dtype(device: torch.device, requested: str = "auto") -> torch.dtype | None:
     """The type that matrix products use under autocast; None where nothing but float32 pays, which is logged.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..dataset.skeletons import Skeleton, skeleton_from_names
-from ..evaluation.evaluate import Method, evaluate_sequences, summarise
+from ..evaluation.evaluate import Method, SequenceResult, evaluate_sequences, summarise
+from ..evaluation.metrics import METRICS
 from ..formats import read_recording
 from ..formats.recording import Recording, Track
 from ..inference.smoother import Smoother
@@ -30,8 +32,6 @@ SERIES = {
     "smoothnet": SMOOTHED,
     "groundtruth": TRUTH,
 }  # names in the evaluation -> in pictures
-CURVES = {"mpjpe": "MPJPE", "accel": "Accel"}
-PCK_NAMES = {"pck_005": "PCK@0.05", "pck_01": "PCK@0.1", "pck_02": "PCK@0.2"}
 
 
 def evaluated_clip(
@@ -59,10 +59,9 @@ def evaluated_clip(
             f"{data.label} has no sequence {index}; --visualize_video_id goes from 0 to {data.sequences - 1}"
         )
     produced = {name: method(index) for name, method in methods.items()}
-    kept: dict[str, Method] = {name: (lambda _, x=x: x) for name, x in produced.items()}
+    kept: dict[str, Method] = {name: partial(_given, x) for name, x in produced.items()}
     relative = cfg.EVALUATE.ROOT_RELATIVE
     (result,) = evaluate_sequences(data, kept, root_relative=relative, body=body, sequences=[index])
-    summary = summarise([result])
     length = len(result.valid)
     rows = _frames(cfg, length, f"sequence {index} of {data.label}")
 
@@ -70,20 +69,8 @@ def evaluated_clip(
     order = [*methods, "groundtruth"]
     series = {SERIES.get(name, name): result.poses[name][rows] / (1.0 if flat else 1000.0) for name in order}
     unit = "px" if flat else "m"
-    curves = []
-    for metric, shown in CURVES.items():
-        if metric in result.values["input"]:
-            values = {
-                SERIES.get(name, name): np.where(result.valid, result.values[name][metric], np.nan)[rows]
-                for name in methods
-            }
-            means = {SERIES.get(name, name): summary[f"{name}_{metric}"] for name in methods}
-            error = "px" if flat else "mm"
-            curves.append(Curve(shown, error if metric == "mpjpe" else f"{error}/frame²", values, means))
-    if not curves:  # PCK is one number a sequence
-        for metric, shown in PCK_NAMES.items():
-            means = {SERIES.get(name, name): 100 * summary[f"{name}_{metric}"] for name in methods}
-            curves.append(Curve(shown, "%", {}, means))
+    curves = _evaluated_curves(result, list(methods), rows, "px" if flat else "mm")
+    if not any(curve.values for curve in curves):
         curves += [Curve(c.name, c.unit, c.values, {}) for c in motion_curves(series, unit)[:1]]
 
     mesh = None
@@ -104,6 +91,30 @@ def evaluated_clip(
     )
 
 
+def _given(produced: np.ndarray, index: int) -> np.ndarray:
+    """A method whose result is there already."""
+    return produced
+
+
+def _evaluated_curves(result: SequenceResult, methods: list[str], rows: slice, unit: str) -> list[Curve]:
+    """What the metrics say of the frames `rows` and of the whole sequence; PCK says one number a sequence."""
+    summary = summarise([result])
+    found = [METRICS[name] for name in result.values["input"]]
+    over_time = [metric for metric in found if metric.curve and metric.per_frame]
+    curves = []
+    for metric in over_time or [metric for metric in found if not metric.per_frame]:
+        percent = metric.unit == "fraction"
+        shown = "%" if percent else metric.unit.format(unit).replace("^2", "²")
+        means = {SERIES.get(name, name): summary[f"{name}_{metric.name}"] * (100 if percent else 1) for name in methods}
+        values = {
+            SERIES.get(name, name): np.where(result.valid, result.values[name][metric.name], np.nan)[rows]
+            for name in methods
+            if metric.per_frame
+        }
+        curves.append(Curve(metric.label, shown, values, means))
+    return curves
+
+
 def _evaluated_mesh(
     data: PoseData, produced: dict[str, np.ndarray], index: int, rows: slice, body: Any, relative: bool
 ) -> Mesh:
@@ -113,6 +124,7 @@ def _evaluated_mesh(
     vertices = {}
     for name, pose in poses.items():
         betas = data.betas_groundtruth if name == "groundtruth" else data.betas_detected
+        assert betas is not None
         root = list(data.facts.root) if relative else None
         vertices[SERIES.get(name, name)] = _surfaces(body, pose[rows], betas[whole][rows], root)
     return Mesh(vertices, body.faces)

@@ -157,7 +157,7 @@ CASES = {
     "train: wrong type": (text("c.yaml", "MODEL: {HIDDEN_SIZE: [1]}\n"), train("--cfg", "c.yaml"), "MODEL.HIDDEN_SIZE"),
     "train: a number in place of a section": (text("c.yaml", "TRAIN: 3\n"), train("--cfg", "c.yaml"), "TRAIN"),
     "train: text as a key": (text("c.yaml", "1: 2\n"), train("--cfg", "c.yaml"), "c.yaml"),
-    "train: a rate that is no number": (None, train("--lr", "nan"), "TRAIN.LR"),
+    "train: a rate that is no number": (None, train("--lr", "nan"), "--lr"),
     "train: a window longer than every sequence": (None, train(opts=("MODEL.SLIDE_WINDOW_SIZE", "0")), "SLIDE_WINDOW"),
     "train: resume from a folder": (None, train("--resume", "folder"), "folder"),
     "train: resume from weights alone": (None, train("--resume", "good.pth.tar"), "good.pth.tar"),

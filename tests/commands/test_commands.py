@@ -214,8 +214,8 @@ USAGE = {
     "checkpoint without eval": ([*DATA, "--checkpoint", "x"], "--checkpoint is for --eval only"),
     "step and epoch": ([*DATA, "--step", "3", "--epoch", "3"], "--step and --epoch exclude each other"),
     "no such argument": ([*DATA, "--epochs", "3"], "unrecognized arguments: --epochs"),
-    "not a number": ([*DATA, "--epoch", "x"], "invalid int value"),
-    "neither true nor false": ([*DATA, "--autocast", "perhaps"], "neither True nor False"),
+    "not a number": ([*DATA, "--epoch", "x"], "--epoch must be a whole number from 1 to"),
+    "neither true nor false": ([*DATA, "--autocast", "perhaps"], "--autocast must be True or False"),
 }
 
 
@@ -242,7 +242,7 @@ MISTAKES = {
     "unknown device": (["--device", "tpu"], "tpu"),
     "config": (["--cfg", "nowhere.yaml"], "nowhere.yaml"),
     "resume": (["--resume", "nowhere.pth"], "nowhere.pth does not exist"),
-    "window": (["--opts", "MODEL.SLIDE_WINDOW_SIZE", "0"], "greater than 0"),
+    "window": (["--opts", "MODEL.SLIDE_WINDOW_SIZE", "0"], "from 1 to"),
 }
 
 

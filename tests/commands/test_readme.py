@@ -28,8 +28,9 @@ from helpers import ROOT, read_json, write_poses
 from unit.test_uiprmd import write_clip
 
 from lib import commands
-from lib.commands.arguments import ARGUMENTS, run_main
+from lib.commands.arguments import run_main
 from run_scripts import run_smoothnet
+from run_scripts.argument import launched
 
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
 READMES = sorted(
@@ -358,9 +359,10 @@ def test_the_table_of_arguments_is_that_of_the_launcher():
     rows = [line.strip("| ").split(" | ") for line in text_of("run_scripts/README.md").splitlines() if "`--" in line]
     rows = [[cell.strip() for cell in row] for row in rows if len(row) == 4]
     named = {flag for row in rows for flag in re.findall(r"`(--\w+)`", row[0])}
-    assert named == {flag for argument in ARGUMENTS if set("tel") & set(argument.scripts) for flag in argument.flags}
+    assert named == {flag for argument in launched() for flag in argument.flags}
+    commands = {flag: argument.commands.split() for argument in launched() for flag in argument.flags}
     for *_, example in rows:
         words = shlex.split(example.strip("`"))
-        evaluation = words[0] in {a.flags[0] for a in ARGUMENTS if set("te") & set(a.scripts) and "t" not in a.scripts}
-        words = [*(["--eval", "--checkpoint", "x"] if evaluation or words[0] == "--eval" else []), *words]
+        evaluation = words[0] == "--eval" or ("train" not in commands[words[0]] and "launch" not in commands[words[0]])
+        words = [*(["--eval", "--checkpoint", "x"] if evaluation else []), *words]
         run_smoothnet.parse(words)

@@ -1,12 +1,10 @@
 """lib/utils/device.py where there is no accelerator: choices, errors, and what holds on the cpu."""
 
-import subprocess
-import sys
 import textwrap
 
 import pytest
 import torch
-from helpers import ROOT
+from helpers import ROOT, command
 
 from lib.utils import device as devices
 from lib.utils.errors import SmoothNetError
@@ -18,7 +16,8 @@ def select_with_torch_sdaa(folder, body, name="sdaa"):
     """What selecting `name` prints in a process whose torch_sdaa consists of `body`."""
     if body is not None:
         (folder / "torch_sdaa.py").write_text(textwrap.dedent(body))
-    program = f"""
+    program = folder / "program.py"
+    program.write_text(f"""
 import logging, sys
 sys.path[:0] = [{str(folder)!r}, {str(ROOT)!r}]
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
@@ -28,8 +27,8 @@ try:
     print("chosen", select_device({name!r}).type)
 except SmoothNetError as error:
     print(error)
-"""
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+""")
+    result = command(program)
     assert result.returncode == 0, result.stderr
     return result.stdout, result.stderr
 

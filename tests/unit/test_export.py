@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT
+from helpers import ROOT, command
 
 from lib.inference import Smoother
 from lib.models.export import OPSET, export_checkpoint, verify_export
@@ -100,14 +100,12 @@ def test_it_runs_where_torch_cannot_be_imported(exported, tmp_path):
 
 
 def test_the_script_exports_and_verifies(exported, tmp_path):
-    script = [sys.executable, ROOT / "export_smoothnet.py", "--checkpoint", exported[0]]
-    done = subprocess.run(
-        [*script, "-o", "m.onnx", "--verify"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    script = ["export_smoothnet.py", "--checkpoint", exported[0]]
+    done = command(*script, "-o", "m.onnx", "--verify", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "window_size 8" in done.stdout and "largest difference" in done.stdout
     assert (tmp_path / "m.onnx").read_bytes() == exported[1].read_bytes()
-    done = subprocess.run([*script, "-o", "m.bin"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = command(*script, "-o", "m.bin", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "m.bin must end in .onnx" in done.stderr
 

@@ -427,7 +427,10 @@ def test_h5_labels_cannot_run_code(tmp_path):
     ],
 )
 def test_shapes_of_arrays(shape, dims, tracks, points, tmp_path):
-    np.save(tmp_path / "a.npy", numbers(*shape))
+    values = numbers(*shape)
+    if shape[-1] == 4:
+        values[..., 3] = np.linspace(0, 1, values[..., 3].size).reshape(values.shape[:-1])  # scores
+    np.save(tmp_path / "a.npy", values)
     recording = read_recording(tmp_path / "a.npy", dims=dims)
     assert [track.points.shape for track in recording.tracks] == [points] * tracks
     write_recording(recording, [track.points for track in recording.tracks], tmp_path / "b.npy")

@@ -8,9 +8,10 @@ import torch
 
 from lib.models import fused
 from lib.models.smoothnet import SmoothNet
-from lib.training.loss import smoothnet_loss
+from lib.training.loss import Batch, smoothnet_loss
 from lib.training.objective import TrainingObjective
 
+LOSS = smoothnet_loss(1.0, 0.3)
 SIZES = [  # window, output, hidden, res_hidden, blocks, batch, channels
     (8, 8, 16, 8, 2, 7, 5),
     (16, 16, 32, 8, 1, 3, 51),
@@ -69,7 +70,7 @@ def test_loss_and_every_gradient_equal_plain_code(size, masked, pieces, hand_wri
     model, x, truth = make(size)
     monkeypatch.setattr(fused, "CHUNK_ROWS", pieces * x.shape[1] or 1)
     mask = torch.rand(len(x), truth.shape[-1]) > 0.3 if masked else None
-    objective = TrainingObjective(model, 1.0, 0.3, micro_batch=pieces, fused=hand_written)
+    objective = TrainingObjective(model, LOSS, micro_batch=pieces, fused=hand_written)
     check(objective, x, truth, mask, plain(model, x, truth, mask))
 
 
@@ -80,7 +81,7 @@ def test_the_hand_written_pass_is_what_trains_on_the_cpu(monkeypatch):
         lambda *a, **k: called.append(1) or fused.fused_gradients(*a, **k),
     )
     model, x, truth = make(SIZES[0], dropout=0.25)
-    TrainingObjective(model, 1.0, 0.3)(x, truth)
+    TrainingObjective(model, LOSS)(x, truth)
     assert called
 
 
@@ -88,7 +89,7 @@ def test_without_onednn_the_result_is_the_same(monkeypatch):
     model, x, truth = make(SIZES[0])
     expected = plain(model, x, truth, None)
     monkeypatch.setattr(fused, "onednn", lambda dtype: False)
-    check(TrainingObjective(model, 1.0, 0.3, micro_batch=2), x, truth, None, expected)
+    check(TrainingObjective(model, LOSS, micro_batch=2), x, truth, None, expected)
 
 
 def test_truth_under_the_mask_does_not_matter_even_if_nan():
@@ -98,7 +99,7 @@ def test_truth_under_the_mask_does_not_matter_even_if_nan():
     expected = plain(model, x, truth, mask)
     truth[1, :, 3:] = math.nan
     for hand_written in (True, False):
-        objective = TrainingObjective(model, 1.0, 0.3, micro_batch=2, fused=hand_written)
+        objective = TrainingObjective(model, LOSS, micro_batch=2, fused=hand_written)
         check(objective, x, truth, mask, expected)
 
 
@@ -106,7 +107,7 @@ def test_truth_under_the_mask_does_not_matter_even_if_nan():
 def test_a_factor_on_the_loss_and_a_loss_scale(hand_written):
     model, x, truth = make(SIZES[0])
     gradients = plain(model, x, truth, None)[3]
-    objective = TrainingObjective(model, 1.0, 0.3, micro_batch=2, fused=hand_written)
+    objective = TrainingObjective(model, LOSS, micro_batch=2, fused=hand_written)
     for loss_scale in (None, torch.tensor(1024.0)):
         loss, _, _ = objective(x, truth, loss_scale=loss_scale)
         (3 * loss).backward()
@@ -119,7 +120,7 @@ def test_frozen_parameters_get_no_gradient_and_evaluation_needs_none():
     model, x, truth = make(SIZES[0])
     model.encoder.requires_grad_(False)
     for hand_written in (True, False):
-        objective = TrainingObjective(model, 1.0, 0.3, micro_batch=2, fused=hand_written)
+        objective = TrainingObjective(model, LOSS, micro_batch=2, fused=hand_written)
         objective(x, truth)[0].backward()
         assert model.encoder[0].weight.grad is None
         assert model.decoder.weight.grad is not None
@@ -129,7 +130,7 @@ def test_frozen_parameters_get_no_gradient_and_evaluation_needs_none():
 
 def test_state_dict_and_parameters_are_the_models_own():
     model, _, _ = make(SIZES[0])
-    objective = TrainingObjective(model, 1.0, 0.3, network=torch.nn.Sequential(model))
+    objective = TrainingObjective(model, LOSS, network=torch.nn.Sequential(model))
     assert list(objective.model.state_dict()) == list(model.state_dict())
     assert [id(p) for p in objective.parameters()] == [id(p) for p in model.parameters()]
 
@@ -137,7 +138,7 @@ def test_state_dict_and_parameters_are_the_models_own():
 def gradients_of(model, x, truth, **settings):
     seed = settings.pop("seed", 0)
     model.zero_grad()
-    loss = TrainingObjective(model, 1.0, 0.3, **settings)(x, truth, seed=seed)[0]
+    loss = TrainingObjective(model, LOSS, **settings)(x, truth, seed=seed)[0]
     loss.backward()
     return [loss.detach(), *(p.grad.clone() for p in model.parameters())]
 
@@ -233,7 +234,7 @@ def test_dropout_in_the_network_is_that_of_plain_code_with_the_same_masks():
                 y = torch.nn.functional.leaky_relu(layer(y) * keep / (1 - p), 0.2)
             h = h + y
         outputs.append(double.decoder(h))
-    loss = smoothnet_loss(torch.cat(outputs).view(truth.shape), truth, 1.0, 0.3)[0]
+    loss = LOSS(torch.cat(outputs).view(truth.shape), Batch(x, truth))[0]
     loss.backward()
     assert found[0].item() == pytest.approx(loss.item(), rel=1e-6)
     for gradient, parameter in zip(found[1:], double.parameters(), strict=True):
@@ -245,15 +246,15 @@ def test_the_mean_over_masks_is_the_network_without_dropout():
     assert same(gradients_of(model, x, truth, seed=1), gradients_of(model, x, truth, seed=2))  # no block, no dropout
     model.eval()
     with torch.no_grad():
-        expected = smoothnet_loss(model(x), truth, 1.0, 0.3)[0]
-    assert TrainingObjective(model, 1.0, 0.3)(x, truth)[0].item() == pytest.approx(expected.item(), rel=1e-6)
+        expected = LOSS(model(x), Batch(x, truth))[0]
+    assert TrainingObjective(model, LOSS)(x, truth)[0].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_bfloat16_autocast_comes_near_float32_and_keeps_float32_gradients():
     model, x, truth = make((16, 16, 64, 32, 2, 8, 9))
     exact = plain(model, x, truth, None)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = TrainingObjective(model, 1.0, 0.3, micro_batch=3)(x, truth)[0]
+        loss = TrainingObjective(model, LOSS, micro_batch=3)(x, truth)[0]
     loss.backward()
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(exact[0], rel=1e-2)
@@ -287,7 +288,7 @@ def test_a_type_without_a_fused_product_takes_the_plain_one(monkeypatch):
     try:
         test_bfloat16_autocast_comes_near_float32_and_keeps_float32_gradients()
         model, x, truth = make(SIZES[0])
-        check(TrainingObjective(model, 1.0, 0.3), x, truth, None, plain(model, x, truth, None))
+        check(TrainingObjective(model, LOSS), x, truth, None, plain(model, x, truth, None))
     finally:
         monkeypatch.undo()
         fused.onednn.cache_clear()

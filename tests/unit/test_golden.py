@@ -16,8 +16,8 @@ from lib.evaluation.evaluate import evaluate
 from lib.models.body import load_body
 from lib.models.checkpoints import load_model
 from lib.models.smoothnet import SmoothNet, architecture
-from lib.training.loop import make_optimizer
-from lib.training.loss import smoothnet_loss
+from lib.training.loss import Batch, smoothnet_loss
+from lib.training.recipes import make_optimizer
 
 GOLDEN = ROOT / "tests" / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/case.json"))
@@ -80,13 +80,13 @@ def test_losses_are_those_of_the_official_code(name):
         x, truth, _ = windows.batch(torch.arange(count))
     else:
         x, truth, _ = windows.batch(torch.arange(1))
-    loss = smoothnet_loss(model(x), truth, cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL)[0]
+    loss = smoothnet_loss(cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL)(model(x), Batch(x, truth))[0]
     assert float(loss.detach()) == pytest.approx(case["loss_first_train_item"], rel=1e-5)
 
     x, truth, _ = windows.batch(torch.arange(8))
     optimizer = make_optimizer(model, cfg)
     for expected in case["training_trace_first_8_items"]:
-        loss = smoothnet_loss(model(x), truth, cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL)[0]
+        loss = smoothnet_loss(cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL)(model(x), Batch(x, truth))[0]
         assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
         optimizer.zero_grad()
         loss.backward()

@@ -14,7 +14,7 @@ from lib.dataset.poses import load_poses
 from lib.evaluation import metrics as m
 from lib.evaluation.evaluate import SequenceResult, evaluate_sequences, input_method, summarise
 from lib.evaluation.procrustes import procrustes_align
-from lib.training.loss import smoothnet_loss
+from lib.training.loss import Batch, smoothnet_loss
 
 
 def test_mpjpe_by_hand():
@@ -131,7 +131,7 @@ def test_invalid_frames_count_for_no_method_and_no_metric():
 def test_loss_by_hand():
     truth = torch.zeros(1, 1, 4)
     output = torch.tensor([[[1.0, -1, 0, 2]]])
-    total, pos, accel = smoothnet_loss(output, truth, 2.0, 0.5)
+    total, pos, accel = smoothnet_loss(2.0, 0.5)(output, Batch(output, truth))
     assert float(pos) == pytest.approx(1.0)  # (1 + 1 + 0 + 2) / 4
     assert float(accel) == pytest.approx(2.0)  # |1 + 2 + 0|, |-1 - 0 + 2| -> (3 + 1) / 2
     assert float(total) == pytest.approx(3.0)
@@ -141,7 +141,7 @@ def test_masked_loss_leaves_padding_out():
     truth = torch.zeros(2, 1, 4)
     output = torch.tensor([[[1.0, 1, 1, 1]], [[2.0, 2, 100, 100]]])
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
-    _, pos, accel = smoothnet_loss(output, truth, 1.0, 1.0, mask)
+    _, pos, accel = smoothnet_loss(1.0, 1.0)(output, Batch(output, truth, mask))
     assert float(pos) == pytest.approx(8 / 6)
     assert float(accel) == 0
 

@@ -8,6 +8,7 @@ import pytest
 from lib.dataset import noise
 from lib.dataset.noise import ErrorModel, add_errors
 from lib.utils.errors import SmoothNetError
+from lib.utils.gaps import bridge_windows
 
 NOTHING = {field.name: 0.0 for field in dataclasses.fields(ErrorModel) if not isinstance(field.default, tuple)}
 SHAPE = (300, 9, 3, 32)
@@ -132,11 +133,52 @@ def test_repeated_frames_come_in_twos_to_fours(rng):
     assert new.min() >= 7 / 31 and new.max() <= 16 / 31
 
 
+def test_a_stutter_repeats_whole_frames(rng):
+    clean = walk(rng)
+    steps = np.diff(noise.stutter(clean, everywhere(), rng), axis=-1)
+    still = (steps == 0).all(axis=(1, 2))
+    assert 0.02 < still.mean() < 0.5
+    assert (still == (steps == 0).any(axis=(1, 2))).all()  # all joints at once
+
+
+def test_correlated_noise_keeps_its_variance_and_is_shared(rng):
+    white = rng.standard_normal((2000, 6, 2, 32), dtype=np.float32)
+    shared = noise.correlate(white, everywhere(2000), rng)
+    assert shared.var() == pytest.approx(1, rel=0.1)
+    alike = np.abs(np.mean(shared[:, 0] * shared[:, 1], axis=(1, 2))).mean()
+    assert alike > 3 * np.abs(np.mean(white[:, 0] * white[:, 1], axis=(1, 2))).mean()
+    assert np.array_equal(noise.correlate(white, ~everywhere(2000), rng), white)
+
+
+def test_an_estimator_that_filters_lags(rng):
+    clean = walk(rng)
+    filtered = noise.low_pass(clean, everywhere(), rng)
+    assert np.abs(np.diff(filtered, n=2)).mean() < np.abs(np.diff(clean, n=2)).mean()
+    still = np.repeat(clean[..., :1], 32, axis=-1)
+    np.testing.assert_allclose(noise.low_pass(still, everywhere(), rng), still, atol=1e-6)
+
+
+def test_the_tremble_has_a_period(rng):
+    wave = noise.tremble((200, 4, 2, 32), everywhere(200), rng)
+    middle = wave[..., 1:-1]
+    # sin(t + w) + sin(t - w) = 2 cos(w) sin(t)
+    factor = ((wave[..., 2:] + wave[..., :-2]) * middle).sum((1, 2, 3)) / (middle**2).sum((1, 2, 3))
+    np.testing.assert_allclose(wave[..., 2:] + wave[..., :-2], factor[:, None, None, None] * middle, atol=1e-4)
+    together = (np.abs(wave - wave[:, :1]) < 1e-6).all((1, 2, 3))
+    assert 0.3 < together.mean() < 0.7
+
+
+def test_jumps_hold_their_place(rng):
+    jumps = noise.jumps(SHAPE, everywhere(), (0.1, 0.1), rng)
+    values = np.unique(jumps[0, 0], axis=-1)
+    assert values.shape[-1] <= 2 and np.abs(jumps).max() > 0.05
+
+
 def test_gaps_are_bridged_by_straight_lines():
     windows = np.arange(32, dtype=np.float32)[None, None, None] ** 2
     missing = np.zeros((1, 1, 32), bool)
     missing[..., [0, 1, 10, 11, 12, 31]] = True
-    bridged = noise.bridge_frames(windows, missing)[0, 0, 0]
+    bridged = bridge_windows(windows, missing)[0, 0, 0]
     np.testing.assert_allclose(bridged[9:14], np.linspace(81, 169, 5))
     assert bridged[0] == bridged[1] == 4 and bridged[31] == 900
     np.testing.assert_array_equal(bridged[2:9], windows[0, 0, 0, 2:9])
@@ -146,7 +188,7 @@ def test_a_joint_that_is_never_seen_stays(rng):
     clean = walk(rng, (2, 3, 2, 32))
     missing = np.zeros((2, 3, 32), bool)
     missing[:, 1] = True
-    assert np.array_equal(noise.bridge_frames(clean, missing), clean)
+    assert np.array_equal(bridge_windows(clean, missing), clean)
 
 
 def test_rounded_coordinates_lie_on_the_grid(rng):

@@ -14,10 +14,9 @@ from lib.dataset.windows import (
     epoch_batches,
     epoch_order,
     gather,
-    smooth_sequence,
     training_windows,
-    window_starts,
 )
+from lib.models.windows import smooth_sequence, window_starts
 from lib.utils.errors import SmoothNetError
 
 
@@ -121,11 +120,13 @@ def test_nothing_to_train_on_is_an_error():
 
 
 def test_legacy_sampling():
-    """Never the last window of a sequence; one item a frame, the surplus on the last sequence; or sum(L - W)."""
+    """Of each sequence all windows but the last; one item a frame, the surplus (index - start) mod (L - W + 1) of the
+    last sequence, its last window among them; or sum(L - W)."""
     windows = training_windows(pose_data([10, 7]), 4, "legacy")
     assert len(windows) == 17
-    assert windows.starts[:9].tolist() == [0, 1, 2, 3, 4, 5, 10, 11, 12]
-    assert set(windows.starts[9:].tolist()) <= {10, 11, 12}
+    assert windows.starts[:6].tolist() == [0, 1, 2, 3, 4, 5]
+    start = 6  # items before the last sequence's
+    assert windows.starts[6:].tolist() == [10 + (index - start) % (7 - 4 + 1) for index in range(6, 17)]
     assert len(training_windows(pose_data([10, 7], legacy="windows"), 4, "legacy")) == 6 + 3
 
 

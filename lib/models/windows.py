@@ -1,0 +1,118 @@
+"""From a sequence to its windows and back: the mean over the windows that cover a frame, of arrays and tensors alike.
+
+Only what numpy arrays and torch tensors share is used, so that exported models smooth without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+CHUNK_ROWS = 8192  # (window, channel) rows that go through the network at once when smoothing
+
+Array = Any  # numpy.ndarray or torch.Tensor
+
+
+def window_starts(length: int, window: int, step: int) -> list[int]:
+    """First frames of the windows over a sequence: every `step` frames, and one that ends with the last frame."""
+    starts = list(range(0, length - window + 1, step))
+    if starts[-1] != length - window:
+        starts.append(length - window)
+    return starts
+
+
+def _runs(starts: list[int], step: int, size: int) -> Iterator[list[int]]:
+    """Cut starts into runs of at most `size` that are `step` apart."""
+    regular = len(starts) - (len(starts) > 1 and starts[-1] - starts[-2] != step)
+    for i in range(0, regular, size):
+        yield starts[i : min(i + size, regular)]
+    if regular < len(starts):
+        yield starts[regular:]
+
+
+def smooth_sequence(
+    network: Callable[[Array], Array],
+    x: Array,
+    window: int,
+    step: int = 1,
+    rows: int = CHUNK_ROWS,
+    weigh: Callable[[list[int]], Array] | None = None,
+) -> Array:
+    """Smooth one sequence: the mean over all windows that cover a frame.
+
+    Args:
+        network: (n, C, W), a view of x, -> (n, C, W).
+        x: (L, C) float, array or tensor. Sequences shorter than W are padded with their last frame and cropped.
+        window, step: W, and frames between the starts of windows; the last window always ends with the sequence.
+        rows: (window, channel) pairs per call of the network, which bounds the memory.
+        weigh: starts of n windows -> how much they count in the mean, (n, C or 1, W or 1); None: all the same.
+
+    Returns:
+        (L, C) on the device of x; of the type of the weighted windows.
+    """
+    length, channels = x.shape
+    if length == 0:
+        return x
+    if length < window:
+        padded = x[[min(i, length - 1) for i in range(window)]]
+        return smooth_sequence(network, padded, window, step, rows, weigh)[:length]
+    step = min(step, window)  # so that every frame is covered
+    views = sliding_window_view(x, window, axis=0) if isinstance(x, np.ndarray) else x.unfold(0, window, 1)
+    total: Array = None
+    weight: Array = None
+    starts = window_starts(length, window, step)
+    for run in _runs(starts, step, max(1, rows // channels)):
+        smoothed = network(views[run[0] : run[-1] + 1 : step])
+        frames = slice(run[0], run[-1] + window)
+        if weigh is not None:
+            counts = weigh(run) + _zeros(smoothed, (len(run), 1, window))
+            smoothed, counts = counts * smoothed, overlap_sum(counts, step)
+            weight = _zeros(counts, (length, counts.shape[1])) if weight is None else weight
+            weight[frames] += counts
+        total = _zeros(smoothed, (length, channels)) if total is None else total
+        total[frames] += overlap_sum(smoothed, step)
+    if weight is None:
+        changes = np.zeros(length + 1, np.float32)  # in the number of windows that cover a frame
+        changes[starts] += 1
+        changes[np.add(starts, window)] -= 1
+        weight = changes[:-1, None].cumsum(0)
+        weight = weight if isinstance(total, np.ndarray) else total.new_tensor(weight)
+    return total / weight
+
+
+def overlap_sum(windows: Array, step: int) -> Array:
+    """The sum of windows that start every `step` frames.
+
+    One pass over memory: with the frame of a window as the first axis and zeros behind each row, the values that
+    fall on the same frame lie a constant distance apart, and one sum over a strided view takes them all.
+
+    Args:
+        windows: (n, C, W); fastest where W is the axis of the largest stride.
+
+    Returns:
+        ((n - 1) x step + W, C).
+    """
+    n, channels, window = windows.shape
+    cover = -(-window // step)  # windows that cover a frame; a frame is number i x step + b
+    columns = n + cover - 1
+    values = _zeros(windows, (cover * step, columns, channels), empty=True)
+    values[:window, :n] = windows.transpose(2, 0, 1) if isinstance(windows, np.ndarray) else windows.permute(2, 0, 1)
+    values[window:, :n] = 0
+    values[:, n:] = 0
+    row = columns * channels
+    shape, strides = (cover, step, columns, channels), (step * row - channels, row, channels, 1)
+    if isinstance(values, np.ndarray):
+        skewed = as_strided(values, shape, [values.itemsize * stride for stride in strides])
+    else:
+        skewed = values.as_strided(shape, strides)
+    return skewed.sum(0).swapaxes(0, 1).reshape(columns * step, channels)[: (n - 1) * step + window]
+
+
+def _zeros(like: Array, shape: tuple[int, ...], empty: bool = False) -> Array:
+    """A new array of the type and on the device of another; `empty`: whatever the memory holds."""
+    if isinstance(like, np.ndarray):
+        return (np.empty if empty else np.zeros)(shape, like.dtype)
+    return (like.new_empty if empty else like.new_zeros)(shape)

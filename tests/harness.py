@@ -1,0 +1,128 @@
+"""Try the promise of tests/promise on many cases: `python tests/harness.py --cases 20000 --seed 0 [--jobs 2]`.
+
+A case is its number: `--seed 17 --cases 1 --keep FOLDER` runs case 17 alone and keeps its folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+
+from promise.judge import complaints, describe
+from promise.run import Place, run
+
+
+def try_case(place: Place, seed: int, keep: Path | None = None) -> tuple[str, int, list[str], str]:
+    """Run the case of a seed: its scene, status, complaints and description."""
+    case, folder = place.case(seed)
+    outcome = run(case, folder)
+    found = complaints(case, outcome, folder)
+    if keep is not None and found:
+        target = keep / f"{seed}"
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        report = [
+            describe(case),
+            repr(case.argv),
+            *found,
+            f"status {outcome.status}, {outcome.seconds:.1f} s",
+            outcome.stderr,
+        ]
+        (target / "report.txt").write_text("\n".join(report), errors="backslashreplace")
+        if sum(p.lstat().st_size for p in folder.rglob("*")) < 1 << 20:
+            subprocess.run(["cp", "-a", folder / "work", target], check=True)
+    shutil.rmtree(folder)
+    return case.scene, outcome.status, found, describe(case)
+
+
+def signature(command: str, complaint: str) -> str:
+    """What complaints of one cause have in common."""
+    return f"{command.split()[0]} {re.sub(r'0x[0-9a-f]+|[-+]?[0-9][0-9.e+-]*|(?<=[:,( ])[^ ]*case[^ ]*', '#', complaint)[:110]}"
+
+
+def try_seeds(seeds: range, keep: Path | None = None) -> Iterator[tuple[int, str, int, list[str], str]]:
+    folder = Path(tempfile.mkdtemp(prefix="promise.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            place = Place(folder)
+        for seed in seeds:
+            yield seed, *try_case(place, seed, keep)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def jobs(seeds: range, count: int, keep: Path | None) -> Iterator[tuple[int, str, int, list[str], str]]:
+    """The same from several processes at once."""
+    if count == 1:
+        yield from try_seeds(seeds, keep)
+        return
+    pipes = []
+    for job in range(count):
+        reader, writer = os.pipe()
+        if not os.fork():
+            os.close(reader)
+            with open(writer, "wb") as file:
+                for result in try_seeds(seeds[job::count], keep):
+                    pickle.dump(result, file)
+                    file.flush()
+            os._exit(0)
+        os.close(writer)
+        pipes.append(open(reader, "rb"))
+    while pipes:
+        for pipe in list(pipes):
+            try:
+                yield pickle.load(pipe)
+            except EOFError:
+                pipes.remove(pipe)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0, help="number of the first case")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="folder for the reports and input of broken promises")
+    args = parser.parse_args()
+    start = time.time()
+    outcomes: Counter[str] = Counter()
+    broken: dict[str, list[int]] = {}
+    for n, (seed, scene, status, found, text) in enumerate(
+        jobs(range(args.seed, args.seed + args.cases), args.jobs, args.keep), 1
+    ):
+        outcomes[f"{scene.split()[0]:10} {'broken' if found else status}"] += 1
+        for complaint in found:
+            group = broken.setdefault(signature(scene, complaint), [])
+            group.append(seed)
+            if len(group) == 1:
+                print(f"case {seed}: {complaint[:300]!a}\n    {text[:300]}", flush=True)
+        if n % 500 == 0:
+            print(
+                f"... {n} cases, {sum(len(v) for v in broken.values())} complaints of {len(broken)} kinds, {time.time() - start:.0f} s",
+                flush=True,
+            )
+    print(f"\ncases {args.seed} to {args.seed + args.cases - 1}, {time.time() - start:.0f} s")
+    for name, count in sorted(outcomes.items()):
+        print(f"{count:7} {name}")
+    for kind, seeds in sorted(broken.items(), key=lambda item: -len(item[1])):
+        print(f"{len(seeds):5} {kind!a}  (cases {', '.join(map(str, seeds[:3]))})")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""Whether the promise held: status, sentence, result, and what lies where."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import signal
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from .mutate import Case
+from .run import Outcome
+
+LINES = 4  # remarks before the sentence
+LENGTH = 3000
+
+
+def complaints(case: Case, outcome: Outcome, folder: Path) -> list[str]:
+    """What was not as promised; empty if all was. Each begins with its kind and a colon."""
+    found = []
+    if outcome.late:
+        return ["time: it does not end"]
+    if "Traceback (most recent call last)" in outcome.stderr:
+        found.append(f"traceback: {last_frame(outcome.stderr)}")
+    elif "Warning:" in outcome.stderr:
+        found.append(f"warning: {re.search(r'.*Warning: .*', outcome.stderr)[0]}")
+    elif "Exception ignored" in outcome.stderr:
+        found.append("traceback: exception ignored at the end")
+    if outcome.status == 2:
+        found += sentence(case, outcome.stderr)
+    elif outcome.status == 0:
+        try:
+            right(case, folder / "work")
+        except Exception as error:
+            found.append(f"result: {type(error).__name__}: {error}")
+    elif outcome.status not in allowed(case) and not found:
+        found.append(f"status: {outcome.status}, {outcome.stderr.strip().splitlines()[-1:]}")
+    return found + misplaced(case, outcome)
+
+
+def allowed(case: Case) -> set[int]:
+    """Other statuses than 0 and 2 that are no broken promise."""
+    statuses = {1} if case.command == "loss" else set()
+    if case.signal:
+        statuses |= {128 + case.signal[0], -case.signal[0]}
+    return statuses
+
+
+def last_frame(text: str) -> str:
+    """The exception and the innermost line of this repository."""
+    frames = re.findall(r'File "([^"]*/(?:lib|data|run_scripts)/[^"]*)", line (\d+), in (\S+)', text)
+    name, line, function = frames[-1] if frames else ("?", "0", "?")
+    last = text.strip().splitlines()[-1][:200]
+    short = re.sub(r".*/(lib|data|run_scripts)/", r"\1/", name)
+    return f"{short}:{function}: {last}"
+
+
+def sentence(case: Case, stderr: str) -> list[str]:
+    """One sentence that names the file, argument or setting."""
+    lines = stderr.rstrip("\n").split("\n")
+    numbers = [i for i, line in enumerate(lines) if re.match(r"(\S+( \w+)?: )?error: ", line)]
+    if len(numbers) != 1:
+        return [f"sentence: {len(numbers)} lines that begin with error: {stderr[:200]!r}"]
+    text = "\n".join(lines[numbers[0] :])
+    usage = lines[0].startswith("usage: ")
+    if "\n" in text and not any("\n" in word for word in (*case.argv, *case.words)):
+        return [f"sentence: more than one line: {text[:300]!r}"]
+    if numbers[0] > LINES and not usage:
+        return [f"sentence: {numbers[0]} lines before it"]
+    if len(text) > LENGTH + sum(len(word) for word in case.argv if len(word) > 100):
+        return [f"sentence: {len(text)} characters"]
+    text = text.encode(errors="backslashreplace").decode()
+    if case.words and not any(
+        word in text or ascii(word)[1:-1] in text or repr(word)[1:-1] in text for word in case.words
+    ):
+        return [f"names: {text[:300]!r} has none of {sorted(set(w[:40] for w in case.words))}"]
+    return []
+
+
+def misplaced(case: Case, outcome: Outcome) -> list[str]:
+    """Files that changed, appeared or went, other than the output."""
+    found = []
+    outputs = [f"work/{name}".replace("work//", "/") for name in case.outputs]
+
+    def is_output(name: str) -> bool:
+        return any(name == output or name.startswith(output.rstrip("/") + "/") for output in outputs)
+
+    for name in sorted({*outcome.before, *outcome.after}):
+        old, new = outcome.before.get(name), outcome.after.get(name)
+        if old == new:
+            continue
+        what = "new" if old is None else "gone" if new is None else "changed"
+        if re.search(
+            r"(^|/)(\.smoothing|\.?tmp|tmp\w{6,})|\.(tmp|part|old)$", name.removeprefix("tmp/")
+        ) or name.startswith("tmp/"):
+            found.append(f"residue: {what} {re.sub('[.][a-z0-9_]{8}(?=/|$)', '.*', name)}")
+        elif not is_output(name) or name.removeprefix("work/") in case.kept:
+            found.append(f"outside: {what} {name!a}")
+        elif case.only_on_success and outcome.status == 2:
+            found.append(f"outside: {what} {name!a} although refused")
+    return found[:4]
+
+
+# ------------------------------------------------------------------------------------------------------- right results
+
+
+def right(case: Case, work: Path) -> None:
+    """Raise AssertionError where a result is not what the input asks for."""
+    outputs = [work / name for name in case.outputs]
+    if case.command == "smooth":
+        source = work / smoothed_input(case)
+        outputs = [
+            path / source.name if path.is_dir() and source.is_file() else path for path in outputs if path.exists()
+        ]
+        assert outputs, "nothing was written"
+        same_form(source, outputs[0], "--fill" in case.argv)
+    elif case.command == "stream":
+        same_lines(work.parent, case)
+    elif case.command == "eval" and (work / "run").exists():
+        content = json.loads((work / "run/metrics.json").read_text(), parse_constant=not_json)
+        for row in content["results"]:
+            for name, value in row["metrics"].items():
+                assert np.isfinite(value), f"{name} is {value}"
+    elif case.command == "train" and (work / "run/checkpoint.pth.tar").exists():
+        import torch
+
+        content = torch.load(work / "run/checkpoint.pth.tar", weights_only=True)
+        assert all(bool(torch.isfinite(value).all()) for value in content["state_dict"].values()), "weights not finite"
+    elif case.command == "visualize":
+        pictures = [path for path in (work / "pictures").rglob("*") if path.is_file()]
+        assert pictures, "no picture"
+        for path in pictures:
+            picture(path)
+    elif case.command == "export" and outputs and outputs[0].is_file():
+        import onnx
+
+        onnx.checker.check_model(onnx.load(outputs[0]))
+
+
+def not_json(word: str) -> None:
+    raise AssertionError(f"{word} is no JSON")
+
+
+def picture(path: Path) -> None:
+    from PIL import Image
+
+    if path.suffix in (".png", ".gif"):
+        with Image.open(path) as image:
+            image.load()
+    elif path.suffix == ".html":
+        assert path.read_text(encoding="utf-8").lower().startswith("<!doctype"), "no page"
+
+
+def smoothed_input(case: Case) -> str:
+    return next(word for word in case.argv if not word.startswith("-") or word in case.inputs)
+
+
+def same_form(old: Path, new: Path, fill: bool) -> None:
+    """The output has the form of the input, and its coordinates stay near those of the input."""
+    if old.is_dir():
+        assert sorted(p.name for p in old.iterdir()) == sorted(p.name for p in new.iterdir()), "other files"
+        for path in old.iterdir():
+            same_form(path, new / path.name, fill)
+    elif old.suffix == ".npz":
+        with zipfile.ZipFile(old) as a, zipfile.ZipFile(new) as b:
+            assert a.namelist() == b.namelist(), "other members"
+            for name in a.namelist():
+                if a.read(name) != b.read(name):
+                    with a.open(name) as x, b.open(name) as y:
+                        near(name, np.lib.format.read_array(x), np.lib.format.read_array(y), fill)
+    elif old.suffix == ".npy":
+        near(old.name, np.load(old), np.load(new), fill)
+    elif old.suffix == ".json":
+        a, b = (
+            json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=None if path == old else not_json)
+            for path in (old, new)
+        )
+        numbers: list[tuple] = []
+        same_tree(a, b, numbers)
+        near(old.name, *np.array(numbers, float).reshape(-1, 2).T, fill)
+    elif old.suffix in (".csv", ".trc"):
+        delimiter = "\t" if old.suffix == ".trc" else ","
+        texts = [path.read_bytes().decode("utf-8-sig", errors="replace") for path in (old, new)]
+        rows = [list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)) for text in texts]
+        assert [len(row) for row in rows[0]] == [len(row) for row in rows[1]], "other cells"
+        pairs = [(a, b) for x, y in zip(*rows, strict=True) for a, b in zip(x, y, strict=True) if a != b]
+        near(old.name, np.array([number(a) for a, _ in pairs]), np.array([number(b) for _, b in pairs]), fill)
+
+
+def number(text: str) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def same_tree(a: object, b: object, numbers: list[tuple]) -> None:
+    if isinstance(a, dict):
+        assert isinstance(b, dict) and list(a) == list(b), "other keys"
+        for key in a:
+            same_tree(a[key], b[key], numbers)
+    elif isinstance(a, list):
+        assert isinstance(b, list) and len(a) == len(b), "a list of another length"
+        for x, y in zip(a, b, strict=True):
+            same_tree(x, y, numbers)
+    elif isinstance(a, int | float) and not isinstance(a, bool) and isinstance(b, int | float) and a != b:
+        numbers.append((a, b))
+    else:
+        assert a == b or (a != a and b != b), f"{a!r:.30} became {b!r:.30}"
+
+
+def near(name: str, old: np.ndarray, new: np.ndarray, fill: bool) -> None:
+    """Shape as before, finite where it was, missing where it was, and no further away than the input ranges."""
+    assert old.shape == new.shape, f"{name}: shape {old.shape} became {new.shape}"
+    assert new.dtype.kind == "f", f"{name}: type {old.dtype} became {new.dtype}"
+    before, after = old.astype(float), new.astype(float)
+    known = np.isfinite(before)
+    assert np.isfinite(after[known]).all(), f"{name}: numbers became NaN or infinite"
+    if not fill:
+        assert not np.isfinite(after[~known]).any(), f"{name}: missing points became numbers"
+    if known.any():
+        low, high = before[known].min(), before[known].max()
+        margin = high - low + 1e-3 * max(abs(low), abs(high)) + 7  # 7: a turn of a rotation
+        far = np.maximum(low - margin - after[known], after[known] - high - margin).max()
+        assert far <= 0, f"{name}: a number is {far:.3g} beyond its range {low:.3g} to {high:.3g}"
+
+
+def same_lines(folder: Path, case: Case) -> None:
+    """One line out for each line in, finite, with the same people."""
+    if case.closed:
+        return
+    old = [line for line in (folder / "work" / case.stdin).read_text(errors="replace").split("\n") if line.strip()]
+    new = (folder / "stdout").read_text().splitlines()
+    assert len(old) == len(new), f"{len(old)} lines in, {len(new)} out"
+    for a, b in zip(old, new, strict=True):
+        same_tree(json.loads(a), json.loads(b, parse_constant=not_json), [])
+
+
+def describe(case: Case) -> str:
+    number = f", {signal.Signals(case.signal[0]).name}" if case.signal else ""
+    return f"{case.command} {' '.join(ascii(word)[1:-1][:60] for word in case.argv)}{number}  [{'; '.join(case.done) or 'good input'}]"
