@@ -212,6 +212,8 @@ SETTINGS = (
             added=True),
     Setting("TRAIN.PROFILER_PATH", "profiler_log", "folder for it", flags="--profiler_path", commands="train",
             added=True, path="out"),
+    Setting("TRAIN.TIMEOUT", 600.0, "seconds after which a process that does not answer the others counts as hanging",
+            POSITIVE, added=True),
     Setting("TRAIN.LOG_EVERY", 50, "iterations between readings of the loss on an accelerator", COUNT, added=True),
     # changed copies of the training windows, see dataset/augment.py; all off
     Setting("AUGMENT.FLIP", 0.0, "chance of a sign flip", CHANCE, added=True),

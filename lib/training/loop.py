@@ -146,7 +146,8 @@ def train_epoch(job: Job, state: TrainingState) -> tuple[Meter, bool]:
             position.batch += 1
             position.iteration += 1
             state.follow(cfg.TRAIN.AVERAGE)
-            if meter.add(loss, len(batch.x), batch.everyone / world.size, position):
+            lr = state.optimizer.param_groups[0]["lr"]
+            if meter.add(loss, len(batch.x), batch.everyone / world.size, lr, position):
                 job.records.step(position, meter, bar)
             bar.update()
             job.records.profiled()
