@@ -93,6 +93,8 @@ class GeneralSmoother(nn.Module):
         window_size: W, frames per window.
         hidden_size, res_hidden_size, num_blocks: width of the trunk, of its blocks, and their number.
         knots: in how many frames of the window the mixture's weights are decided; linear in between.
+        taper, step: how windows are laid over a recording unless the user says otherwise, see window_taper; they do
+            not change the network, but belong to its weights.
     """
 
     def __init__(
@@ -102,6 +104,8 @@ class GeneralSmoother(nn.Module):
         res_hidden_size: int = 96,
         num_blocks: int = 3,
         knots: int = 16,
+        taper: str = "hann",
+        step: int = 8,
     ):
         super().__init__()
         if window_size < 8:
@@ -114,7 +118,13 @@ class GeneralSmoother(nn.Module):
             "res_hidden_size": res_hidden_size,
             "num_blocks": num_blocks,
             "knots": knots,
+            "taper": taper,
+            "step": step,
         }
+        if not 1 <= step <= window_size:
+            raise SmoothNetError(f"step must be from 1 to the window of {window_size} frames, not {step}")
+        self.taper = window_taper(window_size, taper)
+        self.step = step
         self.window_size = window_size
         self.knots = knots
         self.members = len(BANK) + len(FITS)
@@ -321,6 +331,32 @@ def _constants(window: int, knots: int) -> dict[str, np.ndarray]:
     }
 
 
+def build_general(settings: Any) -> GeneralSmoother:
+    """A fresh network of the sizes in MODEL."""
+    return GeneralSmoother(
+        window_size=settings.SLIDE_WINDOW_SIZE,
+        hidden_size=settings.HIDDEN_SIZE,
+        res_hidden_size=settings.RES_HIDDEN_SIZE,
+        num_blocks=settings.NUM_BLOCK,
+    )
+
+
+def smooth_channels(
+    model: GeneralSmoother, dims: int, shown: torch.Tensor | None, strength: float, windows: torch.Tensor
+) -> torch.Tensor:
+    """(N, C, W) windows, the `dims` coordinates of a joint side by side among the C channels -> the same, smoothed."""
+    n, channels, frames = windows.shape
+    people = windows.reshape(n, channels // dims, dims, frames)
+    return model(people, shown, strength).reshape(windows.shape)
+
+
+def multiply_adds(model: GeneralSmoother) -> int:
+    """Multiply-adds for one channel of one window: of the layers and of the bank."""
+    layers = sum(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear))
+    fixed = (model.of_window, model.of_trusted, model.of_median, model.high_pass, model.fit_moments, model.fit_moments)
+    return layers + sum(matrices.numel() for matrices in fixed)
+
+
 def load_general(checkpoint: Mapping[str, Any]) -> GeneralSmoother:
     """The network of a checkpoint's content ("model" and "state_dict"), ready for inference.
 
@@ -329,6 +365,7 @@ def load_general(checkpoint: Mapping[str, Any]) -> GeneralSmoother:
     """
     try:
         settings = {key: value for key, value in checkpoint["model"].items() if key != "name"}
+        settings |= {key: checkpoint[key] for key in ("taper", "step") if key in checkpoint}
         model = GeneralSmoother(**settings)
         model.load_state_dict(checkpoint["state_dict"])
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
