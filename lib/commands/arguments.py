@@ -216,6 +216,8 @@ def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOpt
         name: config.get(cfg, key) or None if value is None and cfg is not None else value
         for name, (value, key) in of_settings.items()
     }
+    if chosen["step"] == config.settings()["EVALUATE.SLIDE_WINDOW_STEP_SIZE"].default:
+        chosen["step"] = args.slide_window_step_size  # 1 is meant for evaluations: the network's own is taken
     chosen["window"] = args.slide_window_size
     others = (
         "delay",

@@ -17,7 +17,7 @@ class SmoothingOptions:
     """The options of one smoothing, checked.
 
     Attributes:
-        step: frames between the starts of windows.
+        step: frames between the starts of windows; None: as many as the network says lose nothing.
         delay: smooth as a live stream would that gives a frame so many frames later; None: offline.
         min_score: points with a lower score count as missing; None: none does.
         max_gap: the longest gap that is bridged, in frames.
@@ -37,7 +37,7 @@ class SmoothingOptions:
         SmoothNetError: a number out of range.
     """
 
-    step: int = 1
+    step: int | None = None
     delay: int | None = None
     min_score: float | None = None
     max_gap: int = MAX_GAP
@@ -69,5 +69,5 @@ class SmoothingOptions:
             raise SmoothNetError(f"--strength must be 0 (the input) or more (1 is the default), not {self.strength}")
         if self.cutoff is not None and not (isfinite(self.cutoff) and self.cutoff > 0):
             raise SmoothNetError(f"--cutoff must be a frequency above 0 Hz, not {self.cutoff}")
-        if self.delay is not None and self.step != 1:
+        if self.delay is not None and self.step not in (None, 1):
             raise SmoothNetError("--delay needs --step 1: a stream runs the network once a frame")
