@@ -76,7 +76,7 @@ def make_pool(
         detected = add_errors(truth, size, rng, settings.errors)
         # What comes relative to a joint is relative to the detected one.
         detected = np.where(relative[:, None, None, None], detected - detected[:, :1], detected)
-        if real:
+        if pairs is not None and real:
             seen, true = pair_windows(pairs, real, joints, dims, settings.window_size, rng, settings.view)
             detected, truth = np.concatenate([detected, seen]), np.concatenate([truth, true])
         groups.append(
