@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     drawn = Look(args.skeleton, args.edges, args.up)
     if args.input:
         stem = re.sub(r"[^\w.-]+", "_", Path(args.input).resolve().stem) or "poses"
-        made = partial(_recorded, args, cfg, drawn)
+        made: Callable[[], Clip] = partial(_recorded, args, cfg, drawn)
     else:
         stem, made = _evaluated(args, cfg, drawn)
     sources = [Path(path) for path in (args.input, args.video) if path is not None]

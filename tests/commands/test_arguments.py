@@ -132,6 +132,12 @@ def python(*words: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, *map(str, words)], env=environment, capture_output=True, **options)
 
 
+def test_every_room_of_the_library_is_a_package_of_the_wheel():
+    rooms = {path.parent.relative_to(ROOT / "lib").parts for path in (ROOT / "lib").rglob("__init__.py")}
+    named = re.search(r"(?s)\npackages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text())[1]
+    assert re.findall(r'"(\S+)"', named) == sorted(".".join(("smoothnet", *room)) for room in rooms)
+
+
 def test_the_package_is_a_command():
     done = python("-m", "lib", "--help", cwd=ROOT)
     assert done.returncode == 0 and b"usage: python -m lib COMMAND" in done.stdout
