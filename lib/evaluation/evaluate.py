@@ -18,7 +18,7 @@ from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..filters import FILTERS, apply_filter, filter_names
-from ..models.kinds import channel_network
+from ..models.kinds import channel_network, window_of
 from ..models.windows import smooth_sequence
 from ..utils import device as devices
 from ..utils.distributed import World
@@ -81,7 +81,7 @@ def network_method(
         devices.synchronize(device)
         start = time.perf_counter()
         with torch.inference_mode(), devices.autocast(device, autocast):
-            y = smooth_sequence(network, x, model.window_size, step)
+            y = smooth_sequence(network, x, window_of(model), step)
         devices.synchronize(device)
         if timer is not None:
             timer.seconds += time.perf_counter() - start
@@ -254,7 +254,7 @@ def evaluate(
         kept = sorted((result for part, _, _ in parts for result in part), key=lambda result: result.index)
         summary = summarise(kept)
         summary["us_per_frame"] = 1e6 * sum(part[1] for part in parts) / max(sum(part[2] for part in parts), 1)
-        rows.append(result_row(data, model.window_size, cfg.EVALUATE.PRETRAINED, summary))
+        rows.append(result_row(data, window_of(model), cfg.EVALUATE.PRETRAINED, summary))
         names += [row.name for row in metrics_of(*data.facts.spaces) if row.name not in names]
         lines += sequence_lines(rows[-1], kept)
     table = [[*start, *(figures.get(name, "") for name in names)] for start, figures in lines]
