@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -218,6 +219,8 @@ def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOpt
         name: config.get(cfg, key) or None if value is None and cfg is not None else value
         for name, (value, key) in of_settings.items()
     }
+    if chosen["step"] == config.settings()["EVALUATE.SLIDE_WINDOW_STEP_SIZE"].default:
+        chosen["step"] = args.slide_window_step_size  # 1 is meant for evaluations: the network's own is taken
     chosen["window"] = args.slide_window_size
     others = (
         "delay",
@@ -296,11 +299,17 @@ def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None
     except SmoothNetError as error:
         message = str(error)
     except BrokenPipeError:
+        drop_output()
         return BROKEN_PIPE
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None:
+            message = f"{os.fsdecode(error.filename)}: {error.strerror}"
+        elif error.errno in (errno.ENOSPC, errno.EIO):  # of stdout; files are written elsewhere, by their names
+            message = f"cannot write the output: {error.strerror}"
+        else:
             raise
-        message = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    except UnicodeEncodeError as error:  # from packages that take no other names, such as TensorBoard
+        message = f"{error.object[:200]!a} is not UTF-8 throughout; choose another name"
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -319,9 +328,14 @@ def finish_output() -> int:
             sys.stdout.flush()
         return 0
     except OSError as error:
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         if isinstance(error, BrokenPipeError):
             return BROKEN_PIPE
         print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
         return 2
+
+
+def drop_output() -> None:
+    """Let stdout lead nowhere from now on."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

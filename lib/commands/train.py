@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..training.loop import OUT_OF_MEMORY, train
     from ..training.recipes import find_recipe
     from ..utils.device import explain_out_of_memory, select_device
-    from ..utils.distributed import join, leave, local_rank
+    from ..utils.distributed import explain_lost_contact, join, leave, local_rank
 
     cfg = load_config(args.cfg, named_settings(args), args.opts)
     device = select_device(cfg.DEVICE, local_rank())
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     body = body_for(test_sets, cfg.SMPL_MODEL_DIR)
     stop = StopOnSignal()
     out = Output(stop)
-    world = join(device)
+    world = join(device, cfg.TRAIN.TIMEOUT)
     with ExitStack() as until_the_end:
         if world.main:
             run = make_run_folder(cfg)
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = world.from_main(run if world.main else None)
         # the progress bar is for people, the iteration lines for tools
         echoed = {"yes": True, "no": False, "auto": not sys.stdout.isatty()}[cfg.LOG.ECHO]
-        with explain_out_of_memory(device, OUT_OF_MEMORY):
+        with explain_out_of_memory(device, OUT_OF_MEMORY), explain_lost_contact():
             train(
                 cfg, train_data, test_sets, run, device, world=world, body=body, stop=stop, echo=out if echoed else None
             )

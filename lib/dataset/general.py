@@ -85,21 +85,29 @@ def make_pool(
     return groups
 
 
-def pool_batches(
-    groups: Sequence[Group], channels: int, generator: torch.Generator
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Every window of the pool once, in batches of one shape and about `channels` channels, in random order.
+def batch_plan(
+    groups: Sequence[Group], channels: int, generator: torch.Generator, processes: int = 1
+) -> list[tuple[Group, torch.Tensor]]:
+    """Every window of the pool once, as numbers of batches of one shape and about `channels` channels, in random order.
 
-    The generator decides the order, so that training can be resumed in the middle of an epoch.
+    The generator decides the order, so that training can be resumed in the middle of an epoch. A batch has at least as
+    many windows as there are processes; a smaller rest joins the batch before it.
     """
     batches = []
     for group in groups:
         order = torch.randperm(len(group.truth), generator=generator)
         per_window = group.truth.shape[1] * group.truth.shape[2]
-        size = min(max(16, channels // per_window), 256)
-        batches += [(group, order[i : i + size]) for i in range(0, len(order), size)]
-    for number in torch.randperm(len(batches), generator=generator).tolist():
-        group, index = batches[number]
+        size = min(max(16, channels // per_window), 256 * processes)
+        starts = range(0, max(len(order) - processes + 1, 1), size)
+        batches += [(group, order[i:j]) for i, j in zip(starts, [*starts[1:], len(order)], strict=True)]
+    return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def pool_batches(
+    groups: Sequence[Group], channels: int, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches of `batch_plan`: detected and truth."""
+    for group, index in batch_plan(groups, channels, generator):
         yield group.detected[index], group.truth[index]
 
 

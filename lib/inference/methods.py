@@ -81,7 +81,7 @@ def network_method(options: SmoothingOptions) -> Prepared:
 
 def classical_method(options: SmoothingOptions) -> Prepared:
     """The classical filter options.method, at the frame rate of each recording."""
-    _refuse(options, checkpoint=None, window=None, step=1)
+    _refuse(options, checkpoint=None, window=None, step=None)
 
     def at(fps: float | None, outliers: str | None) -> ClassicalSmoother:
         return classical_smoother(

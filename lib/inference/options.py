@@ -17,7 +17,7 @@ class SmoothingOptions:
     """The options of one smoothing, checked.
 
     Attributes:
-        step: frames between the starts of windows.
+        step: frames between the starts of windows; None: as many as the network says lose nothing.
         delay: smooth as a live stream would that gives a frame so many frames later; None: offline.
         min_score: points with a lower score count as missing; None: none does.
         max_gap: the longest gap that is bridged, in frames.
@@ -38,7 +38,7 @@ class SmoothingOptions:
         SmoothNetError: a number out of range.
     """
 
-    step: int = 1
+    step: int | None = None
     delay: int | None = None
     min_score: float | None = None
     max_gap: int = MAX_GAP
@@ -59,7 +59,8 @@ class SmoothingOptions:
         for name, least in (("step", 1), ("delay", 0), ("max_gap", 0), ("window", 1)):
             value = getattr(self, name)
             if value is not None and not least <= value <= MOST_FRAMES:
-                raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {value:.6g}")
+                shown = value if abs(value) <= MOST_FRAMES else "a number that large"
+                raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {shown}")
         if self.fps is not None and not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:
             raise SmoothNetError(
                 f"--fps must be from {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames a second, not {self.fps}"
@@ -70,5 +71,5 @@ class SmoothingOptions:
             raise SmoothNetError(f"--strength must be 0 (the input) or more (1 is the default), not {self.strength}")
         if self.cutoff is not None and not (isfinite(self.cutoff) and self.cutoff > 0):
             raise SmoothNetError(f"--cutoff must be a frequency above 0 Hz, not {self.cutoff}")
-        if self.delay is not None and self.step != 1:
+        if self.delay is not None and self.step not in (None, 1):
             raise SmoothNetError("--delay needs --step 1: a stream runs the network once a frame")
