@@ -21,6 +21,7 @@ from ..utils.unpickle import Npz
 from .noise import log_uniform
 
 REFERENCE_FPS = 30.0  # speed 1 is a recording seen at this rate
+FASTEST = 28.0  # sizes of the body a second, 14 m/s for an adult: no joint moves faster
 SLOWEST_SOURCE = 25.0  # frames per second; recordings below are never read between their frames
 
 
@@ -208,6 +209,21 @@ LAYOUTS: tuple[tuple[set[str], Callable[[Path, set[str]], list[Recording]]], ...
     ({"positions"}, _load_packed),
     ({"pos"}, _load_packed),
 )
+
+
+def plausible(recordings: Sequence[Recording], fastest: float = FASTEST) -> list[Recording]:
+    """The recordings in which no joint of the truth moves faster than `fastest`, in sizes of the body a second.
+
+    Faster ones hold lost or exchanged markers, and a smoother would learn to keep such jumps.
+    """
+
+    def speed(recording: Recording) -> float:
+        body = recording.truth - recording.truth.mean(axis=1, keepdims=True)
+        size = float(np.sqrt((body**2).sum(-1).mean())) or 1.0
+        step = np.linalg.norm(np.diff(recording.truth, axis=0), axis=-1).max(initial=0.0)
+        return float(step) / size * recording.fps
+
+    return [recording for recording in recordings if recording.truth.shape[1] == 1 or speed(recording) <= fastest]
 
 
 def generate_motion(rng: np.random.Generator, frames: int, joints: int = 15, fps: float = REFERENCE_FPS) -> np.ndarray:
