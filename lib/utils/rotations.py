@@ -53,13 +53,13 @@ def matrix_to_quaternion(matrices: np.ndarray, order: Order = "wxyz") -> np.ndar
     xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
     # Four times the outer product of the quaternion with itself. Its row with the largest diagonal is the
     # quaternion times that component, which is at least 1/2: no division by a small number at any angle.
-    outer = [
+    rows = [
         *(1 + xx + yy + zz, wx, wy, wz),
         *(wx, 1 + xx - yy - zz, xy, xz),
         *(wy, xy, 1 - xx + yy - zz, yz),
         *(wz, xz, yz, 1 - xx - yy + zz),
     ]
-    outer = np.stack(outer, axis=-1).reshape(*m.shape[:-2], 4, 4)
+    outer = np.stack(rows, axis=-1).reshape(*m.shape[:-2], 4, 4)
     largest = np.diagonal(outer, axis1=-2, axis2=-1).argmax(axis=-1)
     row = np.take_along_axis(outer, largest[..., None, None], axis=-2)[..., 0, :]
     quaternions = _normalize(np.where(row[..., :1] < 0, -row, row))

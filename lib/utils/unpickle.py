@@ -13,7 +13,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Function:
     """A function that a pickle may call but neither change nor give attributes."""
 
     __slots__ = ("_call",)
+    _call: Callable[..., Any]
 
     def __init__(self, call: Callable[..., Any]):
         object.__setattr__(self, "_call", call)
@@ -91,7 +92,7 @@ def _scalar(dtype: _Dtype, data: Any = b"") -> Any:
     return np.frombuffer(data, dtype=dtype.dtype, count=1)[0]
 
 
-def _frombuffer(buffer: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+def _frombuffer(buffer: Any, dtype: _Dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
     """Arrays pickled with protocol 5."""
     if not isinstance(dtype, _Dtype):
         raise pickle.UnpicklingError("it holds an array of an unexpected kind")

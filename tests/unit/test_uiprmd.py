@@ -1,10 +1,8 @@
 import gzip
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import command
 from scipy.spatial.transform import Rotation
 
 from data import uiprmd
@@ -85,17 +83,12 @@ def test_weights_sum_to_one():
 
 
 def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
-    script = Path(uiprmd.__file__).with_name("prepare_uiprmd.py")
-
-    def run(folder):
-        command = [sys.executable, script, folder, "--output", tmp_path / "poses"]
-        return subprocess.run(command, capture_output=True, text=True)
-
-    refused = run(tmp_path / "nowhere")
+    script, out = "data/prepare_uiprmd.py", tmp_path / "poses"
+    refused = command(script, tmp_path / "nowhere", "--output", out)
     assert refused.returncode == 2 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
     write_clip(raw, "m01_s01_e01")
     write_clip(raw, "m01_s09_e01", seconds=1.0)
-    made = run(raw)
+    made = command(script, raw, "--output", out)
     assert made.returncode == 0, made.stderr
     assert "dropped m01_s09_e01" in made.stdout and "train: 1 sequences" in made.stdout
     assert {p.name for p in tmp_path.rglob("*.npz")} == {
