@@ -8,7 +8,6 @@ which decides the type, the values that are allowed, what the setting means, and
 from __future__ import annotations
 
 import difflib
-import logging
 import math
 import os
 import re
@@ -22,8 +21,6 @@ import yaml
 from yacs.config import CfgNode
 
 from .utils.errors import SmoothNetError
-
-log = logging.getLogger(__name__)
 
 LARGEST_FILE = 2**18  # bytes of a YAML file, a hundred times what all settings with comments take
 MOST_VALUES, DEEPEST = 5000, 8  # in a YAML file, aliases followed
@@ -178,6 +175,8 @@ SETTINGS = (
     Setting("MODEL.NUM_BLOCK", 3, "residual blocks", between(0, 1000)),
     Setting("MODEL.DROPOUT", 0.5, "chance that a value is dropped in training",
             Check(lambda x: 0 <= x < 1, "at least 0 and below 1")),
+    Setting("MODEL.KNOTS", 16, "general: frames of a window in which its mixture is decided", between(2, 65536),
+            added=True),
     Setting("MODEL.NORMALIZE", "none", "none (as published) | body (free of unit and origin)", one_of("none", "body"),
             added=True),
     Setting("TRAIN.BATCH_SIZE", 1024, "windows per batch and device", COUNT, "--batch_size --bs", "train"),
@@ -202,6 +201,9 @@ SETTINGS = (
             one_of("auto", "float16", "bfloat16"), added=True),
     Setting("TRAIN.GRAD_SCALE", 65536.0, "first loss scale of float16 training; True: 65536, False: no scaling",
             NOT_NEGATIVE, "--grad_scale", "train", added=True, words=(("true", 65536.0), ("false", 0.0))),
+    Setting("TRAIN.CLIP", 0.0, "largest norm of a step's gradient; 0: any", NOT_NEGATIVE, added=True),
+    Setting("TRAIN.AVERAGE", 0.0, "keep a running mean of the weights, this share of it at each step; 0: none",
+            Check(lambda x: 0 <= x < 1, "at least 0 and below 1"), added=True),
     Setting("TRAIN.EARLY_STOP", 0, "stop after so many epochs without a better result; 0: never", COUNT_OR_0,
             "--early_stop", "train", added=True),
     Setting("TRAIN.COMPILE", False, "compile the network with the device's compiler", flags="--compile",
@@ -210,6 +212,8 @@ SETTINGS = (
             added=True),
     Setting("TRAIN.PROFILER_PATH", "profiler_log", "folder for it", flags="--profiler_path", commands="train",
             added=True, path="out"),
+    Setting("TRAIN.TIMEOUT", 600.0, "seconds after which a process that does not answer the others counts as hanging",
+            POSITIVE, added=True),
     Setting("TRAIN.LOG_EVERY", 50, "iterations between readings of the loss on an accelerator", COUNT, added=True),
     # changed copies of the training windows, see dataset/augment.py; all off
     Setting("AUGMENT.FLIP", 0.0, "chance of a sign flip", CHANCE, added=True),
@@ -221,6 +225,16 @@ SETTINGS = (
     Setting("AUGMENT.SPEED", 0.0, "chance that the truth, not its error, is 1 to SPEED_MAX times as fast", CHANCE,
             added=True),
     Setting("AUGMENT.SPEED_MAX", 3.0, "see SPEED", FACTOR, added=True),
+    # what the general smoother is trained on, see training/pools.py; generated motion always comes with it
+    Setting("GENERAL.FILES", "", "comma list of files and folders of motion and of pairs", added=True),
+    Setting("GENERAL.HELD_OUT", "", "people to leave out: uiprmd 9, cmu 02_03", added=True),
+    Setting("GENERAL.MOTION_SHARES", "", "of the windows with made errors: cmu 0.5, generated 0.2; empty: by length",
+            added=True),
+    Setting("GENERAL.PAIR_SHARES", "", "of the windows that are real pairs, as MOTION_SHARES", added=True),
+    Setting("GENERAL.PAIRS", 0.15, "share of windows that are real pairs", CHANCE, added=True),
+    Setting("GENERAL.WINDOWS", 48000, "windows of a pool", COUNT, added=True),
+    Setting("GENERAL.EPOCHS_PER_POOL", 2, "epochs after which there is a new pool", COUNT, added=True),
+    Setting("GENERAL.CHANNELS", 1100, "channels of a batch, about, on each device", COUNT, added=True),
     Setting("EVALUATE.PRETRAINED", "", "the weights: .pth.tar, or a folder of them; smooth takes .onnx too",
             flags="--checkpoint", commands="eval smooth visualize export", path="in"),
     Setting("EVALUATE.ROOT_RELATIVE", True, "3D joints relative to the root"),
@@ -325,8 +339,7 @@ def _set(cfg: CfgNode, known: Mapping[str, Setting], key: str, value: Any) -> No
 def _nearest(key: str, known: Iterable[str]) -> str:
     """The key that was probably meant, as a question."""
     key = key[:100].upper()
-    known = [*known, ROOT.key]
-    near = difflib.get_close_matches(key, known, 1, 0.7)
+    near = [ROOT.key] if key.startswith("DATASET.ROOT") else difflib.get_close_matches(key, known, 1, 0.7)
     if not near:  # the right word under the wrong group
         leaf = {name.rpartition(".")[2]: name for name in known}
         near = [leaf[word] for word in difflib.get_close_matches(key.rpartition(".")[2], leaf, 1, 0.8)]
@@ -359,6 +372,8 @@ def read_yaml(path: str | Path) -> Iterator[tuple[str, Any]]:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        if isinstance(error, RecursionError):
+            problem = "nested too deep"
         raise SmoothNetError(
             f"{path}{where} is not valid YAML: {_short(problem)} (indent with spaces, not tabs)"
         ) from error
@@ -392,7 +407,7 @@ def _pairs(root: yaml.MappingNode, path: str | Path) -> Iterator[tuple[str, Any]
         for key, value in sorted(node.value, key=lambda pair: pair[0].value != "<<"):  # what is merged can be replaced
             name = prefix + key.value
             if name in seen:
-                log.warning("%s: %s stands there twice; the last counts", where(key), _short(name))
+                raise SmoothNetError(f"{where(key)}: {_short(name)} stands there twice")
             seen.add(name)
             if isinstance(value, yaml.MappingNode):
                 yield from pairs(value, prefix if key.value == "<<" else f"{name}.", depth + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -98,6 +99,14 @@ OWN = (  # what is no setting
     Argument(("--model_name",), "launch", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
     Argument(("--delay",), "smooth visualize", "smooth as a live stream would that gives a frame so many frames later",
              COUNT_OR_0),
+    Argument(("--method",), "smooth visualize",
+             "network (default) | rts | butterworth | gaussian | savgol | oneeuro | median", {"metavar": "NAME"}),
+    Argument(("--strength",), "smooth visualize", "0 gives the input, 1 (default) what the method does by itself, more "
+             "is smoother (classical filters)", {"type": number(1.0), "metavar": "X"}),
+    Argument(("--cutoff",), "smooth visualize", "cut-off frequency of a classical filter, in place of its strength",
+             {"type": number(1.0), "metavar": "HZ"}),
+    Argument(("--outliers",), "smooth visualize", "hampel: reject outliers before the method sees them",
+             {"metavar": "NAME"}),
     Argument(("--min_score",), "smooth visualize", "points with a lower score count as missing",
              {"type": number(0.0), "metavar": "X"}),
     Argument(("--max_gap",), "smooth visualize",
@@ -108,15 +117,19 @@ OWN = (  # what is no setting
              {"type": int, "choices": (1, 2, 3)}),
     Argument(("--input_format",), "smooth visualize", "format of the input, instead of telling it by content",
              {"metavar": "NAME"}),
+    Argument(("--layout",), "smooth visualize",
+             "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",
+             {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
     Argument(("--force",), "smooth", "replace existing outputs (never an input)", SWITCH),
+    Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),
     Argument(("--formats",), "smooth", "list the formats and stop", {"action": ListFormats, "nargs": 0}),
     Argument(("--visualize_video_id",), "visualize", "sequence of the dataset, from 0", {**COUNT_OR_0, "default": 0}),
     Argument(("--output_format", "--format"), "visualize", "mp4 | gif | png | html, several by comma (mp4)",
              {"metavar": "LIST", "default": "mp4"}),
     Argument(("--input",), "visualize", "a file of poses, in place of a dataset", PATH),
-    Argument(("--track",), "visualize", "which person of the file; without it the one with most points",
+    Argument(("--track",), "visualize", "which person of the file; without it all of them",
              {"metavar": "ID"}),
     Argument(("--video",), "visualize", "the recording that 2D poses of --input came from; drawn under them", PATH),
     Argument(("--skeleton",), "visualize", "which joints these are, e.g. h36m17; without it the likeliest",
@@ -206,8 +219,23 @@ def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOpt
         name: config.get(cfg, key) or None if value is None and cfg is not None else value
         for name, (value, key) in of_settings.items()
     }
+    if chosen["step"] == config.settings()["EVALUATE.SLIDE_WINDOW_STEP_SIZE"].default:
+        chosen["step"] = args.slide_window_step_size  # 1 is meant for evaluations: the network's own is taken
     chosen["window"] = args.slide_window_size
-    chosen |= {name: getattr(args, name) for name in ("delay", "min_score", "max_gap", "fill", "dims", "input_format")}
+    others = (
+        "delay",
+        "min_score",
+        "max_gap",
+        "fill",
+        "dims",
+        "input_format",
+        "layout",
+        "method",
+        "strength",
+        "cutoff",
+        "outliers",
+    )
+    chosen |= {name: getattr(args, name) for name in others}
     return SmoothingOptions(**{name: value for name, value in chosen.items() if value is not None})
 
 
@@ -271,11 +299,17 @@ def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None
     except SmoothNetError as error:
         message = str(error)
     except BrokenPipeError:
+        drop_output()
         return BROKEN_PIPE
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None:
+            message = f"{os.fsdecode(error.filename)}: {error.strerror}"
+        elif error.errno in (errno.ENOSPC, errno.EIO):  # of stdout; files are written elsewhere, by their names
+            message = f"cannot write the output: {error.strerror}"
+        else:
             raise
-        message = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    except UnicodeEncodeError as error:  # from packages that take no other names, such as TensorBoard
+        message = f"{error.object[:200]!a} is not UTF-8 throughout; choose another name"
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -294,9 +328,14 @@ def finish_output() -> int:
             sys.stdout.flush()
         return 0
     except OSError as error:
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         if isinstance(error, BrokenPipeError):
             return BROKEN_PIPE
         print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
         return 2
+
+
+def drop_output() -> None:
+    """Let stdout lead nowhere from now on."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from .. import config
 from ..utils.errors import SmoothNetError
 from ..utils.files import write_text
-from .arguments import PACKAGE, finish_output
+from .arguments import BROKEN_PIPE, PACKAGE, drop_output
 
 log = logging.getLogger(__name__)
 
@@ -165,12 +165,18 @@ class Output:
 
     def write(self, text: str) -> None:
         """Write, or note that nobody reads."""
-        try:
+        with self._noted():
             sys.stdout.write(text)
-        except BrokenPipeError:
-            self.flush()
 
     def flush(self) -> None:
         """Flush, or note that nobody reads."""
-        if finish_output():
-            self.stop.number = self.stop.number or 13  # SIGPIPE
+        with self._noted():
+            sys.stdout.flush()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            drop_output()
+            self.stop.number = self.stop.number or BROKEN_PIPE - 128

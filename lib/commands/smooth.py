@@ -7,40 +7,51 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .arguments import make_parser, smoothing_options
+
+if TYPE_CHECKING:
+    from ..inference.methods import Smoothing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser("smooth", __doc__)
     args = parser.parse_args(argv)
 
-    from ..inference import Smoother
+    from tqdm import tqdm
+
     from ..inference.files import output_paths, smooth_files
+    from ..inference.methods import Smoothing
 
     options = smoothing_options(args)
     if args.stream or args.inputs == ["-"]:
         if not args.stream or args.inputs != ["-"] or args.output:
             parser.error("a stream is `- --stream`, from standard input to standard output, without -o")
-        smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window)
-        return _stream(smoother, options.delay, options.min_score, options.max_gap)
+        return _stream(Smoothing(options))
     if not args.output:
         parser.error("name the output with -o OUT")
 
     inputs = [Path(name) for name in args.inputs]
     output_paths(inputs, args.output, args.plot, args.force)  # a wrong path shows before the network is loaded
-    smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window)
-    names = ("dims", "fps", "min_score", "max_gap", "fill", "step", "delay")
-    chosen = {name: getattr(options, name) for name in names}
-    chosen |= {"format": options.input_format, "plot": args.plot, "force": args.force}
-    for done in smooth_files(inputs, args.output, smoother, **chosen):
+    # disable=None: no bar where nobody would see it move; delay: none for what is done at once
+    with tqdm(desc="smoothing", unit=" frames", disable=None, delay=2, leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        smoothing = Smoothing(options, progress)
+        finished = smooth_files(inputs, args.output, smoothing, plot=args.plot, force=args.force)
+    for done in finished:
         print(done.text())
     return 0
 
 
-def _stream(smoother, delay: int | None, min_score: float | None, max_gap: int) -> int:
+def _stream(smoothing: Smoothing) -> int:
     from ..inference.lines import smooth_lines
 
-    for line in smooth_lines(sys.stdin, smoother, delay, min_score, max_gap):
+    lines = getattr(sys.stdin, "buffer", sys.stdin)  # bytes, so that a line that is not UTF-8 can be named
+    for line in smooth_lines(lines, smoothing.stream(), smoothing.options.min_score):
         print(line, flush=True)
     return 0

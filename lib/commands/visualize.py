@@ -12,10 +12,17 @@ from __future__ import annotations
 import argparse
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .arguments import make_parser, named_settings, smoothing_options
+
+if TYPE_CHECKING:
+    from yacs.config import CfgNode
+
+    from ..visualize import Clip, Look
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from ..config import load_config
     from ..utils.errors import SmoothNetError
-    from ..visualize import FORMATS, frame_count, write_clip
+    from ..visualize import FORMATS, Look, frame_count, picture_paths, write_clip
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     formats = list(dict.fromkeys(name.strip().lower() for name in args.output_format.split(",")))
@@ -38,29 +45,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.video is not None and args.input is None:
         raise SmoothNetError("--video goes with --input: which of a dataset's frames it shows is not known")
     cfg = load_config(args.cfg, named_settings(args), args.opts)
-    drawn = {"skeleton": args.skeleton, "edges": args.edges, "up": args.up}
-    clip, stem = _recorded(args, cfg, drawn) if args.input else _evaluated(args, cfg, drawn)
-
+    drawn = Look(args.skeleton, args.edges, args.up)
+    made: Callable[[], Clip]
+    if args.input:
+        stem = re.sub(r"[^\w.-]+", "_", Path(args.input).resolve().stem) or "poses"
+        made: Callable[[], Clip] = partial(_recorded, args, cfg, drawn)
+    else:
+        stem, made = _evaluated(args, cfg, drawn)
+    sources = [Path(path) for path in (args.input, args.video) if path is not None]
     folder = Path(args.output)
+    paths = picture_paths(folder, stem, formats, sources, args.force)
+    clip = made()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SmoothNetError(f"cannot create {folder}: {error.strerror}; name another folder") from error
-    for name in formats:
-        path = folder / f"{stem}.{name}"
+    for name, path in zip(formats, paths, strict=True):
         video = args.video if name in ("mp4", "gif") else None
         # disable=None: no bar where nobody would see it move
         with tqdm(total=frame_count(clip, name), desc=name, unit=" frames", disable=None) as bar:
-            write_clip(clip, path, args.size, video, bar.update)
+            write_clip(clip, path, args.size, video, bar.update, replace=args.force)
         print(path)
     return 0
 
 
-def _evaluated(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
-    """The clip of a sequence of a dataset, and the stem of its file's name."""
+def _evaluated(args: argparse.Namespace, cfg: CfgNode, look: Look) -> tuple[str, Callable[[], Clip]]:
+    """A sequence of a dataset: the stem of its file's name, and what makes the clip."""
     from ..dataset.named import load_all
     from ..evaluation.evaluate import filter_method, input_method, network_method
-    from ..evaluation.filters import filter_names
+    from ..filters import filter_names
     from ..models.body import body_for
     from ..models.checkpoints import load_model
     from ..utils.device import select_device
@@ -88,28 +101,24 @@ def _evaluated(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
         **{name: filter_method(name, data, cfg) for name in filter_names(cfg.EVALUATE.TRADITION)},
     }
     number = args.visualize_video_id
-    clip = evaluated_clip(data, methods, number, cfg, body=body_for(datasets, cfg.SMPL_MODEL_DIR), **drawn)
-    return clip, f"{data.facts.dataset}_{data.estimator}_{data.facts.representation}_{number}"
+    body = body_for(datasets, cfg.SMPL_MODEL_DIR)
+    stem = f"{data.facts.dataset}_{data.estimator}_{data.facts.representation}_{number}"
+    return stem, partial(evaluated_clip, data, methods, number, cfg, body=body, look=look)
 
 
-def _recorded(args: argparse.Namespace, cfg, drawn: dict) -> tuple:
-    """The clip of a user's file, and the stem of its file's name."""
-    from ..inference import Smoother
+def _recorded(args: argparse.Namespace, cfg: CfgNode, look: Look) -> Clip:
+    """The clip of a user's file."""
+    from ..config import load_config
+    from ..inference.methods import Smoothing
     from ..models.body import load_body
     from ..visualize.sources import recorded_clip
 
-    options = smoothing_options(args, cfg)
-    smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window)
-    clip = recorded_clip(
+    return recorded_clip(
         args.input,
-        smoother,
-        cfg,
-        format=options.input_format,
-        dims=options.dims,
+        Smoothing(smoothing_options(args, cfg)),
+        frames=(cfg.VIS.START, cfg.VIS.END if cfg.VIS.END != load_config().VIS.END else None),
         track=args.track,
-        min_score=options.min_score,
         prefer_2d=args.video is not None,
         load_body=lambda: load_body(cfg.SMPL_MODEL_DIR),
-        **drawn,
+        look=look,
     )
-    return clip, re.sub(r"[^\w.-]+", "_", Path(args.input).resolve().stem) or "poses"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import bridge_windows
 
 Array = np.ndarray
 Generator = np.random.Generator
@@ -78,10 +79,10 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
     """
     model = ErrorModel() if model is None else model
     n, joints, _, _ = clean.shape
-    unit = size.astype(np.float32)[:, None, None, None]
+    unit = _each(size.astype(np.float32))
 
     def some(share: float) -> Array:
-        return rng.random(n) < share
+        return np.less(rng.random(n), share)
 
     clean = jitter_time(clean, some(model.time_jitter), rng)
     level = log_uniform(rng, model.level, n) * ~some(model.clean)
@@ -207,7 +208,7 @@ def correlate(noise: Array, chosen: Array, rng: Generator) -> Array:
     The variance of the noise stays what it was, on average over the joints.
     """
     n, joints, _, _ = noise.shape
-    count = rng.integers(1, 5, n)[:, None]
+    count = rng.integers(1, 5, (n, 1))
     parts = rng.standard_normal((n, joints, 4), dtype=np.float32) * (np.arange(4) < count)[:, None]
     courses = noise[:, rng.integers(joints, size=4)]
     own = rng.uniform(0.2, 0.8, (n, 1, 1, 1)).astype(np.float32)
@@ -304,9 +305,9 @@ def freeze(windows: Array, chosen: Array, rng: Generator) -> Array:
 def repeat_frames(windows: Array, chosen: Array, rng: Generator) -> Array:
     """Every 2nd to 4th frame of the chosen windows shown again until the next, as from a slower camera."""
     n, _, _, frames = windows.shape
-    every = rng.integers(2, 5, n)
-    time = np.arange(frames) + rng.integers(0, 4, n)[:, None]
-    source = np.maximum(time - time % every[:, None] - time[:, :1], 0)
+    every, phase = rng.integers(2, 5, (n, 1)), rng.integers(0, 4, (n, 1))
+    time = np.arange(frames) + phase
+    source = np.maximum(time - time % every - phase, 0)
     source = np.where(chosen[:, None], source, np.arange(frames))
     return np.take_along_axis(windows, source[:, None, None], axis=-1)
 
@@ -331,28 +332,36 @@ def low_pass(windows: Array, chosen: Array, rng: Generator) -> Array:
 
 
 def bridge(windows: Array, chosen: Array, rng: Generator) -> Array:
-    """Runs of 1 to 12 frames replaced by a straight line between their neighbours, held at the window's ends."""
+    """Runs of 1 to 12, some of up to 28, frames replaced by a straight line between their neighbours, held at the
+    window's ends."""
     n, joints, _, frames = windows.shape
     whole = rng.random(n) < 0.25
     mask = event_mask((n, joints, frames), chosen & ~whole, rng, lengths=(1, 12))
+    mask |= event_mask((n, joints, frames), chosen & (rng.random(n) < 0.15), rng, lengths=(10, 28), events=1)
     mask |= event_mask((n, 1, frames), chosen & whole, rng, lengths=(1, 12), events=1)
-    return bridge_frames(windows, mask)
+    return bridge_windows(windows, mask)
 
 
-def bridge_frames(windows: Array, missing: Array) -> Array:
-    """(N, K, D, W) with the missing frames (N, K, W) replaced: linear in between, held where one side is missing.
+def extend(windows: Array, length: Array, hold: Array) -> Array:
+    """Windows of short recordings: only the first `length` frames are real.
 
-    A joint that is missing in all frames stays as it is.
+    Args:
+        windows: (N, K, D, W).
+        length: (N,) integers from 2 to W.
+        hold: (N,) bool: the rest repeats the last real frame; otherwise it goes on as the point reflection of what
+            was before (as numpy.pad with mode "reflect" and reflect_type "odd"), with the same speed.
     """
     frames = windows.shape[-1]
-    missing = missing & ~missing.all(axis=-1, keepdims=True)
-    time = np.arange(frames)
-    before = np.maximum.accumulate(np.where(missing, -1, time), axis=-1)
-    after = np.minimum.accumulate(np.where(missing, frames, time)[..., ::-1], axis=-1)[..., ::-1]
-    before, after = np.where(before < 0, after, before), np.where(after == frames, before, after)
-    share = ((time - before) / np.maximum(after - before, 1)).astype(windows.dtype)[:, :, None]
-    start, end = (np.take_along_axis(windows, side[:, :, None], axis=-1) for side in (before, after))
-    return start + share * (end - start)
+    last = length[:, None] - 1
+    turns, place = np.divmod(np.arange(frames), last)
+    odd = turns % 2 == 1
+    index = np.where(hold[:, None], np.minimum(np.arange(frames), last), np.where(odd, last - place, place))
+    taken = np.take_along_axis(windows, index[:, None, None], axis=-1)
+    start = windows[..., :1]
+    end = np.take_along_axis(windows, last[:, None, None], axis=-1)
+    turns, odd = turns[:, None, None].astype(windows.dtype), odd[:, None, None]
+    reflected = np.where(odd, 2 * end - taken + (turns - 1) * (end - start), taken + turns * (end - start))
+    return np.where(_each(hold), taken, reflected)
 
 
 def round_to(windows: Array, grid: Array) -> Array:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
+from ..utils.gaps import bridge
 from ..utils.rotations import axis_angle_to_6d
 from ..utils.unpickle import Npz
 from .facts import DATA_KEYS, Facts, find_facts
@@ -148,11 +150,11 @@ def write_poses(
     estimator: str,
     representation: str,
     phase: str,
-    images: Sequence[Sequence[str]],
+    images: Sequence[Sequence[str] | np.ndarray],
     truth: Sequence[np.ndarray],
     detected: Sequence[np.ndarray],
+    of_truth: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     compress: bool = True,
-    **of_truth: Sequence[Any],
 ) -> list[Path]:
     """Write one phase of a dataset in the official layout, each file whole or not at all.
 
@@ -208,14 +210,6 @@ def _where_to_get(facts: Facts, estimator: str, phase: str) -> str:
     return f"data/README.md says where to get {facts.dataset} and what to put where"
 
 
-def bridge_nan(x: np.ndarray) -> None:
-    """Fill NaN of (L, C) in place, each channel linearly between its neighbours in time; all-NaN channels become 0."""
-    frames = np.arange(len(x))
-    for c in np.flatnonzero(np.isnan(x).any(0)):
-        good = ~np.isnan(x[:, c])
-        x[:, c] = np.interp(frames, frames[good], x[good, c]) if good.any() else 0.0
-
-
 def _bridge(truth: np.ndarray, detected: np.ndarray, offsets: np.ndarray, name: str) -> np.ndarray:
     """Bridge the NaN frames of each sequence in place; return (frames,) bool, where there are none."""
     valid = np.isfinite(truth).all(1) & np.isfinite(detected).all(1)
@@ -227,7 +221,8 @@ def _bridge(truth: np.ndarray, detected: np.ndarray, offsets: np.ndarray, name: 
         )  # fmt: skip
     for i in np.unique(np.searchsorted(offsets, missing, side="right") - 1):
         for block in (truth, detected):
-            bridge_nan(block[offsets[i] : offsets[i + 1]])
+            rows = slice(offsets[i], offsets[i + 1])
+            block[rows] = bridge(block[rows])
     return valid
 
 
@@ -244,7 +239,7 @@ def _with_joints(
         )
     if not known:
         log.info(
-            "%s is not in the table of datasets; taken: %d joints (from the file)%s, metrics %s",
+            "%s is not in the table of datasets; taken: %d joints (from the file)%s; compared: %s",
             facts.dataset, joints, f", root joints {list(facts.root)}" if facts.representation == "3D" else "",
             ", ".join(facts.spaces),
         )  # fmt: skip

@@ -17,12 +17,12 @@ from torch import nn
 from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
-from ..models.kinds import channel_network
+from ..filters import FILTERS, apply_filter, filter_names
+from ..models.kinds import channel_network, kind_of, window_of
 from ..models.windows import smooth_sequence
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.rotations import sixd_to_axis_angle
-from .filters import apply_filter, filter_names
 from .metrics import measure, metrics_of
 from .report import SEQUENCE_HEADER, result_row, sequence_lines
 from .summary import SequenceResult, summarise, with_values, without_poses
@@ -75,13 +75,16 @@ def network_method(
         autocast: type of the matrix products, None for float32.
     """
     network = channel_network(model, normalize, data.facts.dims)
+    taper = kind_of(model)[1].taper(model)
+    weights = None if taper is None else torch.tensor(taper, dtype=torch.float32, device=device)
+    weigh = None if weights is None else (lambda starts: weights)
 
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].to(device)
         devices.synchronize(device)
         start = time.perf_counter()
         with torch.inference_mode(), devices.autocast(device, autocast):
-            y = smooth_sequence(network, x, model.window_size, step)
+            y = smooth_sequence(network, x, window_of(model), step, weigh=weigh)
         devices.synchronize(device)
         if timer is not None:
             timer.seconds += time.perf_counter() - start
@@ -94,11 +97,15 @@ def network_method(
 def filter_method(name: str, data: PoseData, cfg: CfgNode) -> Method:
     """A classical filter as a method. As published it sees root-relative joints (3D), normalised pixels, 6D."""
 
+    fps = cfg.EVALUATE.FPS or None
+    if FILTERS[name].published is None:  # no published setting counts its frames: it knows the rate
+        fps = fps or data.facts.fps or None
+
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].numpy()
         if data.facts.representation == "3D" and cfg.EVALUATE.ROOT_RELATIVE:
             x = _root_relative(x.reshape(len(x), -1, 3), data.facts.root).reshape(x.shape)
-        return apply_filter(name, x, cfg.EVALUATE, fps=cfg.EVALUATE.FPS or None)
+        return apply_filter(name, x, cfg.EVALUATE, fps=fps)
 
     return smooth
 
@@ -250,7 +257,7 @@ def evaluate(
         kept = sorted((result for part, _, _ in parts for result in part), key=lambda result: result.index)
         summary = summarise(kept)
         summary["us_per_frame"] = 1e6 * sum(part[1] for part in parts) / max(sum(part[2] for part in parts), 1)
-        rows.append(result_row(data, model.window_size, cfg.EVALUATE.PRETRAINED, summary))
+        rows.append(result_row(data, window_of(model), cfg.EVALUATE.PRETRAINED, summary))
         names += [row.name for row in metrics_of(*data.facts.spaces) if row.name not in names]
         lines += sequence_lines(rows[-1], kept)
     table = [[*start, *(figures.get(name, "") for name in names)] for start, figures in lines]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import MAX_GAP, bridge, segments, shown_points
 from . import classical
-from .gaps import MAX_GAP, bridge, segments, shown_points
 from .table import FILTERS, REFERENCE_FPS, Classical, check_fps
 
 OUTLIERS = ("hampel",)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import bridge
 from . import classical, published
-from .gaps import bridge
 
 REFERENCE_FPS = 30.0  # what published settings are meant for, and what is assumed where the frame rate is unknown
 

@@ -1,8 +1,9 @@
 """Readers and writers of pose files.
 
-A format is a row of `FORMATS`: its name, what it looks like to a user, how to tell it by content, how to read
-it into a `Recording` and how to write smoothed tracks back in the same form. The order matters: the first
-that recognises a file reads it, so the special stands before the general.
+A format is a row of `FORMATS`: its name, the tools that write it, what it looks like to a user, what is read and what
+is left alone, how to tell it by content, how to read it into a `Recording` and how to write smoothed tracks back in
+the same form. The order matters: the first that recognises a file reads it, so the special stands before the general.
+To add a format, write one file with these three functions and add its row.
 """
 
 from __future__ import annotations
@@ -15,19 +16,31 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from . import arrays, detections, h5, tables
+from . import arrays, coco, deeplabcut, detections, documents, h5, mmpose, openpose, plain_csv, smpl, tables, trc
+from .checks import check_output
+from .layout import Layout, parse_layout
 from .recording import Recording, Track
+from .text import printable
+from .understood import settle
 
-__all__ = ["FORMATS", "Format", "Recording", "Track", "read_recording", "write_recording"]
+__all__ = ["FORMATS", "Format", "Recording", "Track", "check_output", "read_recording", "write_recording"]
 
 
 @dataclass(frozen=True)
 class Format:
     name: str
-    text: str
-    detect: Callable[[Path], bool]
-    read: Callable[..., Recording]
+    group: str  # the tools it comes from
+    text: str  # what it looks like
+    smoothed: str
+    left_alone: str
+    sniff: Callable[[Path], bool]
+    read: Callable[..., Recording]  # (path, dims=, layout=)
     write: Callable[[Recording, list[np.ndarray], Path], None]
+
+    @property
+    def detect(self) -> Callable[[Path], bool]:
+        """Another name of `sniff`, for callers of before."""
+        return self.sniff
 
 
 def _never(path: Path) -> bool:
@@ -37,28 +50,35 @@ def _never(path: Path) -> bool:
 FORMATS = {
     row[0]: Format(*row)
     for row in (
-        ("openpose", "a folder of OpenPose JSON files", detections.detect_openpose, detections.read_openpose,
-         detections.write_openpose),
-        ("mmpose", "MMPose prediction JSON", detections.detect_mmpose, detections.read_mmpose,
-         detections.write_json_file),
-        ("alphapose", "AlphaPose JSON", detections.detect_alphapose, detections.read_alphapose,
-         detections.write_json_file),
-        ("coco", "COCO keypoint results JSON", detections.detect_coco, detections.read_coco,
-         detections.write_json_file),
-        ("trc", "OpenSim .trc", tables.detect_trc, tables.read_trc, tables.write_table),
-        ("deeplabcut", "DeepLabCut .csv", tables.detect_deeplabcut, tables.read_deeplabcut,
-         tables.write_table),
-        ("deeplabcut-h5", "DeepLabCut .h5", h5.detect_h5, h5.read_h5, h5.write_h5),
-        ("csv", ".csv with one row a frame", tables.detect_csv, tables.read_csv, tables.write_table),
-        ("smpl", ".npz with SMPL parameters (poses, trans)", arrays.detect_smpl, arrays.read_smpl,
-         arrays.write_arrays),
-        ("npy", ".npy with (T, K, D), (T, K*D) or (T, P, K, D)", arrays.detect_npy, arrays.read_points,
-         arrays.write_arrays),
-        ("npz", ".npz with such arrays", arrays.detect_npz, arrays.read_points, arrays.write_arrays),
-        ("quaternion", ".npy or .npz with unit quaternions w, x, y, z (only by --format)", _never,
-         arrays.read_quaternions, arrays.write_arrays),
-        ("quaternion-xyzw", "the same with w last (only by --format)", _never,
-         arrays.read_quaternions_xyzw, arrays.write_arrays),
+        ("openpose", "pose estimators", "a folder of OpenPose JSON files",
+         "body, face and hands in 2D and 3D", "confidences, other keys",
+         openpose.sniff_openpose, openpose.read_openpose, openpose.write_openpose),
+        ("mmpose", "pose estimators", "MMPose prediction JSON", "keypoints", "keypoint_scores, boxes, other keys",
+         mmpose.sniff_mmpose, mmpose.read_mmpose, detections.write_json_file),
+        ("alphapose", "pose estimators", "AlphaPose JSON", "keypoints", "scores, boxes, other keys",
+         coco.sniff_alphapose, coco.read_alphapose, detections.write_json_file),
+        ("coco", "pose estimators", "COCO keypoint results JSON", "keypoints", "scores, boxes, other keys",
+         coco.sniff_coco, coco.read_coco, detections.write_json_file),
+        ("trc", "biomechanics", "OpenSim .trc", "markers", "frame and time columns",
+         trc.sniff_trc, trc.read_trc, tables.write_table),
+        ("deeplabcut", "animals", "DeepLabCut .csv", "x, y, z of bodyparts", "likelihood",
+         deeplabcut.sniff_deeplabcut, deeplabcut.read_deeplabcut, tables.write_table),
+        ("deeplabcut-h5", "animals", "DeepLabCut .h5", "x, y, z of bodyparts", "likelihood, all else in the file",
+         h5.sniff_h5, h5.read_h5, h5.write_h5),
+        ("csv", "tables and arrays", ".csv with one row a frame", "columns such as nose_x, or all without names",
+         "time, index, scores, texts, other names", plain_csv.sniff_csv, plain_csv.read_csv, tables.write_table),
+        ("smpl", "body models", ".npz with SMPL parameters (poses, trans)",
+         "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, vertices, cameras",
+         smpl.sniff_smpl, smpl.read_smpl, arrays.write_arrays),
+        ("npy", "tables and arrays", ".npy with (T, K, D), (T, K*D) or (T, P, K, D)",
+         "points, matrices, quaternions", "scores", arrays.sniff_npy, arrays.read_points, arrays.write_arrays),
+        ("npz", "tables and arrays", ".npz with such arrays", "points, matrices, quaternions",
+         "scores, boxes, all that is no position by its name",
+         arrays.is_numpy, arrays.read_points, arrays.write_arrays),
+        ("quaternion", "tables and arrays", ".npy or .npz with unit quaternions w, x, y, z (only by --format)",
+         "quaternions, trans", "other arrays", _never, arrays.read_quaternions, arrays.write_arrays),
+        ("quaternion-xyzw", "tables and arrays", "the same with w last (only by --format)",
+         "quaternions, trans", "other arrays", _never, arrays.read_quaternions_xyzw, arrays.write_arrays),
     )
 }  # fmt: skip
 
@@ -67,38 +87,51 @@ def known_formats() -> str:
     return "; ".join(f"{row.name}: {row.text}" for row in FORMATS.values())
 
 
-def read_recording(path: str | os.PathLike, format: str | None = None, dims: int | None = None) -> Recording:
+def read_recording(
+    path: str | os.PathLike,
+    format: str | None = None,
+    dims: int | None = None,
+    layout: str | Layout | None = None,
+) -> Recording:
     """Read a file or folder of poses.
 
     Args:
         path: The file, or the folder of OpenPose frames.
         format: A name of `FORMATS`; None tells the format by content.
-        dims: Coordinates a joint for arrays and tables that do not say (2 or 3); None guesses.
+        dims: Coordinates a joint for arrays and tables that do not say (2 or 3); None tells it from the values.
+        layout: What arrays and tables do not say of their axes, numbers and missing points; see layout.py.
 
     Returns:
         The recording; `recording.tracks[i].points` are (frames, joints, dims) float64, NaN where missing.
+        `recording.understood` is a line for people on what the numbers were taken for, `recording.left_alone`
+        names what is not smoothed.
 
     Raises:
-        SmoothNetError: no such file, none of the formats, or a malformed file.
+        SmoothNetError: no such file, none of the formats, a malformed file, or one that can be read in two ways.
     """
     path = Path(path)
     if format is not None and format not in FORMATS:
         raise SmoothNetError(f"{format!r} is no known format; known are {known_formats()}")
     if dims is not None and dims not in (1, 2, 3):
         raise SmoothNetError(f"--dims must be 1, 2 or 3, not {dims}")
+    said = parse_layout(layout)
     if not path.exists():
         raise SmoothNetError(f"{path} does not exist")
     try:
         if format is None:
-            format = next((name for name, row in FORMATS.items() if row.detect(path)), None)
+            format = next((name for name, row in FORMATS.items() if row.sniff(path)), None)
         if format is None:
             raise SmoothNetError(f"{path} is in no known format; known are {known_formats()}")
-        return FORMATS[format].read(path, dims=dims)
+        recording = FORMATS[format].read(path, dims=dims, layout=said)
+        settle(recording, said)
+        return recording
     except OSError as error:
-        raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+        raise SmoothNetError(printable(f"cannot read {path}: {error.strerror or error}")) from error
+    except SmoothNetError as error:  # which may name a joint, a cell or a file in any encoding
+        raise SmoothNetError(printable(error)) from error
     finally:
-        detections.read_document.cache_clear()
-        arrays.load_arrays.cache_clear()
+        documents.read_document.cache_clear()
+        arrays.open_arrays.cache_clear()
 
 
 def write_recording(recording: Recording, smoothed: list[np.ndarray], out: str | os.PathLike) -> None:

@@ -42,7 +42,7 @@ class Association:
             frame: Its number, larger than the last one's.
             poses: (joints, dims) each, NaN where missing; joint counts may differ.
         """
-        from scipy.optimize import linear_sum_assignment
+        from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
         self._last_seen = {t: seen for t, seen in self._last_seen.items() if frame - seen[0] <= self.memory}
         tracks = list(self._last_seen)
@@ -89,7 +89,7 @@ def _pose_distances(old: list[np.ndarray], new: list[np.ndarray]) -> np.ndarray:
     poses = np.full((len(old) + len(new), *shape), np.nan)
     for i, pose in enumerate((*old, *new)):
         poses[i, : pose.shape[0]] = np.pad(pose, ((0, 0), (0, shape[1] - pose.shape[1])))
-    shown = np.isfinite(poses).all(axis=2)
+    shown = np.all(np.isfinite(poses), axis=2)
     poses[~shown] = 0
     count = np.maximum(shown.sum(axis=1), 1)
     dims, n = np.array([pose.shape[1] for pose in (*old, *new)]), len(old)

@@ -18,9 +18,11 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import restricted_load
+from .deeplabcut import label_columns
 from .recording import Recording, Track
-from .tables import deeplabcut_columns
+from .tables import by_axes
 
+_MOST = 1000  # blocks and levels that a data frame may claim to have
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -35,7 +37,7 @@ class Block:
 
 def _h5py():
     try:
-        import h5py
+        import h5py  # type: ignore[import-untyped]
     except ImportError as error:
         raise SmoothNetError("reading .h5 files needs h5py: pip install h5py") from error
     return h5py
@@ -47,7 +49,7 @@ def _unpickle_labels(attribute: Any, what: str) -> list[tuple[str, ...]]:
     return [tuple(str(part) for part in label) if isinstance(label, tuple) else (str(label),) for label in labels]
 
 
-def detect_h5(path: Path) -> bool:
+def sniff_h5(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -63,7 +65,7 @@ def read_h5(path: Path, **_) -> Recording:
     except SmoothNetError:
         raise
     except Exception as error:  # a damaged file fails in any way at all
-        raise SmoothNetError(f"{path} is not a DeepLabCut .h5 file: {error}") from error
+        raise SmoothNetError(f"{path} is not a DeepLabCut .h5 file: {error}".replace("\n", " ")) from error
     places = [(b, column) for b, block in enumerate(blocks) for column in range(len(block.labels))]
     labels = [blocks[b].labels[column] for b, column in places]
     if not labels or any(len(label) not in (3, 4) for label in labels) or len({len(t) for t in tables}) != 1:
@@ -74,61 +76,113 @@ def read_h5(path: Path, **_) -> Recording:
     named = [(label[1] if len(label) == 4 else "", label[-2], label[-1]) for label in labels]
     matrix = np.hstack([table.astype(np.float64) for table in tables])
     matrix[~np.isfinite(matrix)] = np.nan
-    tracks, names = [], None
-    for id, parts in deeplabcut_columns(named).items():
-        if not parts:
-            continue
-        order = list(parts)
-        columns = np.array([[parts[n][axis] for axis in "xyz" if axis in parts[n]] for n in order])
-        points = matrix[:, columns]
-        points[np.isnan(points).any(axis=2)] = np.nan
-        scores = None
-        if all("likelihood" in parts[n] for n in order):
-            scores = matrix[:, [parts[n]["likelihood"] for n in order]]
-        tracks.append(Track(id, points, scores=scores, where=columns))
-        names = tuple(order) if names in (None, tuple(order)) else ()
+    tracks, names = [], set()
+    for id, parts in label_columns(named).items():
+        groups = by_axes(parts)
+        for axes, order in groups:
+            track = _track(id, matrix, parts, axes, order)
+            track.part = f"{len(axes)}D" if len(groups) > 1 else track.part
+            tracks.append(track)
+            names.add(tuple(order))
     if not tracks:
         raise SmoothNetError(f"{path} has no columns x and y below its bodyparts")
-    return Recording(path, "deeplabcut-h5", tracks, len(matrix), names=names or None, source=(blocks, places))
+    shared = names.pop() if len(names) == 1 else None
+    return Recording(path, "deeplabcut-h5", tracks, len(matrix), names=shared, source=(blocks, places))
 
 
-def _find_blocks(file) -> list[Block]:
+def _track(id: str, matrix: np.ndarray, parts: dict[str, dict[str, int]], axes: str, order: list[str]) -> Track:
+    columns = np.array([[parts[name][axis] for axis in axes] for name in order])
+    points = matrix[:, columns]
+    points[np.isnan(points).any(axis=2)] = np.nan
+    scores = None
+    if any("likelihood" in parts[name] for name in order):
+        scores = np.full(points.shape[:2], np.nan)
+        for k, name in enumerate(order):
+            if "likelihood" in parts[name]:
+                scores[:, k] = matrix[:, parts[name]["likelihood"]]
+    return Track(id, points, scores=scores, where=columns)
+
+
+# ------------------------------------------------------------------------------------------- what a file may ask for
+
+_ALWAYS = 2**26  # bytes that any file may unpack to
+_TIMES = 100  # of its size that it may unpack to beyond: poses are noise, which packs badly
+
+
+def _plain_member(group: Any, name: str) -> Any:
+    """The member of a group, which must lie in this file: a link to another is not followed."""
+    h5py = _h5py()
+    link = group.get(name, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        raise SmoothNetError(f"{group.file.filename} was refused: {name} lies in another file ({link.filename})")
+    return group[name]
+
+
+def _plain_dataset(group: Any, name: str) -> Any:
+    """A dataset whose numbers lie in this file, and are not many more than it can hold.
+
+    Raises:
+        SmoothNetError: it is virtual or has external storage, so that reading would read and writing would overwrite
+            other files; or it unpacks to far more than poses can be packed from.
+    """
+    h5py = _h5py()
+    dataset, path = _plain_member(group, name), group.file.filename
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{name} is no dataset")
+    plist = dataset.id.get_create_plist()
+    if plist.get_layout() == h5py.h5d.VIRTUAL or plist.get_external_count():
+        raise SmoothNetError(f"{path} was refused: the numbers of {dataset.name} lie in other files")
+    if dataset.dtype.hasobject and dataset.size > 2**20:
+        raise SmoothNetError(f"{path} was refused: {dataset.name} holds {dataset.size} texts")
+    needed, size = dataset.size * dataset.dtype.itemsize, group.file.id.get_filesize()
+    if needed > max(_ALWAYS, _TIMES * size):
+        raise SmoothNetError(f"{path} was refused: its {size} bytes would unpack to {needed}, which no recording does")
+    return dataset
+
+
+def _find_blocks(file: Any) -> list[Block]:
     """The blocks of floats of the first data frame in the file."""
-    for group in file.values():
+    for name in file:
+        group = _plain_member(file, name)
         kind = group.attrs.get("pandas_type", b"")
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
         if kind == "frame_table":
-            table = group["table"]
-            names = [name for name in table.dtype.names if name.startswith("values_block_")]
-            return [
-                Block(
-                    table.name,
-                    name,
-                    _unpickle_labels(table.attrs[f"{name}_kind"], f"{file.filename}, {name}_kind"),
-                )
-                for name in names
-                if table.dtype[name].base.kind == "f"
-            ]
+            return _table_blocks(group)
         if kind == "frame":
-            found = []
-            for index in range(int(group.attrs["nblocks"])):
-                values = group[f"block{index}_values"]
-                if values.dtype.kind == "f":
-                    found.append(Block(values.name, None, _fixed_labels(group, f"block{index}_items")))
-            return found
+            return _fixed_blocks(group)
     raise KeyError("no pandas data frame in it")
 
 
-def _fixed_labels(group, axis: str) -> list[tuple[str, ...]]:
+def _table_blocks(group: Any) -> list[Block]:
+    table = _plain_dataset(group, "table")
+    names = [name for name in table.dtype.names or () if name.startswith("values_block_")]
+    return [
+        Block(table.name, name, _unpickle_labels(table.attrs[f"{name}_kind"], f"{group.file.filename}, {name}_kind"))
+        for name in names
+        if table.dtype[name].base.kind == "f"
+    ]
+
+
+def _fixed_blocks(group: Any) -> list[Block]:
+    found = []
+    for index in range(min(int(group.attrs["nblocks"]), _MOST)):
+        values = _plain_dataset(group, f"block{index}_values")
+        if values.dtype.kind == "f":
+            found.append(Block(values.name, None, _fixed_labels(group, f"block{index}_items")))
+    return found
+
+
+def _fixed_labels(group: Any, axis: str) -> list[tuple[str, ...]]:
     """Labels of an axis of the "fixed" layout: for each level the distinct names, and a code a column."""
     levels = []
-    for level in range(int(group.attrs[f"{axis}_nlevels"])):
-        names = [n.decode("utf-8") if isinstance(n, bytes) else str(n) for n in group[f"{axis}_level{level}"][:]]
-        levels.append([names[code] for code in group[f"{axis}_label{level}"][:]])
+    for level in range(min(int(group.attrs[f"{axis}_nlevels"]), _MOST)):
+        raw = _plain_dataset(group, f"{axis}_level{level}")[:]
+        names = [n.decode("utf-8") if isinstance(n, bytes) else str(n) for n in raw]
+        levels.append([names[code] for code in _plain_dataset(group, f"{axis}_label{level}")[:]])
     return list(zip(*levels, strict=True))
 
 
-def _read_block(file, block: Block) -> np.ndarray:
+def _read_block(file: Any, block: Block) -> np.ndarray:
     values = file[block.dataset][:]
     values = values[block.field] if block.field else values
     if values.ndim != 2 or values.shape[1] != len(block.labels):
@@ -142,7 +196,9 @@ def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> Non
     copy = io.BytesIO(recording.path.read_bytes())
     with h5py.File(copy, "r+") as file:
         for index, block in enumerate(blocks):
-            whole = file[block.dataset][:]
+            parent, _, name = block.dataset.rpartition("/")
+            dataset = _plain_dataset(file[parent or "/"], name)  # again: the file may have changed since it was read
+            whole = dataset[:]
             values = whole[block.field] if block.field else whole
             touched = False
             for track, new in zip(recording.tracks, smoothed, strict=True):
@@ -154,6 +210,6 @@ def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> Non
                         values[rows, column] = new[rows, k, d]
                         touched = True
             if touched:
-                file[block.dataset][:] = whole
+                dataset[:] = whole
     with atomic_write(out) as file:
         file.write(copy.getvalue())

@@ -27,6 +27,15 @@ class Track:
     part: str = "points"  # names what the numbers are, e.g. the array of an npz; tracks of a part share a unit
     in_file: np.ndarray | None = None  # (frames, joints) bool, where the file has a place for it; None: everywhere
     where: Any = None  # the format's own note of where in the file these numbers stand
+    form: str = "points"  # of rotations: how the file writes them, a key of rotations.FORMS
+    owner: str = "person"  # what a track stands for: "person" | "camera" | "person or camera"
+
+    def shown(self, min_score: float | None = None) -> np.ndarray:
+        """(frames, joints) bool: the points that are there. A score of NaN condemns nobody."""
+        found = np.isfinite(self.points).all(axis=2)
+        if min_score is not None and self.scores is not None:
+            found &= ~(self.scores < min_score)
+        return found
 
 
 @dataclass
@@ -40,3 +49,9 @@ class Recording:
     fps: float | None = None
     names: tuple[str, ...] | None = None  # joint names where the file has them and all tracks share them
     source: Any = field(default=None, repr=False)  # the parsed original, known to the format alone
+    # For people, filled in by read_recording: one line on what the numbers were taken for.
+    understood: str = ""
+    # Numbers of the file that are no poses, by name ("bboxes", "betas"): they come back as they were.
+    left_alone: list[str] = field(default_factory=list)
+    # What a reader found that a user must know; part of `understood`.
+    notes: list[str] = field(default_factory=list)

@@ -20,8 +20,8 @@ def timeline(labels: list) -> dict:
     numbers too far apart to be frames of one video, are taken in order of appearance.
     """
     unique = list(dict.fromkeys(labels))
-    numbers = [_last_number(label) for label in unique]
-    if None in numbers or len(set(numbers)) < len(numbers):
+    numbers = [number for number in map(_last_number, unique) if number is not None]
+    if len(set(numbers)) < len(unique):
         return {label: frame for frame, label in enumerate(unique)}
     first = min(numbers, default=0)
     step = 0

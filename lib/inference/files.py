@@ -1,24 +1,34 @@
-"""Smoothing files: from paths to paths, all or nothing."""
+"""Smoothing files: from paths to paths, all or nothing.
+
+What is promised of files that are there: an input is never replaced. Without `force` nothing is, not even what appears
+while the work goes on (see rename_new); with it, files of the same name are, and folders that hold nothing but frames
+of the same names. Either all outputs are put in place or none: whatever ends the work before (an error, Ctrl-C,
+SIGTERM, SIGHUP), what was there stays or comes back, and no temporary folder is left.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..formats import read_recording, write_recording
-from ..formats.recording import Recording
+from ..formats import FORMATS, write_recording
+from ..formats.understood import spoken
 from ..utils.errors import SmoothNetError
-from .overlap import MAX_GAP
-from .smoother import Smoother
-from .tracks import Report, smooth_recording
+from ..utils.files import exchange, printable, rename_new
+from ..utils.signals import ending_cleanly, undisturbed
+from .methods import Smoothing
+from .plot import plot_change
+from .report import Report
 
 
 @dataclass
@@ -28,98 +38,77 @@ class Done:
     source: Path
     out: Path
     format: str
+    understood: str  # what the numbers were taken for, and which are not smoothed
     fps: float | None
     report: Report
     seconds: float  # reading, smoothing and writing
 
     def text(self) -> str:
-        """One line: what became what, the report, the time."""
-        report = self.report.text(self.fps)
-        return f"{self.source} -> {self.out} ({self.format}): {report} {self.seconds:.2f} s"
+        """A line on what the file was taken for, one on what became of it, one with a warning where there is one."""
+        source, warning = printable(self.source), self.report.warning()
+        lines = [
+            f"{source} ({self.format}): {self.understood}",
+            f"{source} -> {printable(self.out)}: {self.report.text(self.fps)} {self.seconds:.2f} s",
+        ]
+        return "\n".join(lines if warning is None else [*lines, f"warning: {source}: {warning}"])
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where one input goes: `path`, and the picture of what changed, or None."""
+
+    path: Path
+    picture: Path | None
 
 
 def smooth_files(
-    inputs: Sequence[Path],
-    out: Path | str,
-    smoother: Smoother,
-    *,
-    format: str | None = None,
-    dims: int | None = None,
-    fps: float | None = None,
-    min_score: float | None = None,
-    max_gap: int = MAX_GAP,
-    fill: bool = False,
-    step: int = 1,
-    delay: int | None = None,
-    plot: bool = False,
-    force: bool = False,
+    inputs: Sequence[Path], out: Path | str, smoothing: Smoothing, *, plot: bool = False, force: bool = False
 ) -> list[Done]:
     """Smooth files and write them in the form they have. Nothing is written before all of them are done.
 
     Args:
-        inputs: Files, or folders of OpenPose frames.
-        out: The output; a folder if there are several inputs, if it is one, or if its name has no ending.
-        smoother: See `Smoother`.
-        format, dims: See `read_recording`.
-        fps: Frames a second, where the file does not say or says it wrong; for the report alone.
-        min_score, max_gap, fill: See `smooth_recording`.
-        step, delay: See `Smoother.__call__`.
-        plot: Also write <output>.png, the joints that changed most before and after.
-        force: Replace outputs that exist. An input is never replaced.
+        inputs: files, or folders of OpenPose frames.
+        out: the output; a folder if there are several inputs, if it is one, or if its name has no ending.
+        smoothing: what smooths, and how files are read.
+        plot: also write <output>.png, the joints that changed most before and after.
+        force: replace outputs that exist; see the module's head.
 
     Raises:
         SmoothNetError: an input cannot be read, an output exists or would be an input, or cannot be written.
     """
-    if max_gap < 0:
-        raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
-    if fps is not None and not fps > 0:
-        raise SmoothNetError(f"fps must be more than 0, not {fps}")
-    targets = output_paths(inputs, out, plot, force)
-    smooth, smooth_rotations = _functions(smoother, step, delay, max_gap)
-    done = []
-    with _staging(targets[0][0]) as folder:
+    outputs = output_paths(inputs, out, plot, force)
+    done: list[Done] = []
+    with _staging(outputs[0].path) as folder:
         staged: list[tuple[Path, Path]] = []
-        for index, (source, (target, picture)) in enumerate(zip(inputs, targets, strict=True)):
-            start = time.perf_counter()
-            recording = read_recording(source, format, dims)
-            smoothed, report = smooth_recording(
-                recording,
-                smooth,
-                smooth_rotations,
-                min_score=min_score,
-                max_gap=max_gap,
-                fill=fill,
-                window=smoother.window,
-            )
+        for index, (source, output) in enumerate(zip(inputs, outputs, strict=True)):
             place = folder / str(index)
             place.mkdir()
-            write_recording(recording, smoothed, place / target.name)
-            staged.append((place / target.name, target))
-            rate = fps or recording.fps
-            if picture is not None and any(np.isfinite(values).any() for values in smoothed):
-                plot_change(recording, smoothed, place / picture.name, rate)
-                staged.append((place / picture.name, picture))
-            seconds = time.perf_counter() - start
-            done.append(Done(Path(source), target, recording.format, rate, report, seconds))
-        for temporary, target in staged:
-            _move(temporary, target)
+            finished, names = _smooth_file(Path(source), output, place, smoothing)
+            done.append(finished)
+            staged += [(place / target.name, target) for target in names]
+        _put_in_place(staged, force)
     return done
 
 
-def _functions(
-    smoother: Smoother, step: int, delay: int | None, max_gap: int
-) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
-    """How points and how rotations are smoothed."""
+def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing) -> tuple[Done, list[Path]]:
+    """Smooth one file into the folder `place`; gives what was done, and which of the outputs stand there."""
+    start = time.perf_counter()
+    recording = smoothing.read(source)
+    smoothed, report = smoothing(recording)
+    fps = smoothing.fps(recording)
+    write_recording(recording, smoothed, place / output.path.name)
+    names = [output.path]
+    understood = "; ".join(filter(None, [recording.understood, spoken(recording.left_alone)]))
+    if output.picture is not None and any(np.isfinite(values).any() for values in smoothed):
+        plot_change(recording, smoothed, place / output.picture.name, fps)
+        names.append(output.picture)
+    return Done(source, output.path, recording.format, understood, fps, report, time.perf_counter() - start), names
 
-    def call(network: Smoother) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda points: network(points, step=step, delay=delay, max_gap=max_gap)
 
-    return call(smoother), call(smoother.for_rotations())
+# ---------------------------------------------------------------- where outputs go
 
 
-def output_paths(
-    inputs: Sequence[Path], out: Path | str, plot: bool = False, force: bool = False
-) -> list[tuple[Path, Path | None]]:
+def output_paths(inputs: Sequence[Path], out: Path | str, plot: bool = False, force: bool = False) -> list[Output]:
     """Output and picture for each input, checked against what exists; see `smooth_files`."""
     inputs = [Path(source) for source in inputs]
     if not inputs:
@@ -127,105 +116,161 @@ def output_paths(
     for source in inputs:
         if not source.exists():
             raise SmoothNetError(f"{source} does not exist")
-    slash = str(out).endswith(("/", os.sep))
-    out = Path(out)
-    one_folder = len(inputs) == 1 and inputs[0].is_dir() and not slash
-    into = len(inputs) > 1 or slash or (not one_folder and (out.is_dir() or not out.suffix))
-    if into and out.exists() and not out.is_dir():
-        raise SmoothNetError(f"{out} is a file; several inputs need a folder to go to")
-    targets = [out / source.resolve().name for source in inputs] if into else [out]
-    if len(set(targets)) < len(targets):
-        raise SmoothNetError("two inputs have the same name and would become one output; smooth each alone")
-    pairs = []
+    targets = _targets(inputs, out)
+    outputs = []
     for source, target in zip(inputs, targets, strict=True):
         if source.is_file() and target.suffix.lower() != source.suffix.lower():
             raise SmoothNetError(f"the output has the form of the input: name it *{source.suffix}, not {target.name}")
         picture = target.with_name(f"{target.name if source.is_dir() else target.stem}.png") if plot else None
         for path in (target, picture):
-            if path is None or not path.exists():
-                continue
-            if any(path.samefile(other) for other in inputs):
-                raise SmoothNetError(f"{path} is an input; name another output")
-            if path.is_dir() and not any(path.iterdir()):
-                continue
-            if not force:
-                raise SmoothNetError(f"{path} exists; name another output, or replace it with --force")
-            if path.is_dir() != (source.is_dir() and path == target):
-                raise SmoothNetError(f"{path} is a {'folder' if path.is_dir() else 'file'}; remove it first")
-            if path.is_dir() and any(p.suffix != ".json" or p.is_dir() for p in path.iterdir()):
-                raise SmoothNetError(f"{path} holds more than OpenPose frames; it will not be replaced")
-        pairs.append((target, picture))
-    return pairs
+            if path is not None:
+                _check_target(path, source, inputs, folder=source.is_dir() and path == target, force=force)
+        outputs.append(Output(target, picture))
+    return outputs
+
+
+def _targets(inputs: list[Path], out: Path | str) -> list[Path]:
+    """The output of each input: `out` itself, or a name in it."""
+    slash = str(out).endswith(("/", os.sep))
+    out = Path(out)
+    one_folder = len(inputs) == 1 and inputs[0].is_dir() and not slash
+    into = len(inputs) > 1 or slash or (not one_folder and (out.is_dir() or not out.suffix))
+    if not into:
+        return [out]
+    if out.exists() and not out.is_dir():
+        raise SmoothNetError(f"{out} is a file; several inputs need a folder to go to")
+    targets = [out / source.resolve().name for source in inputs]
+    if len(set(targets)) < len(targets):
+        raise SmoothNetError("two inputs have the same name and would become one output; smooth each alone")
+    return targets
+
+
+def _check_target(path: Path, source: Path, inputs: list[Path], *, folder: bool, force: bool) -> None:
+    """Refuse an output that would replace what must stay.
+
+    Args:
+        folder: whether the output is a folder.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.exists() and any(path.samefile(other) for other in inputs):
+        raise SmoothNetError(f"{path} is an input; name another output")
+    if folder and path.is_dir() and not any(path.iterdir()):
+        return
+    if not force:
+        raise SmoothNetError(f"{path} exists; name another output, or replace it with --force")
+    if path.is_dir() != folder:
+        raise SmoothNetError(f"{path} is a {'folder' if path.is_dir() else 'file'}; remove it first")
+    if not folder:
+        return
+    names = {entry.name for entry in path.iterdir()}
+    if any(not name.endswith(".json") or (path / name).is_dir() for name in names):
+        raise SmoothNetError(f"{path} holds more than OpenPose frames; it will not be replaced")
+    lost = sorted(names - {entry.name for entry in source.iterdir()})
+    if lost:
+        raise SmoothNetError(f"{path} holds {lost[0]}, which {source} does not; it will not be replaced")
+    if not FORMATS["openpose"].sniff(path):
+        raise SmoothNetError(f"{path} holds files that are no OpenPose frames; it will not be replaced")
+
+
+# ---------------------------------------------------------------- temporary folders and renaming
+
+STAGING = ".smoothing."
 
 
 @contextmanager
 def _staging(target: Path) -> Iterator[Path]:
-    """A temporary folder on the file system of the target, gone in the end."""
+    """A temporary folder on the file system of the target, gone in the end, however that comes."""
     near = target.absolute().parent
     while not near.is_dir():
         if near.exists() or near == near.parent:
             raise SmoothNetError(f"cannot write {target}: {near} is not a folder")
         near = near.parent
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".smoothing.", dir=near))
-    except OSError as error:
-        raise SmoothNetError(f"cannot write into {near}: {error.strerror or error}") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _move(temporary: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():  # a folder with files cannot be replaced: move it away until the new one is there
-            old = temporary.with_name(f"{temporary.name}.old")
-            target.rename(old)
-            try:
-                temporary.rename(target)
-            except OSError:
-                old.rename(target)
+    _remove_stale(near)
+    with ending_cleanly():
+        folder = None
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=f"{STAGING}{_host()}.{os.getpid()}.", dir=near))
+            yield folder
+        except OSError as error:
+            if folder is not None:
                 raise
-        else:
-            os.replace(temporary, target)
-    except OSError as error:
-        raise SmoothNetError(f"cannot write {target}: {error.strerror or error}") from error
+            raise SmoothNetError(f"cannot write into {near}: {error.strerror or error}") from error
+        finally:
+            if folder is not None:
+                with undisturbed():
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
-def plot_change(
-    recording: Recording, smoothed: list[np.ndarray], path: Path, fps: float | None = None, joints: int = 4
-) -> None:
-    """Write a PNG with the joints that changed most, one row a joint, one column a coordinate.
+def _host() -> str:
+    return re.sub(r"[^\w-]", "_", socket.gethostname()) or "host"
 
-    The track with most points is shown, the change is the RMS over time. Missing frames leave gaps in the
-    lines.
-    """
+
+def _remove_stale(near: Path) -> None:
+    """Remove the temporary folders of processes of this machine that were killed before they could."""
+    for folder in near.glob(f"{STAGING}{_host()}.*.*"):
+        process = folder.name.split(".")[3]
+        if process.isdigit() and not _alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    if os.name != "posix":  # where signal 0 would end it
+        return True
     try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SmoothNetError("--plot needs matplotlib: pip install matplotlib") from error
-    sizes = [np.isfinite(values).sum() for values in smoothed]
-    track, values = recording.tracks[int(np.argmax(sizes))], smoothed[int(np.argmax(sizes))]
-    change = np.sqrt(np.nanmean(np.where(np.isfinite(values), values - track.points, 0) ** 2, axis=(0, 2)))
-    chosen = np.argsort(-change, kind="stable")[:joints]
-    dims = values.shape[2]
-    labels = "xyz" if dims <= 3 else [f"number {d}" for d in range(dims)]
-    times = track.start + np.arange(len(values))
-    times = times / fps if fps else times
-    figure = Figure(figsize=(4.5 * dims, 2.0 * len(chosen) + 0.6), layout="constrained")
-    axes = figure.subplots(len(chosen), dims, squeeze=False, sharex=True)
-    shown = np.where(np.isfinite(values), track.points, np.nan)
-    for row, joint in enumerate(chosen):
-        names = recording.names or ()
-        name = names[joint] if joint < len(names) else f"joint {joint}"
-        for d in range(dims):
-            axis = axes[row, d]
-            axis.plot(times, shown[:, joint, d], color="0.6", linewidth=0.9, label="before")
-            axis.plot(times, values[:, joint, d], color="tab:blue", linewidth=1.3, label="after")
-            axis.set_ylabel(f"{name} {labels[d]}")
-    for axis in axes[-1]:
-        axis.set_xlabel("second" if fps else "frame")
-    axes[0, 0].legend(loc="best", fontsize="small")
-    figure.suptitle(f"{recording.path.name}: the joints that changed most")
-    figure.savefig(path, dpi=100)
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+def _put_in_place(staged: list[tuple[Path, Path]], force: bool) -> None:
+    """Rename each temporary file or folder to its target; all or none."""
+    undo: list[Callable[[], None]] = []
+    with undisturbed():
+        for temporary, target in staged:
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                undo.append(_place(temporary, target, force))
+            except OSError as error:
+                for step in reversed(undo):
+                    with suppress(OSError):
+                        step()
+                if isinstance(error, FileExistsError) or (target.is_dir() and not force):
+                    raise SmoothNetError(f"{target} appeared meanwhile; name another output, or use --force") from error
+                raise SmoothNetError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _swap_back(temporary: Path, target: Path) -> None:
+    if not exchange(temporary, target):
+        raise OSError(f"cannot put {target} back")
+
+
+def _place(temporary: Path, target: Path, force: bool) -> Callable[[], None]:
+    """Rename to the target; gives what undoes it. A folder that is empty counts as none."""
+    folder = temporary.is_dir()
+    if not (force and os.path.lexists(target)) or (folder and target.is_dir() and not any(target.iterdir())):
+        if folder:
+            temporary.rename(target)  # fails where anything but an empty folder is
+        else:
+            rename_new(temporary, target)
+        return lambda: os.rename(target, temporary)
+    if exchange(temporary, target):  # what was there goes with the temporary folder
+        return lambda: _swap_back(temporary, target)
+    old = target.with_name(f".{target.name}.replaced")  # outside the temporary folder, in case this process is killed
+    target.rename(old)
+    try:
+        temporary.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    kept = temporary.with_name(f"{temporary.name}.old")
+    old.rename(kept)
+
+    def back() -> None:
+        target.rename(temporary)
+        kept.rename(target)
+
+    return back

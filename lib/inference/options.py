@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from ..utils.errors import SmoothNetError
-from .overlap import MAX_GAP
+from ..utils.gaps import MAX_GAP
 
 MOST_FRAMES = 2**31 - 1
 FPS_RANGE = (1e-3, 1e6)  # frames a second; beyond, its squares leave what floats can tell apart
@@ -16,44 +17,59 @@ class SmoothingOptions:
     """The options of one smoothing, checked.
 
     Attributes:
-        step: frames between the starts of windows.
+        step: frames between the starts of windows; None: as many as the network says lose nothing.
         delay: smooth as a live stream would that gives a frame so many frames later; None: offline.
         min_score: points with a lower score count as missing; None: none does.
         max_gap: the longest gap that is bridged, in frames.
         fill: also write points in bridged gaps.
         dims: coordinates a joint, for files that do not say.
         input_format: name of the format of the input; None: told by content.
+        layout: what arrays and tables do not say of their axes, numbers and missing points, see formats/layout.py.
         fps: frames a second, where the file does not say or says it wrong.
         checkpoint: file, folder or name of the weights; None: those that come along.
         window: frames the network sees; None: the checkpoint's, or the default.
         device: see `select_device`.
+        method: a name of METHODS (methods.py).
+        strength: 0 gives the input, 1 is the method's own, more is smoother where the method can be.
+        cutoff: Hz, in place of the strength, for methods that have one.
+        outliers: a filter that rejects outliers before the method sees them, or None.
 
     Raises:
         SmoothNetError: a number out of range.
     """
 
-    step: int = 1
+    step: int | None = None
     delay: int | None = None
     min_score: float | None = None
     max_gap: int = MAX_GAP
     fill: bool = False
     dims: int | None = None
     input_format: str | None = None
+    layout: str | None = None
     fps: float | None = None
     checkpoint: str | None = None
     window: int | None = None
     device: str = "cpu"
+    method: str = "network"
+    strength: float = 1.0
+    cutoff: float | None = None
+    outliers: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("step", 1), ("delay", 0), ("max_gap", 0), ("window", 1)):
             value = getattr(self, name)
             if value is not None and not least <= value <= MOST_FRAMES:
-                raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {value:.6g}")
+                shown = value if abs(value) <= MOST_FRAMES else "a number that large"
+                raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {shown}")
         if self.fps is not None and not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:
             raise SmoothNetError(
                 f"--fps must be from {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames a second, not {self.fps}"
             )
         if self.min_score is not None and self.min_score != self.min_score:
             raise SmoothNetError("--min_score must be a number, not nan")
-        if self.delay is not None and self.step != 1:
+        if not (isfinite(self.strength) and self.strength >= 0):
+            raise SmoothNetError(f"--strength must be 0 (the input) or more (1 is the default), not {self.strength}")
+        if self.cutoff is not None and not (isfinite(self.cutoff) and self.cutoff > 0):
+            raise SmoothNetError(f"--cutoff must be a frequency above 0 Hz, not {self.cutoff}")
+        if self.delay is not None and self.step not in (None, 1):
             raise SmoothNetError("--delay needs --step 1: a stream runs the network once a frame")

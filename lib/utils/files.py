@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import tempfile
@@ -14,16 +16,20 @@ from .errors import SmoothNetError
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
+def atomic_write(path: str | os.PathLike, mode: str = "wb", replace: bool = True) -> Iterator[IO]:
     """Open a temporary file beside `path`; when the block ends well it is synced and renamed to `path`.
 
-    On any failure the temporary file is removed and what was at `path` stays as it was.
+    On any failure the temporary file is removed and what was at `path` stays as it was. Text is UTF-8; what cannot be
+    (names of files that are not UTF-8) is escaped.
+
+    Args:
+        replace: whether a file that is there may be replaced; see rename_new.
 
     Raises:
-        SmoothNetError: the file cannot be written (no space, no permission, no such folder).
+        SmoothNetError: the file cannot be written (no space, no permission, no such folder), or exists.
     """
     path = Path(path)
-    options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -35,8 +41,10 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        (os.replace if replace else rename_new)(temporary, path)
         temporary = None
+    except FileExistsError as error:
+        raise SmoothNetError(f"{path} exists; name another output, or replace it with --force") from error
     except OSError as error:
         raise SmoothNetError(
             f"cannot write {path}: {error.strerror or error}; check the folder, its permissions and the free space"
@@ -45,6 +53,55 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
+
+
+def rename_new(old: str | os.PathLike, new: str | os.PathLike) -> None:
+    """Rename a file to a name that nothing has; FileExistsError where something has it.
+
+    On Linux, and on file systems with hard links, the check and the renaming are one step, so that nothing that
+    appears meanwhile is lost. Elsewhere (FAT on other systems) the check comes right before.
+    """
+    if _renameat2(old, new, _NO_REPLACE):
+        return
+    try:
+        os.link(old, new)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if os.path.lexists(new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new)) from error
+        os.rename(old, new)
+    else:
+        os.unlink(old)
+
+
+def exchange(one: str | os.PathLike, other: str | os.PathLike) -> bool:
+    """Swap two files or folders in one step; False where the system cannot."""
+    return _renameat2(one, other, _EXCHANGE)
+
+
+_NO_REPLACE, _EXCHANGE = 1, 2  # linux/fs.h
+_AT_FDCWD = -100
+_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.ENOTSUP)  # this kernel or file system
+
+
+def _renameat2(old: str | os.PathLike, new: str | os.PathLike, flag: int) -> bool:
+    """Linux's renameat2; False where it does not exist, OSError where it fails."""
+    try:
+        function = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):  # no such function; no such thing as the C library of the process
+        return False
+    if function(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), ctypes.c_uint(flag)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _CANNOT:
+        return False
+    raise OSError(number, os.strerror(number), str(old), None, str(new))
+
+
+def printable(path: str | os.PathLike) -> str:
+    """The name of a file for people: what is not UTF-8 in it is escaped, so that any stream can print it."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -61,7 +61,7 @@ def matrix_to_quaternion(matrices: np.ndarray, order: Order = "wxyz") -> np.ndar
     ]
     outer = np.stack(rows, axis=-1).reshape(*m.shape[:-2], 4, 4)
     largest = np.diagonal(outer, axis1=-2, axis2=-1).argmax(axis=-1)
-    row = np.take_along_axis(outer, largest[..., None, None], axis=-2)[..., 0, :]
+    row: np.ndarray = np.take_along_axis(outer, largest[..., None, None], axis=-2)[..., 0, :]
     quaternions = _normalize(np.where(row[..., :1] < 0, -row, row))
     return quaternions if order == "wxyz" else np.roll(quaternions, -1, axis=-1)
 

@@ -13,7 +13,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 
@@ -92,7 +92,7 @@ def _scalar(dtype: _Dtype, data: Any = b"") -> Any:
     return np.frombuffer(data, dtype=dtype.dtype, count=1)[0]
 
 
-def _frombuffer(buffer: Any, dtype: _Dtype, shape: tuple[int, ...], order: Literal["C", "F"]) -> np.ndarray:
+def _frombuffer(buffer: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
     """Arrays pickled with protocol 5."""
     if not isinstance(dtype, _Dtype):
         raise pickle.UnpicklingError("it holds an array of an unexpected kind")
@@ -212,6 +212,26 @@ def refuse_bomb(member: zipfile.ZipInfo, what: str) -> None:
         )
 
 
+def refuse_bombs(members: list[zipfile.ZipInfo], what: str) -> None:
+    """The same for all members of a zip together, which many small ones can be made for.
+
+    Raises:
+        SmoothNetError: more than 1 GiB, and more than 100 times their packed size.
+    """
+    packed, size = sum(member.compress_size for member in members), sum(member.file_size for member in members)
+    if size > max(2**30, 100 * packed):
+        raise SmoothNetError(
+            f"{what} was refused: it would unpack {packed} bytes to {size} in all, which no recording does"
+        )
+
+
+def _refuse_unordered(array: np.ndarray, what: str) -> None:
+    """Sequences and their frames have an order, which dicts and sets do not promise."""
+    unordered = next((item for item in array.ravel().tolist() if isinstance(item, dict | set | frozenset)), None)
+    if unordered is not None:
+        raise SmoothNetError(f"{what} holds a {type(unordered).__name__}, where a list or an array is needed")
+
+
 class Npz:
     """The arrays of one .npz file, read one by one when asked for; object arrays through `restricted_load`.
 
@@ -227,6 +247,7 @@ class Npz:
             raise SmoothNetError(f"{self.path} does not exist") from None
         except (OSError, zipfile.BadZipFile, ValueError) as error:
             raise SmoothNetError(f"{self.path} is not a readable .npz file ({error})") from error
+        refuse_bombs(self._zip.infolist(), str(self.path))
         self.keys = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
 
     def __enter__(self) -> Npz:
@@ -256,6 +277,7 @@ class Npz:
                     array = restricted_load(file, what)
                     if not isinstance(array, np.ndarray):
                         raise SmoothNetError(f"{what} holds a {type(array).__name__}, not an array")
+                    _refuse_unordered(array, what)
                     return array.view(np.ndarray)
             with self._zip.open(f"{key}.npy") as file:
                 return np.lib.format.read_array(file, allow_pickle=False)

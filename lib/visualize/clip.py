@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dataset.skeletons import LEFT, RIGHT, SKELETONS, Skeleton, skeleton_for
+from ..dataset.skeletons import LEFT, RIGHT, SKELETONS, Skeleton, skeleton_for, skeleton_from_names
 from ..utils.errors import SmoothNetError
 
 INPUT, SMOOTHED, TRUTH = "input", "smoothed", "ground truth"
@@ -34,6 +34,15 @@ class Mesh:
 
     vertices: Mapping[str, np.ndarray]
     faces: np.ndarray
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a user may say of how poses are drawn; None: the likeliest. See make_clip."""
+
+    skeleton: str | None = None
+    edges: Sequence[tuple[int, int]] | None = None
+    up: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def make_clip(
         series: name -> (frames, joints, dims), all of one shape, in the order of the panels.
         fps: frames a second.
         skeleton: a key of SKELETONS or a Skeleton; None guesses by the joint count.
-        edges: pairs of joint numbers, in place of the skeleton's.
+        edges: pairs of joint numbers, in place of the skeleton's where that is not given as one.
         up: the axis that points up ("+y", "-z", ...); None guesses from head and feet, else "-y".
 
     Raises:
@@ -109,24 +118,51 @@ def make_clip(
         raise SmoothNetError(f"poses with {dims} coordinates a joint cannot be drawn; 2 or 3 are needed")
 
     reference = list(series.values())[-1]
-    if skeleton is None:
-        skeleton = skeleton_for(joints, dims, reference)
-    if isinstance(skeleton, str):
-        if skeleton not in SKELETONS:
-            raise SmoothNetError(f"there is no skeleton {skeleton!r}; there are {', '.join(SKELETONS)}")
-        skeleton = SKELETONS[skeleton]
-    if skeleton is None:
-        skeleton = Skeleton(tuple(f"joint {j}" for j in range(joints)), (), (0,))
+    if not isinstance(skeleton, Skeleton):
+        skeleton = find_skeleton(Look(skeleton, edges), joints, reference)
     if len(skeleton.joints) != joints:
         raise SmoothNetError(f"the skeleton has {len(skeleton.joints)} joints, the poses have {joints}")
-    if edges is not None:
-        for edge in edges:
-            if not all(0 <= j < joints for j in edge):
-                raise SmoothNetError(f"edge {edge[0]}-{edge[1]} names a joint outside 0 to {joints - 1}")
-        skeleton = Skeleton(skeleton.joints, tuple(tuple(edge) for edge in edges), skeleton.root)
-
     axes = viewing_axes(reference, skeleton, up) if dims == 3 else None
     return Clip(series, skeleton, float(fps), unit, title, first_frame, tuple(curves), mesh, axes)
+
+
+def of_people(skeleton: Skeleton, people: int) -> Skeleton:
+    """The skeleton of several people whose joints stand one after the other."""
+    if people == 1:
+        return skeleton
+    count = len(skeleton.joints)
+    joints = tuple(f"{name} ({person})" for person in range(1, people + 1) for name in skeleton.joints)
+    edges = tuple((a + person * count, b + person * count) for person in range(people) for a, b in skeleton.edges)
+    return Skeleton(joints, edges, skeleton.root)
+
+
+def find_skeleton(look: Look, joints: int, poses: np.ndarray, names: Sequence[str] | None = None) -> Skeleton:
+    """The skeleton to draw (frames, joints, dims) poses with: as the look says, by the joints' names, by their count.
+
+    Raises:
+        SmoothNetError: there is no skeleton of that name, or it or an edge does not fit.
+    """
+    skeleton = None
+    if look.skeleton is not None:
+        if look.skeleton not in SKELETONS:
+            raise SmoothNetError(f"there is no skeleton {look.skeleton!r}; there are {', '.join(SKELETONS)}")
+        skeleton = SKELETONS[look.skeleton]
+    elif names and len(names) == joints:
+        named = skeleton_from_names(names)
+        # A few names may agree by chance; then the joint count says more.
+        if look.edges is not None or 2 * len(named.edges) >= len(named.joints):
+            skeleton = named
+    if skeleton is None:
+        likely = skeleton_for(joints, poses.shape[2], poses)
+        skeleton = SKELETONS[likely] if likely else Skeleton(tuple(f"joint {j}" for j in range(joints)), (), (0,))
+    if len(skeleton.joints) != joints:
+        raise SmoothNetError(f"the skeleton has {len(skeleton.joints)} joints, the poses have {joints}")
+    if look.edges is None:
+        return skeleton
+    for a, b in look.edges:
+        if not (0 <= a < joints and 0 <= b < joints):
+            raise SmoothNetError(f"edge {a}-{b} names a joint outside 0 to {joints - 1}")
+    return Skeleton(skeleton.joints, tuple((a, b) for a, b in look.edges), skeleton.root)
 
 
 def viewing_axes(poses: np.ndarray, skeleton: Skeleton, up: str | None = None) -> np.ndarray:
@@ -205,10 +241,10 @@ def _curve(name: str, unit: str, values: Mapping[str, np.ndarray]) -> Curve:
 
 def trail_joints(clip: Clip, count: int = 4) -> list[int]:
     """The joints whose path is drawn behind them: hands and feet, else those that move most."""
-    names = clip.skeleton.joints
+    names = [name.partition(" (")[0] for name in clip.skeleton.joints]  # of several people, see of_people
     ends = [j for j, n in enumerate(names) if n.endswith(("wrist", "ankle")) or n in ("left_foot", "right_foot")]
     if ends:
-        return ends[:count]
+        return ends[: count * names.count(names[ends[0]])]
     values = next(iter(clip.series.values()))
     spread = np.nan_to_num(np.nanstd(values, axis=0).sum(axis=1)) if np.isfinite(values).any() else []
     return list(np.argsort(spread)[::-1][:count])

@@ -10,7 +10,7 @@ from importlib import resources
 
 import numpy as np
 
-from ..utils.files import write_text
+from ..utils.files import atomic_write
 from .clip import INPUT, SMOOTHED, TRUTH, Clip, changed_most, trail_joints
 from .drawing import PITCH, YAW, fit_view, nice_step
 
@@ -18,13 +18,14 @@ MISSING, LARGEST = -32768, 32767
 ROLES = {INPUT: "input", SMOOTHED: "smoothed", TRUTH: "truth"}  # the page's colours; other methods share one
 
 
-def write_page(path: str | os.PathLike, clip: Clip) -> None:
+def write_page(path: str | os.PathLike, clip: Clip, replace: bool = True) -> None:
     """Write `clip` as one HTML file without any reference to another file or the network."""
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     # "<" can only stand inside strings of JSON; escaped there, no text of the user's ends the script element.
     data = json.dumps(describe(clip), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     before, after = template.replace("@TITLE@", html.escape(clip.title)).split("@CLIP@")
-    write_text(path, before + data + after)
+    with atomic_write(path, "w", replace) as file:
+        file.write(before + data + after)
 
 
 def describe(clip: Clip) -> dict:
@@ -43,7 +44,7 @@ def describe(clip: Clip) -> dict:
         }
         for curve in clip.curves
     ]
-    axes = clip.axes if clip.dims == 3 else np.eye(3)
+    axes = clip.axes if clip.axes is not None else np.eye(3)
     centre, extent = _extent(clip)
     grid = None
     if clip.dims == 3:
@@ -101,7 +102,7 @@ def _extent(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         points = np.zeros((1, clip.dims))
-    if clip.dims == 3:
+    if clip.axes is not None:
         points = points @ clip.axes.T
     else:
         points = np.column_stack([points[:, 0], -points[:, 1], np.zeros(len(points))])

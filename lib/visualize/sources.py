@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,26 @@ import numpy as np
 from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
-from ..dataset.skeletons import Skeleton, skeleton_from_names
 from ..evaluation.evaluate import Method, SequenceResult, evaluate_sequences, summarise
 from ..evaluation.metrics import METRICS
-from ..formats import read_recording
 from ..formats.recording import Recording, Track
-from ..inference.smoother import Smoother
-from ..inference.tracks import present, smooth_recording
+from ..inference.methods import Smoothing
 from ..utils.errors import SmoothNetError
+from ..utils.files import printable
 from ..utils.rotations import sixd_to_axis_angle
-from .clip import INPUT, SMOOTHED, TRUTH, Clip, Curve, Mesh, make_clip, motion_curves
+from .clip import (
+    INPUT,
+    SMOOTHED,
+    TRUTH,
+    Clip,
+    Curve,
+    Look,
+    Mesh,
+    find_skeleton,
+    make_clip,
+    motion_curves,
+    of_people,
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +52,14 @@ def evaluated_clip(
     cfg: CfgNode,
     *,
     body: Any = None,
-    skeleton: str | None = None,
-    edges: list[tuple[int, int]] | None = None,
-    up: str | None = None,
+    look: Look = Look(),  # noqa: B008  (frozen)
 ) -> Clip:
     """Sequence `index` of a dataset, frames VIS.START to VIS.END, with the numbers of the evaluation.
 
     Args:
         methods: as for evaluate_sequences; "input" and "smoothnet" first.
         body: for SMPL, from lib.models.body.load_body; its meshes are drawn.
+        look: how poses are drawn.
 
     Raises:
         SmoothNetError: there is no such sequence, or no frame of it is to be shown.
@@ -63,7 +73,7 @@ def evaluated_clip(
     relative = cfg.EVALUATE.ROOT_RELATIVE
     (result,) = evaluate_sequences(data, kept, root_relative=relative, body=body, sequences=[index])
     length = len(result.valid)
-    rows = _frames(cfg, length, f"sequence {index} of {data.label}")
+    rows = _frames(cfg.VIS.START, cfg.VIS.END, length, f"sequence {index} of {data.label}")
 
     flat = data.facts.representation == "2D"
     order = [*methods, "groundtruth"]
@@ -82,9 +92,9 @@ def evaluated_clip(
         fps=_rate(cfg.EVALUATE.FPS or data.facts.fps, data.label),
         unit=unit,
         title=f"{data.facts.dataset} · {data.estimator} · {data.facts.representation} · sequence {index}",
-        skeleton=skeleton or ("lsp14" if smpl else data.facts.skeleton) or None,
-        edges=edges,
-        up=up,
+        skeleton=look.skeleton or ("lsp14" if smpl else data.facts.skeleton) or None,
+        edges=look.edges,
+        up=look.up,
         first_frame=rows.start,
         curves=curves,
         mesh=mesh,
@@ -142,71 +152,64 @@ def _surfaces(body: Any, pose: np.ndarray, betas: np.ndarray, root: list[int] | 
 
 def recorded_clip(
     path: str | os.PathLike,
-    smoother: Smoother,
-    cfg: CfgNode,
+    smoothing: Smoothing,
     *,
-    format: str | None = None,
-    dims: int | None = None,
+    frames: tuple[int, int | None] = (0, None),
     track: str | None = None,
-    min_score: float | None = None,
     prefer_2d: bool = False,
     load_body: Callable[[], Any] | None = None,
-    skeleton: str | Skeleton | None = None,
-    edges: list[tuple[int, int]] | None = None,
-    up: str | None = None,
+    look: Look = Look(),  # noqa: B008  (frozen)
 ) -> Clip:
-    """One person of a user's file, before and after smoothing; there is no ground truth.
+    """The people of a user's file, before and after smoothing, which is that of files; there is no ground truth.
 
     Args:
-        track: id of the person; None takes the one with most points.
+        smoothing: what smooths, and how the file is read.
+        frames: the first to draw and the one behind the last; None: to the end.
+        track: id of a person; None draws all that the file has of the same kind. Of bodies (SMPL), one.
         prefer_2d: of a file with 2D and 3D arrays, take the 2D ones (to lie over a video).
         load_body: gives the SMPL body when the file holds SMPL rotations.
+        look: how they are drawn.
 
     Raises:
         SmoothNetError: as read_recording, or there is no such track.
     """
-    recording = read_recording(path, format, dims)
-    chosen = _choose(recording, track, prefer_2d)
-    recording.tracks = [chosen]
-    (smoothed,), report = smooth_recording(
-        recording, smoother, smoother.for_rotations(), min_score=min_score, window=smoother.window
-    )
-    log.info("%s: %s", path, report.text(recording.fps))
-    found = present(chosen, min_score)
-    before = np.where(found[..., None], chosen.points, np.nan)
-    rows = _frames(cfg, len(before), str(path))
-    before, smoothed = before[rows], smoothed[rows]
-    name, mesh = Path(path).name, None
-    series = {INPUT: before, SMOOTHED: smoothed}
-    if chosen.kind == "rotations":
-        if load_body is None or before.shape[1] < 22:
+    options = smoothing.options
+    recording = smoothing.read(path)
+    smoothed, report = smoothing(recording)
+    log.info("%s: %s", path, recording.understood)
+    log.info("%s: %s", path, report.text(smoothing.fps(recording)))
+    if report.warning():
+        log.warning("%s: %s", path, report.warning())
+    main, people = _choose(recording, track, prefer_2d)
+    series, start = _on_one_timeline(recording, people, smoothed, options.min_score)
+    rows = _frames(*frames, len(series[INPUT]), str(path))
+    series = {name: values[rows] for name, values in series.items()}
+    mesh, unit = None, guess_unit(main.points)
+    if main.kind == "rotations":
+        if load_body is None or main.points.shape[1] < 22:
             raise SmoothNetError(f"{path} holds rotations that are not SMPL's; they cannot be drawn")
-        series, mesh = _bodies(load_body(), {INPUT: before, SMOOTHED: smoothed})
-        skeleton = skeleton or "lsp14"
-    elif skeleton is None and recording.names and len(recording.names) == before.shape[1]:
-        named = skeleton_from_names(recording.names)
-        # A few names may agree by chance; then the joint count says more.
-        if edges is not None or 2 * len(named.edges) >= len(named.joints):
-            skeleton = named
-    unit = "m" if mesh is not None else guess_unit(before)
-    if chosen.part not in ("", "points"):
-        name += f" · {chosen.part}"
+        series, mesh = _bodies(load_body(), series)
+        unit, skeleton = "m", find_skeleton(replace(look, skeleton=look.skeleton or "lsp14"), 14, series[INPUT])
+    else:
+        joints = main.points.shape[1]
+        one = find_skeleton(look, joints, main.points, recording.names)
+        skeleton = of_people(one, series[INPUT].shape[1] // joints)
+    name = printable(Path(path).name)
     return make_clip(
         series,
-        fps=_rate(cfg.EVALUATE.FPS or recording.fps or 0, str(path)),
+        fps=_rate(smoothing.fps(recording) or 0, str(path)),
         unit=unit,
-        title=name,
+        title=name if main.part in ("", "points") else f"{name} · {main.part}",
         skeleton=skeleton,
-        edges=edges,
-        up=up,
-        first_frame=chosen.start + rows.start,
+        up=look.up,
+        first_frame=start + rows.start,
         curves=motion_curves(series, unit),
         mesh=mesh,
     )
 
 
-def _choose(recording: Recording, wanted: str | None, prefer_2d: bool) -> Track:
-    """The track to draw: the wanted one, else the one with most points of the preferred kind."""
+def _choose(recording: Recording, wanted: str | None, prefer_2d: bool) -> tuple[Track, list[int]]:
+    """The track that is most to see, and the numbers of all that are drawn with it: its like, or the wanted id's."""
     drawable = [t for t in recording.tracks if t.kind == "rotations" or t.points.shape[2] in (2, 3)]
     if not drawable:
         raise SmoothNetError(f"{recording.path} holds nothing that can be drawn (2D or 3D points, SMPL poses)")
@@ -221,7 +224,44 @@ def _choose(recording: Recording, wanted: str | None, prefer_2d: bool) -> Track:
         # Of several arrays the one with most joints is the pose; a single point may be its translation.
         return preferred, track.points.shape[1] > 1, int(np.isfinite(track.points).all(axis=2).sum())
 
-    return max(drawable, key=rank)
+    main = max(drawable, key=rank)
+    alike = [
+        t for t in drawable if (t.kind, t.part, t.points.shape[1:]) == (main.kind, main.part, main.points.shape[1:])
+    ]
+    if main.kind == "rotations":
+        alike = [t for t in alike if t.id == main.id]
+    chosen = {id(t) for t in alike}
+    return main, [number for number, t in enumerate(recording.tracks) if id(t) in chosen]
+
+
+def _on_one_timeline(
+    recording: Recording, people: list[int], smoothed: list[np.ndarray], min_score: float | None
+) -> tuple[dict[str, np.ndarray], int]:
+    """The tracks numbered `people` before and after as series (frames, joints of all, dims), and their first frame.
+
+    Tracks that share no frame share their columns: often they are one person, seen again.
+    """
+    tracks = [recording.tracks[number] for number in people]
+    start = min(track.start for track in tracks)
+    stop = max(track.start + len(track.points) for track in tracks)
+    ends: list[int] = []  # of each group of columns, the frame behind its last
+    places = []
+    for number in sorted(people, key=lambda number: recording.tracks[number].start):
+        track = recording.tracks[number]
+        free = next((i for i, end in enumerate(ends) if end <= track.start), len(ends))
+        ends[free : free + 1] = [track.start + len(track.points)]
+        places.append((number, free))
+    _, joints, dims = tracks[0].points.shape
+    shape = (stop - start, len(ends) * joints, dims)
+    series = {INPUT: np.full(shape, np.nan), SMOOTHED: np.full(shape, np.nan)}
+    for number, place in places:
+        track = recording.tracks[number]
+        rows = slice(track.start - start, track.start - start + len(track.points))
+        columns = slice(place * joints, (place + 1) * joints)
+        found = track.shown(min_score)
+        series[INPUT][rows, columns] = np.where(found[..., None], track.points, np.nan)
+        series[SMOOTHED][rows, columns] = smoothed[number]
+    return series, start
 
 
 def _bodies(body: Any, series: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Mesh]:
@@ -257,13 +297,12 @@ def guess_unit(points: np.ndarray) -> str:
     return "m" if 0.2 < size < 5 else "mm" if 200 < size < 5000 else ""
 
 
-def _frames(cfg: CfgNode, length: int, what: str) -> slice:
-    """Frames VIS.START to VIS.END (not included) of a recording of `length` frames."""
-    start, stop = cfg.VIS.START, min(cfg.VIS.END, length)
+def _frames(start: int, end: int | None, length: int, what: str) -> slice:
+    """Frames `start` to `end` (not included) of a recording of `length` frames."""
+    end = length if end is None else end
+    stop = min(end, length)
     if start >= stop:
-        raise SmoothNetError(
-            f"{what} has {length} frames; VIS.START {start} and VIS.END {cfg.VIS.END} leave none of them"
-        )
+        raise SmoothNetError(f"{what} has {length} frames; VIS.START {start} and VIS.END {end} leave none of them")
     if stop - start < length:
         log.info("%s: frames %d to %d of %d are shown (VIS.START, VIS.END)", what, start, stop - 1, length)
     return slice(start, stop)

@@ -103,7 +103,7 @@ def lines_file(folder: Path):
     people = [{"people": [{"id": i % 2, "keypoints": [[i, 2.5], [None, 3]], "scores": [0.5, 1]}]} for i in range(6)]
     path.write_text("\n".join(map(json.dumps, people)))
     smoother = Smoother.from_checkpoint(write_checkpoint(folder / "s.pth", window=4))
-    return path, lambda: list(smooth_lines(path.read_text(errors="replace").split("\n"), smoother, 1, 0.2))
+    return path, lambda: list(smooth_lines(path.read_text(errors="replace").split("\n"), smoother.stream(1), 0.2))
 
 
 def regressor_like(folder: Path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lib.filters import METHODS, classical_smoother
-from lib.filters.gaps import MAX_GAP, bridge, segments
 from lib.utils.errors import SmoothNetError
+from lib.utils.gaps import MAX_GAP, bridge, segments
 
 
 def walk(length=120, joints=4, dims=3, seed=0):

@@ -11,7 +11,7 @@ import pytest
 from lib.formats import FORMATS, read_recording, write_recording
 from lib.formats.numbers import number_style
 from lib.formats.timeline import timeline
-from lib.inference.tracks import smooth_recording
+from lib.inference.tracks import Ready, smooth_recording
 from lib.utils.errors import SmoothNetError
 
 
@@ -310,7 +310,7 @@ def test_openpose_text_outside_the_coordinates_stays(tmp_path):
 def test_filled_points_are_written_where_the_file_has_a_place(tmp_path):
     path = openpose(tmp_path)
     recording = read_recording(path)
-    smoothed, report = smooth_recording(recording, lambda points: points, fill=True)
+    smoothed, report = smooth_recording(recording, Ready(lambda points: points), fill=True)
     # The second joint of frame 3 is 0, 0, 0 in the file; the other person is not in frame 2 at all.
     # Missing: 10 points of the first person (9 of the hand), 2 + 12 of the other, who has no hand.
     assert (report.missing, report.interpolated, report.filled) == (24, 3, 1)
@@ -427,7 +427,10 @@ def test_h5_labels_cannot_run_code(tmp_path):
     ],
 )
 def test_shapes_of_arrays(shape, dims, tracks, points, tmp_path):
-    np.save(tmp_path / "a.npy", numbers(*shape))
+    values = numbers(*shape)
+    if shape[-1] == 4:
+        values[..., 3] = np.linspace(0, 1, values[..., 3].size).reshape(values.shape[:-1])  # scores
+    np.save(tmp_path / "a.npy", values)
     recording = read_recording(tmp_path / "a.npy", dims=dims)
     assert [track.points.shape for track in recording.tracks] == [points] * tracks
     write_recording(recording, [track.points for track in recording.tracks], tmp_path / "b.npy")

@@ -8,6 +8,7 @@ import pytest
 from lib.dataset import noise
 from lib.dataset.noise import ErrorModel, add_errors
 from lib.utils.errors import SmoothNetError
+from lib.utils.gaps import bridge_windows
 
 NOTHING = {field.name: 0.0 for field in dataclasses.fields(ErrorModel) if not isinstance(field.default, tuple)}
 SHAPE = (300, 9, 3, 32)
@@ -177,7 +178,7 @@ def test_gaps_are_bridged_by_straight_lines():
     windows = np.arange(32, dtype=np.float32)[None, None, None] ** 2
     missing = np.zeros((1, 1, 32), bool)
     missing[..., [0, 1, 10, 11, 12, 31]] = True
-    bridged = noise.bridge_frames(windows, missing)[0, 0, 0]
+    bridged = bridge_windows(windows, missing)[0, 0, 0]
     np.testing.assert_allclose(bridged[9:14], np.linspace(81, 169, 5))
     assert bridged[0] == bridged[1] == 4 and bridged[31] == 900
     np.testing.assert_array_equal(bridged[2:9], windows[0, 0, 0, 2:9])
@@ -187,7 +188,18 @@ def test_a_joint_that_is_never_seen_stays(rng):
     clean = walk(rng, (2, 3, 2, 32))
     missing = np.zeros((2, 3, 32), bool)
     missing[:, 1] = True
-    assert np.array_equal(noise.bridge_frames(clean, missing), clean)
+    assert np.array_equal(bridge_windows(clean, missing), clean)
+
+
+@pytest.mark.parametrize("length", [2, 3, 8, 17, 31, 32])
+def test_short_windows_are_held_or_reflected(rng, length):
+    clean = walk(rng, (2, 3, 2, 32))
+    held, reflected = noise.extend(clean, np.full(2, length), np.array([True, False]))
+    rest = 32 - length
+    np.testing.assert_array_equal(held[..., :length], clean[0][..., :length])
+    assert (held[..., length:] == clean[0][..., length - 1 : length]).all()
+    expected = np.pad(clean[1][..., :length], [(0, 0), (0, 0), (0, rest)], mode="reflect", reflect_type="odd")
+    np.testing.assert_allclose(reflected, expected, atol=1e-4)
 
 
 def test_rounded_coordinates_lie_on_the_grid(rng):

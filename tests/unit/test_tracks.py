@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lib.formats.association import _pose_distances, associate
 from lib.formats.recording import Recording, Track
-from lib.inference.tracks import smooth_recording, uncut_pieces
+from lib.inference.tracks import Ready, smooth_recording
+from lib.utils.gaps import uncut
 
 
 class Spy:
@@ -32,7 +33,7 @@ def walk(frames=40, joints=3, dims=2):
 
 def test_a_whole_track_is_one_call():
     spy, points = Spy(), walk()
-    (smoothed,), report = smooth_recording(recording(points), spy, window=8)
+    (smoothed,), report = smooth_recording(recording(points), Ready(spy, window=8))
     np.testing.assert_array_equal(smoothed, points + 1)
     assert len(spy.calls) == 1
     assert (report.frames, report.tracks, report.points, report.missing) == (40, 1, 120, 0)
@@ -42,7 +43,7 @@ def test_a_whole_track_is_one_call():
 def test_missing_points_come_back_missing_and_are_never_given_as_numbers():
     spy, points = Spy(), walk()
     points[5:8, 1] = np.nan
-    (smoothed,), report = smooth_recording(recording(points), spy)
+    (smoothed,), report = smooth_recording(recording(points), Ready(spy))
     assert np.isnan(smoothed[5:8, 1]).all() and np.isfinite(smoothed[5:8, [0, 2]]).all()
     assert np.isnan(spy.calls[0][5:8, 1]).all()
     assert (report.missing, report.interpolated, report.filled, report.split) == (3, 3, 0, 0)
@@ -51,17 +52,17 @@ def test_missing_points_come_back_missing_and_are_never_given_as_numbers():
 def test_low_scores_are_missing_and_unknown_scores_are_not():
     points, scores = walk(), np.full((40, 3), 0.9)
     scores[4, 0], scores[5, 0], scores[6, 0] = 0.29, 0.3, np.nan
-    (smoothed,), report = smooth_recording(recording(points, scores), Spy(), min_score=0.3)
+    (smoothed,), report = smooth_recording(recording(points, scores), Ready(Spy()), min_score=0.3)
     np.testing.assert_array_equal(np.isnan(smoothed[3:8, 0, 0]), [False, True, False, False, False])
     assert report.missing == 1
-    assert smooth_recording(recording(points, scores), Spy())[1].missing == 0
+    assert smooth_recording(recording(points, scores), Ready(Spy()))[1].missing == 0
 
 
 @pytest.mark.parametrize(("gap", "calls", "split"), [(4, 1, 0), (5, 2, 3)])
 def test_a_longer_gap_of_the_body_splits_the_track(gap, calls, split):
     spy, points = Spy(), walk()
     points[10 : 10 + gap] = np.nan
-    _, report = smooth_recording(recording(points), spy, max_gap=4)
+    _, report = smooth_recording(recording(points), Ready(spy), max_gap=4)
     assert len(spy.calls) == calls and report.split == split
     if calls == 2:
         np.testing.assert_array_equal(spy.calls[0], points[:10])
@@ -77,7 +78,7 @@ def test_a_longer_gap_of_one_joint_splits_that_joint_alone():
     def mean_of_joint(given):
         return np.where(np.isfinite(given), np.nanmean(given, axis=0), np.nan)
 
-    (smoothed,), report = smooth_recording(recording(points), mean_of_joint, max_gap=4)
+    (smoothed,), report = smooth_recording(recording(points), Ready(mean_of_joint), max_gap=4)
     np.testing.assert_allclose(smoothed[:10, 1], np.tile(points[:10, 1].mean(axis=0), (10, 1)))
     np.testing.assert_allclose(smoothed[20:, 1], np.tile(points[20:, 1].mean(axis=0), (20, 1)))
     np.testing.assert_allclose(smoothed[:, 0], np.tile(points[:, 0].mean(axis=0), (40, 1)))
@@ -88,7 +89,7 @@ def test_a_longer_gap_of_one_joint_splits_that_joint_alone():
 def test_a_cut_joint_goes_in_as_one_joint_a_piece_beside_the_whole_body():
     spy, points = Spy(), walk()
     points[10:20, 1] = np.nan
-    (smoothed,), _ = smooth_recording(recording(points), spy, max_gap=4)
+    (smoothed,), _ = smooth_recording(recording(points), Ready(spy), max_gap=4)
     (call,) = spy.calls
     assert call.shape == (40, 4, 2)
     np.testing.assert_array_equal(call[:, [0, 3]], points[:, [0, 2]])
@@ -103,7 +104,7 @@ def test_pieces_that_no_window_sees_together_share_a_joint(window, joints):
     """The gap is 10 frames: 11 frames reach from its last frame before to the last of the gap, 12 over it."""
     spy, points = Spy(), walk()
     points[10:20, 1] = np.nan
-    (smoothed,), _ = smooth_recording(recording(points), spy, max_gap=4, window=window)
+    (smoothed,), _ = smooth_recording(recording(points), Ready(spy, window=window), max_gap=4)
     assert spy.calls[0].shape == (40, joints, 2)
     np.testing.assert_array_equal(smoothed, points + 1)
 
@@ -112,7 +113,7 @@ def test_joints_that_come_late_or_leave_early_cost_no_extra_call():
     spy, points = Spy(), walk()
     points[:15, 1] = np.nan
     points[30:, 2] = np.nan
-    (smoothed,), report = smooth_recording(recording(points), spy, max_gap=4)
+    (smoothed,), report = smooth_recording(recording(points), Ready(spy), max_gap=4)
     assert len(spy.calls) == 1 and report.split == 0 and report.interpolated == 0
     np.testing.assert_array_equal(np.isnan(smoothed), np.isnan(points))
 
@@ -122,7 +123,7 @@ def test_fill_draws_a_line_over_short_gaps_only():
     points[5:8, 0] = np.nan
     points[20:30, 1] = np.nan
     points[:2, 2] = np.nan
-    (smoothed,), report = smooth_recording(recording(points), Spy(), max_gap=4, fill=True)
+    (smoothed,), report = smooth_recording(recording(points), Ready(Spy()), max_gap=4, fill=True)
     share = np.array([[0.25], [0.5], [0.75]])
     np.testing.assert_allclose(smoothed[5:8, 0], (points[4, 0] + share * (points[8, 0] - points[4, 0])) + 1)
     assert np.isnan(smoothed[20:30, 1]).all() and np.isnan(smoothed[:2, 2]).all()
@@ -132,7 +133,7 @@ def test_fill_draws_a_line_over_short_gaps_only():
 @pytest.mark.parametrize("frames", [0, 1, 2, 5])
 def test_short_clips(frames):
     points = walk(frames)
-    (smoothed,), report = smooth_recording(recording(points), Spy(), window=8)
+    (smoothed,), report = smooth_recording(recording(points), Ready(Spy(), window=8))
     np.testing.assert_array_equal(smoothed, points + 1)
     assert report.short == (3 if frames else 0) and report.frames == frames
     assert report.text()
@@ -140,14 +141,14 @@ def test_short_clips(frames):
 
 def test_nobody_at_all():
     spy = Spy()
-    (smoothed,), report = smooth_recording(recording(np.full((6, 3, 2), np.nan)), spy)
+    (smoothed,), report = smooth_recording(recording(np.full((6, 3, 2), np.nan)), Ready(spy))
     assert np.isnan(smoothed).all() and not spy.calls and report.missing == 18
-    assert smooth_recording(Recording("a", "npy", [], 0), spy)[0] == []
+    assert smooth_recording(Recording("a", "npy", [], 0), Ready(spy))[0] == []
 
 
 def test_rotations_have_a_smoother_of_their_own():
     points, other = Spy(), Spy()
-    smooth_recording(recording(walk(dims=6), kind="rotations"), points, other)
+    smooth_recording(recording(walk(dims=6), kind="rotations"), Ready(points, other))
     assert len(other.calls) == 1 and not points.calls
 
 
@@ -155,7 +156,7 @@ def test_jitter_is_the_mean_acceleration_of_what_was_found():
     points = np.zeros((6, 1, 2))
     points[:, 0, 0] = [0, 3, 0, 100, 0, 0]
     scores = np.array([[1.0], [1], [1], [0], [1], [1]])
-    _, report = smooth_recording(recording(points, scores), lambda given: given / 2, min_score=0.5)
+    _, report = smooth_recording(recording(points, scores), Ready(lambda given: given / 2), min_score=0.5)
     assert report.jitter == {"points": (6.0, 3.0)}  # |0 - 2 * 3 + 0| at the one frame with both neighbours
     assert "jitter 6 -> 3 per frame^2 (-50 %)" in report.text()
     assert "jitter 600 -> 300 per s^2" in report.text(fps=10)
@@ -165,7 +166,7 @@ def test_report_says_what_was_done():
     points = walk()
     points[5:8, 1] = np.nan
     points[20:32, 2] = np.nan
-    text = smooth_recording(recording(points), Spy(), max_gap=4, fill=True, window=12)[1].text()
+    text = smooth_recording(recording(points), Ready(Spy(), window=12), max_gap=4, fill=True)[1].text()
     for part in (
         "40 frames, 1 track, 15 of 120 points missing (12.5 %)",
         "3 of them bridged for the network and 3 filled in",
@@ -186,8 +187,8 @@ def test_report_says_what_was_done():
         ("x.x", 0, [(0, 1), (2, 3)]),
     ],
 )
-def test_uncut_pieces(found, max_gap, pieces):
-    assert uncut_pieces(np.array([c == "x" for c in found], dtype=bool), max_gap) == pieces
+def test_uncut(found, max_gap, pieces):
+    assert uncut(np.array([c == "x" for c in found], dtype=bool), max_gap) == pieces
 
 
 # ---------------------------------------------------------------------------------------------- association

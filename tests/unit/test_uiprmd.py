@@ -83,18 +83,23 @@ def test_weights_sum_to_one():
 
 
 def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
-    script, out = "data/prepare_uiprmd.py", tmp_path / "poses"
-    refused = command(script, tmp_path / "nowhere", "--output", out)
+    def run(folder, *options):
+        return command("data/prepare_uiprmd.py", folder, "--output", tmp_path / "poses", *options)
+
+    refused = run(tmp_path / "nowhere")
     assert refused.returncode == 2 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
     write_clip(raw, "m01_s01_e01")
     write_clip(raw, "m01_s09_e01", seconds=1.0)
-    made = command(script, raw, "--output", out)
+    made = run(raw)
     assert made.returncode == 0, made.stderr
     assert "dropped m01_s09_e01" in made.stdout and "train: 1 sequences" in made.stdout
     assert {p.name for p in tmp_path.rglob("*.npz")} == {
         "uiprmd_gt_3D_train.npz",
         "uiprmd_kinect_3D_train.npz",
     }
+    again = run(raw)
+    assert again.returncode == 2 and "uiprmd_gt_3D_train.npz is there already" in again.stderr
+    assert run(raw, "--force").returncode == 0
 
 
 def test_forward_kinematics_turns_offsets_by_the_parents_angles():

@@ -401,7 +401,7 @@ def test_numbers_in_the_picture_are_those_of_the_evaluation(toy):
     ("arguments", "words"),
     [
         (["--visualize_video_id", 2], "from 0 to 1"),
-        (["--visualize_video_id", -1], "from 0 to "),
+        (["--visualize_video_id", -1], "a whole number from 0"),
         (["--opts", "VIS.START", 50], "has 20 frames"),
         (["--format", "avi"], "none of mp4"),
         (["--checkpoint", "nowhere.pth.tar"], "nowhere.pth.tar"),

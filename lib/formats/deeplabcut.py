@@ -1,0 +1,65 @@
+"""DeepLabCut .csv: pandas' header of several rows, scorer, (individuals,) bodyparts, coords."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from ..utils.errors import SmoothNetError
+from .recording import Recording
+from .tables import by_axes, make_table, make_track, read_lines, refuse_ragged, split_row
+
+
+def sniff_deeplabcut(path: Path) -> bool:
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(16).removeprefix(b"\xef\xbb\xbf").startswith(b"scorer,")
+
+
+def read_deeplabcut(path: Path, **_) -> Recording:
+    lines = read_lines(path)
+    header = _header(path, lines)
+    table = make_table(path, lines, ",", len(header))
+    width = len(header["coords"])
+    refuse_ragged(table, width, "the header")
+    labels = list(zip(header.get("individuals", [""] * width), header["bodyparts"], header["coords"], strict=True))
+    tracks, names = [], set()
+    for id, parts in label_columns(labels).items():
+        groups = by_axes(parts)
+        for axes, order in groups:
+            columns = [[parts[name][axis] for axis in axes] for name in order]
+            track = make_track(table, id, columns, [parts[name].get("likelihood") for name in order], order)
+            track.part = f"{len(axes)}D" if len(groups) > 1 else track.part
+            tracks.append(track)
+            names.add(tuple(order))
+    if not tracks:
+        raise SmoothNetError(f"{path} has no columns x and y below its bodyparts")
+    shared = names.pop() if len(names) == 1 else None
+    return Recording(path, "deeplabcut", tracks, len(table.rows), names=shared, source=table)
+
+
+def _header(path: Path, lines: list[str]) -> dict[str, list[str]]:
+    """The rows of the header by their first cell, all of one length."""
+    header: dict[str, list[str]] = {}
+    for line in lines[:4]:
+        cells = [cell.strip().strip('"') for cell in split_row(line.lstrip("\ufeff"), ",")]
+        if cells[0] not in ("scorer", "individuals", "bodyparts", "coords") or cells[0] in header:
+            break
+        header[cells[0]] = cells
+    if not {"scorer", "bodyparts", "coords"} <= header.keys():
+        raise SmoothNetError(f"{path}: a DeepLabCut .csv starts with the rows scorer, bodyparts and coords")
+    width = len(header["coords"])
+    for name, cells in header.items():
+        if len(cells) != width:
+            raise SmoothNetError(f"{path}: the header row {name} has {len(cells)} cells, coords has {width}")
+    return header
+
+
+def label_columns(labels: list[tuple[str, str, str]]) -> dict[str, dict[str, dict[str, int]]]:
+    """individual -> bodypart -> x, y, (z,) (likelihood) -> column, from (individual, bodypart, coord)."""
+    individuals: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    for column, (individual, bodypart, coord) in enumerate(labels):
+        if coord in ("x", "y", "z", "likelihood"):
+            individuals[individual][bodypart][coord] = column
+    return individuals

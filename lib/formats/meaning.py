@@ -1,0 +1,458 @@
+"""What the numbers of a file mean, where nothing but their shape and values says so. It is decided here alone.
+
+`of_array` and `of_table` say which axis is time, which numbers of a joint are coordinates, which a score, which a
+rotation; what marks a missing point is decided in missing.py, what the name of an array means in arrays.py and smpl.py.
+
+A reading must be likely by itself, not only possible; where two are about as likely the file is refused with the
+option that says it (`--layout`, see layout.py). The thresholds are factors, never units.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .layout import LETTERS, Layout, Piece
+from .rotations import looks_like
+
+_ORDER = "tcpkd"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How an array is looked at: reshaped to `shape`, with a letter of layout.LETTERS for each axis."""
+
+    shape: tuple[int, ...]
+    axes: str
+    pieces: tuple[Piece, ...]
+    note: str = ""
+
+    def view(self, array: np.ndarray) -> np.ndarray:
+        """(frames, cameras, people, joints, numbers of a joint); changing it changes a contiguous `array`."""
+        return _view(array.reshape(self.shape), self.axes)
+
+
+def _view(array: np.ndarray, axes: str) -> np.ndarray:
+    view = array.transpose([axes.index(letter) for letter in _ORDER if letter in axes])
+    for place, letter in enumerate(_ORDER):
+        if letter not in axes:
+            view = np.expand_dims(view, place)
+    return view
+
+
+# -------------------------------------------------------------------------------------------------------- arrays
+
+
+def of_array(array: np.ndarray, where: str, dims: int | None = None, layout: Layout | None = None) -> Meaning:
+    """The meaning of an array: (T, K, D), (T, K*D), (T, P, K, D), (T, J, 3, 3), ...
+
+    Args:
+        array: numbers.
+        where: how errors name it.
+        dims: coordinates a joint, as the user says; None tells it from the values.
+        layout: what the user says of the array.
+
+    Raises:
+        SmoothNetError: no such array has a meaning, it has two, or not the one the user says.
+    """
+    layout = layout or Layout()
+    if layout.axes is not None:
+        shape, axes = _said_axes(array, layout, dims, where)
+        pieces = layout.pieces or _pieces(_view(array.reshape(shape), axes), where, dims)
+        return Meaning(shape, axes, _fitting(pieces, shape[axes.index("d")] if "d" in axes else 1, where))
+    shape, square = _square(array, layout, where)
+    if len(shape) == 2 and square is None:
+        return _flat(array, where, dims, layout)
+    if len(shape) == 2:  # one matrix a frame
+        return Meaning((shape[0], 1, shape[1]), "tkd", square or ())
+    if len(shape) not in (3, 4):
+        raise SmoothNetError(f"{where} has shape {array.shape}; say what its axes are with --layout")
+    axes, note = _time_axis(array.reshape(shape), where)
+    view = _view(array.reshape(shape), axes)
+    pieces = square or layout.pieces or _pieces(view, where, dims)
+    return Meaning(shape, axes, _fitting(pieces, shape[-1], where), note)
+
+
+def of_table(matrix: np.ndarray, where: str, dims: int | None = None, layout: Layout | None = None) -> Meaning:
+    """The same for a table that has its rows in time: (T, N) -> (T, K, D)."""
+    layout = layout or Layout()
+    if layout.axes not in (None, "tkd", "tdk"):
+        raise SmoothNetError(f"{where} has a row for each frame: of its axes --layout can say tkd or tdk only")
+    if layout.axes is None:
+        return _flat_rows(matrix, where, dims, layout)
+    return of_array(matrix, where, dims, layout)
+
+
+def _fitting(pieces: tuple[Piece, ...], numbers: int, where: str) -> tuple[Piece, ...]:
+    needed = 1 + max(max(*piece.numbers, -1 if piece.score is None else piece.score) for piece in pieces)
+    if needed > numbers:
+        raise SmoothNetError(f"{where}: its joints have {numbers} numbers, --layout asks for {needed}")
+    return pieces
+
+
+def _said_axes(array: np.ndarray, layout: Layout, dims: int | None, where: str) -> tuple[tuple[int, ...], str]:
+    """The shape that the letters of --layout are for: square matrices are 9 numbers, flat axes are parted."""
+    axes, shape = layout.axes or "", array.shape
+    if shape[-2:] == (3, 3) and len(shape) == len(axes) + 1 and axes.endswith("d"):
+        return (*shape[:-2], 9), axes
+    if len(shape) == len(axes):
+        return shape, axes
+    at = next((i for i in range(len(axes) - 1) if set(axes[i : i + 2]) == {"k", "d"}), None)
+    if len(shape) != len(axes) - 1 or at is None:
+        letters = ", ".join(f"{letter} {LETTERS[letter]}" for letter in axes)
+        raise SmoothNetError(f"{where} has shape {shape}, --layout {axes} needs an axis for each of {letters}")
+    numbers = len(layout.columns) if layout.columns else dims
+    if numbers is None and layout.axes == "tkd":
+        numbers = _flat_rows(array, where, None, Layout()).shape[-1]
+    if numbers is None:
+        raise SmoothNetError(f"{where}: say how many numbers a joint has, as in --layout '{axes} x,y'")
+    if shape[at] % numbers or not shape[at]:
+        raise SmoothNetError(
+            f"{where}: {shape[at]} numbers are not whole joints of {numbers}; check --layout or --dims"
+        )
+    parted = (shape[at] // numbers, numbers) if axes[at] == "k" else (numbers, shape[at] // numbers)
+    return (*shape[:at], *parted, *shape[at + 1 :]), axes
+
+
+def _square(array: np.ndarray, layout: Layout, where: str) -> tuple[tuple[int, ...], tuple[Piece, ...] | None]:
+    """Rotation matrices (..., 3, 3) and transforms (..., 4, 4) as 9 and 16 numbers; anything else as it is."""
+    shape = array.shape
+    if array.ndim < 3 or shape[-2:] not in ((3, 3), (4, 4)):
+        return shape, None
+    flat = array.reshape(-1, shape[-1] ** 2).astype(np.float64)
+    short = (*shape[:-2], flat.shape[1])
+    if shape[-1] == 4:
+        rotation, point = (0, 1, 2, 4, 5, 6, 8, 9, 10), (3, 7, 11)
+        finite = np.all(np.isfinite(flat), axis=1)
+        if not (finite.any() and (flat[finite, 12:] == (0, 0, 0, 1)).all() and looks_like("matrix", flat[:, rotation])):
+            return shape, None
+        return short, (Piece(point), Piece(rotation, "matrix"))
+    said = layout.pieces
+    if said is not None and len(layout.columns or ()) == 9:
+        return short, said
+    if said is not None:
+        return shape, None
+    if looks_like("matrix", flat):
+        return short, (Piece(tuple(range(9)), "matrix"),)
+    known = flat[np.isfinite(flat).all(axis=1) & flat.any(axis=1)]
+    if len(known):
+        with np.errstate(over="ignore", invalid="ignore"):
+            products = known.reshape(-1, 3, 3) @ known.reshape(-1, 3, 3).transpose(0, 2, 1)
+            off = np.abs(products - np.eye(3)).max(axis=(1, 2))
+        if np.median(off) < 0.3:
+            raise SmoothNetError(
+                f"{where} looks like matrices, but some are no rotations (a determinant of -1, or axes that are "
+                "not perpendicular); for three joints of x, y, z say --layout with axes and x,y,z"
+            )
+    return shape, None
+
+
+# ------------------------------------------------------------------------------------------------- the axis of time
+
+_FEWEST = 8  # frames that a second axis must have to be taken for time
+_CLEARLY, _RATHER = 0.25, 0.5  # of the roughness along the first axis
+_SMOOTH = 0.3  # roughness of what can be a motion: second differences over the spread of all points
+
+
+def _time_axis(array: np.ndarray, where: str) -> tuple[str, str]:
+    """Letters of the axes of (T, K, D), (K, T, D), (T, P, K, D) or (C, T, K, D), and what there is to say of them.
+
+    The convention is that time comes first. It is given up only where the values change much more smoothly along the
+    second axis.
+    """
+    usual, other = ("tkd", "ktd") if array.ndim == 3 else ("tpkd", "ptkd")
+    first, second = array.shape[:2]
+    if second < _FEWEST or 0 in array.shape:
+        return usual, ""
+    along_first, along_second = _roughness(array, 0), _roughness(array, 1)
+    ambiguous = SmoothNetError(
+        f"{where}, shape {array.shape}: its values change as smoothly along the second axis as frames do, so it may be "
+        f"{second} frames rather than {first}; say --layout {usual} or --layout {other}"
+        + (" (or ctkd for cameras)" if array.ndim == 4 else "")
+    )
+    if first == 1:
+        # One frame of many people or joints, which smoothing would leave as it is; or one of them over time.
+        if along_second < _SMOOTH and array.ndim == 4:
+            return other, "the second axis taken for time"
+        if array.ndim == 4 or (along_second < _SMOOTH / 3 and second >= 60):
+            raise ambiguous
+        return usual, ""
+    if not 0 < along_second < _RATHER * along_first or along_second >= _SMOOTH:
+        return usual, ""
+    if along_second < _CLEARLY * along_first and second > first:
+        return other, "the second axis taken for time"
+    raise ambiguous
+
+
+def _roughness(array: np.ndarray, axis: int) -> float:
+    """Median length of the second difference of points along an axis, over the spread of all; infinite if unknown."""
+    part = array[:2048, :2048].astype(np.float64)
+    part[~np.isfinite(part)] = np.nan
+    if part.shape[-1] > 1:
+        part[(part == part[..., :1]).all(axis=-1)] = np.nan  # padding, or a mark of missing points
+    flat = part.reshape(-1, part.shape[-1])
+    flat = flat[np.isfinite(flat).all(axis=1)]
+    if not len(flat):
+        return math.inf
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = math.sqrt(flat.var(axis=0).sum())
+        order = 2 if part.shape[axis] > 2 else 1
+        steps = np.linalg.norm(np.diff(part, n=order, axis=axis), axis=-1)
+    steps = steps[np.isfinite(steps)]
+    return float(np.median(steps)) / spread if len(steps) and 0 < spread < math.inf else math.inf
+
+
+# ------------------------------------------------------------------------------------------- the numbers of a joint
+
+
+def _pieces(view: np.ndarray, where: str, dims: int | None) -> tuple[Piece, ...]:
+    """What the last axis of (frames, ..., joints, numbers) holds."""
+    numbers = view.shape[-1]
+    if dims is not None:
+        if numbers < dims:
+            raise SmoothNetError(f"{where}: the last axis has {numbers} numbers, --dims asks for {dims}")
+        return (Piece(tuple(range(dims)), score=dims if numbers > dims else None),)
+    flat = view.reshape(-1, numbers)
+    rotation = _rotation_pieces(flat)
+    if rotation:
+        return rotation
+    if numbers in (1, 2):
+        return (Piece(tuple(range(numbers))),)
+    if numbers == 3:
+        _refuse_angles(view, where)
+        return (Piece((0, 1), score=2) if _third_is_score(flat, where) else Piece((0, 1, 2)),)
+    if numbers == 4:
+        known = _unmarked(flat)
+        if len(known) > 2 and (known[:, 2:] > known[:, :2]).all():
+            raise SmoothNetError(
+                f"{where} looks like boxes (left, top, right, bottom); for points say --layout x,y,z,score"
+            )
+        if not _may_be_score(known[:, 3]):
+            raise SmoothNetError(
+                f"{where}: the fourth number of a joint is no score (from {known[:, 3].min():.4g} to "
+                f"{known[:, 3].max():.4g}) and the four are no unit quaternion; say what they are, as in "
+                "--layout x,y,z,_ (_ is left alone)"
+            )
+        return (Piece((0, 1, 2), score=3),)
+    raise SmoothNetError(
+        f"{where}: each joint has {numbers} numbers and nothing tells what they are; say it, as in --layout "
+        "x,y,z,qw,qx,qy,qz"
+    )
+
+
+def _unmarked(flat: np.ndarray) -> np.ndarray:
+    """Rows of (N, numbers) that are there and no mark of missing points, which is one number throughout; float64."""
+    known = flat[np.isfinite(flat).all(axis=1)].astype(np.float64)
+    return known[~(known == known[:, :1]).all(axis=1)]
+
+
+def _rotation_pieces(flat: np.ndarray) -> tuple[Piece, ...] | None:
+    """Rotations that (N, numbers) can be told to be by their values alone."""
+    numbers = flat.shape[1]
+    if flat.dtype.kind != "f":
+        return None
+    if numbers == 4 and looks_like("wxyz", flat):
+        return (Piece((0, 1, 2, 3), _quaternion_order(flat)),)
+    if numbers == 9 and looks_like("matrix", flat):
+        return (Piece(tuple(range(9)), "matrix"),)
+    if numbers == 6:
+        for form in ("6d", "6d-vectors"):
+            if looks_like(form, flat):
+                return (Piece(tuple(range(6)), form),)
+    if numbers == 7:
+        for point, rotation in (((0, 1, 2), (3, 4, 5, 6)), ((4, 5, 6), (0, 1, 2, 3))):
+            if looks_like("wxyz", flat[:, rotation]):
+                return (Piece(point), Piece(rotation, _quaternion_order(flat[:, rotation])))
+    return None
+
+
+def _quaternion_order(flat: np.ndarray) -> str:
+    """Joints turn less than half a turn from their rest mostly: w is the larger of the first and the last number.
+
+    A wrong guess does little harm: lengths and the angles between frames are the same in either order.
+    """
+    first, last = np.nanmean(np.abs(flat[:, [0, 3]]), axis=0)
+    return "xyzw" if last > first + 0.1 else "wxyz"
+
+
+def _may_be_score(values: np.ndarray) -> bool:
+    """Whether (N,) can be scores, visibilities or percent."""
+    known = values[np.isfinite(values)]
+    return not known.size or (known.min() >= 0 and known.max() <= 100)
+
+
+def _third_is_score(flat: np.ndarray, where: str) -> bool:
+    """Whether the third number of (N, 3) is a score beside x and y, rather than z."""
+    known = _unmarked(flat)
+    if not len(known) or not _may_be_score(known[:, 2]):
+        return False
+    third, top = known[:, 2], known[:, 2].max()
+    pixels = min(known[:, 0].std(), known[:, 1].std()) > 10
+    # Scores crowd at their upper end, coordinates do not.
+    crowded = 0 < 0.8 * top <= np.median(third)
+    if pixels and (top <= 2 or crowded or third.std() < 0.02 * min(known[:, 0].std(), known[:, 1].std())):
+        return True
+    # What never changes is not harmed by either reading, and a few points say nothing.
+    if (top > 1 and not pixels) or third.std() == 0 or len(known) < _FEWEST:
+        return False
+    if top <= 1 and crowded and top > 0.9 and np.median(known[:, :2], axis=0).max() < 0.8:
+        return True
+    raise SmoothNetError(
+        f"{where}: the third number of a joint, from {third.min():.4g} to {top:.4g}, may be a coordinate or a score; "
+        "say --layout x,y,z or --layout x,y,score"
+    )
+
+
+# Joints of SMPL, SMPL-H and SMPL-X, whose axis-angle numbers have the shape of as many points.
+_SMPL_POSES = (24, 52, 55)
+
+
+def _refuse_angles(view: np.ndarray, where: str) -> None:
+    """Refuse (T, ..., J, 3) of SMPL's joint counts that can be angles: bones keep their length, angles do not."""
+    if view.shape[-2] not in _SMPL_POSES or view.shape[0] < 5:
+        return
+    poses = view.reshape(-1, view.shape[-2], 3)[:2000].astype(np.float64)
+    poses = poses[np.isfinite(poses).all(axis=(1, 2))]
+    if len(poses) < 5 or np.abs(poses).max() > 7:  # radians
+        return
+    steadiest = []  # for each joint, how much its distance to the best other one changes, of all its motion to it
+    for joint in range(poses.shape[1]):
+        vectors = poses - poses[:, joint : joint + 1]
+        motion = np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0))
+        moves = motion > 1e-9
+        lengths = np.linalg.norm(vectors[:, moves], axis=2)
+        steadiest.append((lengths.std(axis=0) / motion[moves]).min(initial=np.inf))
+    # Measured: 0.07 to 0.15 for joints (triangulated, BlazePose), 0.28 to 0.35 for angles.
+    if np.median(steadiest) < 0.2 or np.isinf(steadiest).all():
+        return
+    raise SmoothNetError(
+        f"{where}: {view.shape[-2]} x 3 numbers can be joints or the axis-angle pose of SMPL; say --layout x,y,z or "
+        "--layout axis-angle"
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- flat rows
+
+
+def _flat(array: np.ndarray, where: str, dims: int | None, layout: Layout) -> Meaning:
+    """(T, K*D), or (K*D, T) where the values clearly say so."""
+    first, second = array.shape
+    if second >= _FEWEST and first > 1 and layout.columns is None:
+        as_points = array[..., None]
+        along_first, along_second = _roughness(as_points, 0), _roughness(as_points, 1)
+        if 0 < along_second < min(_SMOOTH, _CLEARLY * along_first):
+            if second <= 2 * first:
+                raise SmoothNetError(
+                    f"{where}, shape {array.shape}: its values change more smoothly along its rows than from row to "
+                    "row, as if the second axis were time; say --layout tkd or --layout kdt, and x,y or x,y,z"
+                )
+            rows = _flat_rows(array.T, where, dims, layout)
+            return Meaning((rows.shape[1], rows.shape[2], second), "kdt", rows.pieces, "the second axis taken for time")
+    return _flat_rows(array, where, dims, layout)
+
+
+def _flat_rows(matrix: np.ndarray, where: str, dims: int | None, layout: Layout) -> Meaning:
+    """Rows of K joints with D numbers each."""
+    frames, columns = matrix.shape
+    if layout.columns is not None:
+        numbers, pieces = len(layout.columns), layout.pieces
+    else:
+        numbers, pieces = _stride(matrix, where, dims)
+    if columns % numbers or not columns:
+        raise SmoothNetError(
+            f"{where}: {columns} columns are not whole joints of {numbers}; give --dims, or --layout with all the "
+            "numbers of a joint"
+        )
+    return Meaning((frames, columns // numbers, numbers), "tkd", pieces or ())
+
+
+def _stride(matrix: np.ndarray, where: str, dims: int | None) -> tuple[int, tuple[Piece, ...]]:
+    """How many numbers of (T, N) make a joint, and what they are."""
+    columns = matrix.shape[1]
+    if not matrix.size:  # says nothing
+        dims = dims or next(d for d in (3, 2, 1) if columns % d == 0)
+        return dims, (Piece(tuple(range(dims))),)
+    if dims is None:
+        for numbers in (9, 4, 7, 6):
+            if columns % numbers == 0:
+                rotation = _rotation_pieces(matrix.reshape(-1, numbers))
+                if rotation:
+                    return numbers, rotation
+    for numbers in (4, 3):
+        fits = dims in (None, numbers - 1) and columns % numbers == 0
+        if fits and _column_is_score(matrix, numbers, where, dims):
+            return numbers, (Piece(tuple(range(numbers - 1)), score=numbers - 1),)
+    dims = dims or _two_or_three(matrix, where)
+    if dims == 3 and columns % 3 == 0:
+        _refuse_angles(matrix.reshape(len(matrix), -1, 3), where)
+    return dims, (Piece(tuple(range(dims))),)
+
+
+def _column_is_score(matrix: np.ndarray, numbers: int, where: str, dims: int | None) -> bool:
+    """Whether the last of every 3 or 4 numbers of (T, N) is a score: in [0, 1] beside coordinates that are not."""
+    table = matrix.reshape(-1, numbers)
+    if numbers == 3:
+        try:
+            return _third_is_score(table, where)
+        except SmoothNetError:  # in a flat row it may also be that three numbers do not belong together
+            columns = matrix.shape[1]
+            if dims is None and (columns % 2 or _coherence(matrix, 3) >= _coherence(matrix, 2)):
+                raise
+            return False
+    known = _unmarked(table)
+    if not len(known):
+        return False
+    last, others = known[:, -1], known[:, :-1]
+    return bool(last.min() >= 0 and last.max() <= 1 and (others.min() < 0 or others.max() > 1))
+
+
+def _two_or_three(matrix: np.ndarray, where: str) -> int:
+    """Numbers a joint where no score marks their end: all x lie and move together, as do all y, more than x and y."""
+    frames, columns = matrix.shape
+    possible = [dims for dims in (3, 2) if columns % dims == 0]
+    if len(possible) < 2:
+        return possible[0] if possible else 1
+    if columns < 12 or frames < 16:
+        return 3
+    three, two = _coherence(matrix, 3), _coherence(matrix, 2)
+    if abs(three - two) > 0.1:
+        return 3 if three > two else 2
+    if max(three, two) < 0.1:
+        return 3
+    raise SmoothNetError(
+        f"{where}: its {columns} columns can be {columns // 2} joints of x, y or {columns // 3} of x, y, z; "
+        "say --dims 2 or --dims 3"
+    )
+
+
+def _coherence(matrix: np.ndarray, dims: int) -> float:
+    """How much every `dims`-th column of (T, N) belongs together: by where they lie, and by how they move."""
+    values = matrix[:4000, : 40 * 6].astype(np.float64)
+    # Marks of missing points stand in every column alike.
+    low, high = (values == np.nanmin(values)).sum(), (values == np.nanmax(values)).sum()
+    marks = [0.0, *([np.nanmin(values)] if low > 2 else []), *([np.nanmax(values)] if high > 2 else [])]
+    values[np.isin(values, marks) | ~np.isfinite(values)] = np.nan
+    phase = np.arange(values.shape[1]) % dims
+    seen = np.isfinite(values).any(axis=0)
+    means = np.where(seen, np.nansum(values, axis=0) / np.maximum(np.isfinite(values).sum(axis=0), 1), 0.0)
+    means, phase = means[seen], phase[seen]
+    columns = len(means)
+    if columns < 2 * dims or any((phase == p).sum() == 0 for p in range(dims)):
+        return 0.0
+    between = sum((means[phase == p].mean() - means.mean()) ** 2 * (phase == p).sum() for p in range(dims))
+    total = ((means - means.mean()) ** 2).sum()
+    by_place = between / total - (dims - 1) / (columns - 1) if total > 0 else 0.0
+    steps = np.nan_to_num(np.diff(values[:, seen], axis=0))
+    steps = steps - steps.mean(axis=0)
+    deviation = steps.std(axis=0)
+    steps = steps[:, deviation > 0] / deviation[deviation > 0]
+    phase = phase[deviation > 0]
+    if len(phase) < 2 * dims:
+        return max(by_place, 0.0)
+    correlation = steps.T @ steps / len(steps)
+    same = (phase[:, None] == phase) & ~np.eye(len(phase), dtype=bool)
+    by_motion = correlation[same].mean() - correlation[phase[:, None] != phase].mean()
+    return max(by_place, 0.0) + max(by_motion, 0.0)

@@ -1,0 +1,116 @@
+"""MMPose predictions: {"meta_info", "instance_info": [{"frame_id", "instances"}]} or the list alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .detections import Detection, make_tracks, other_keys, split_scores
+from .documents import Document, Slot, as_list, as_object, read_document, read_numbers
+from .recording import Recording
+from .timeline import timeline
+
+_IDS = ("track_id", "instance_id")
+
+
+def _mmpose_frames(value: Any) -> tuple[tuple, list] | None:
+    """Path to the list of frames and the list, or None where this is no MMPose prediction."""
+    path: tuple = ()
+    if isinstance(value, dict) and isinstance(value.get("instance_info"), list):
+        path, value = ("instance_info",), value["instance_info"]
+    if not isinstance(value, list) or not all(isinstance(item, dict | list) for item in value):
+        return None
+    if path:
+        return path, value
+    for item in value:
+        if isinstance(item, dict) and isinstance(item.get("instances"), list) and "frame_id" in item:
+            return path, value
+        if isinstance(item, list) and item and isinstance(item[0], dict) and "keypoints" in item[0]:
+            return path, value
+    return None
+
+
+def sniff_mmpose(path: Path) -> bool:
+    return path.suffix.lower() == ".json" and path.is_file() and _mmpose_frames(read_document(path).value) is not None
+
+
+def read_mmpose(path: Path, **_) -> Recording:
+    document = read_document(path)
+    found = _mmpose_frames(document.value)
+    if found is None:
+        raise SmoothNetError(
+            f'{path} is not an MMPose prediction: it needs "instance_info" or a list of frames with "instances"'
+        )
+    labels, people = _labelled(path, *found)
+    frames = timeline(labels)
+    detections, seen = [], []
+    for label, (base, instances) in zip(labels, people, strict=True):
+        for i, instance in enumerate(instances):
+            where = f"{path}, frame {label}, instance {i}"
+            seen.append(as_object(instance, where))
+            detection = _detection(frames[label], (*base, i, "keypoints"), instance, where)
+            if detection is not None:
+                detections.append(detection)
+    return Recording(
+        path,
+        "mmpose",
+        make_tracks(path, detections),
+        max(frames.values(), default=-1) + 1,
+        names=_mmpose_names(document),
+        source=[document],
+        left_alone=other_keys(seen, {"keypoints", "keypoint_scores", *_IDS}),
+    )
+
+
+def _labelled(path: Path, prefix: tuple, items: list) -> tuple[list, list[tuple[tuple, list]]]:
+    """The label of each frame, and the list of its people with the path to it."""
+    labels, people = [], []
+    for index, item in enumerate(items):
+        if isinstance(item, dict):
+            where = f"{path}, entry {index}"
+            label = item.get("frame_id", index)
+            if isinstance(label, bool) or not isinstance(label, int | str):
+                raise SmoothNetError(f'{where}: "frame_id" must be a number or a name')
+            people.append(((*prefix, index, "instances"), as_list(item.get("instances"), f'{where}, "instances"')))
+        else:
+            label = index
+            people.append(((*prefix, index), item))
+        labels.append(label)
+    return labels, people
+
+
+def _detection(frame: int, path: tuple, instance: dict, where: str) -> Detection | None:
+    if "keypoints" not in instance:
+        raise SmoothNetError(f'{where} has no "keypoints"')
+    table = read_numbers(instance["keypoints"], f"{where}, keypoints")
+    if table.size == 0:
+        return None
+    if table.ndim == 3 and table.shape[0] == 1:
+        table = table[0]
+    if table.ndim != 2 or table.shape[1] not in (2, 3, 4):
+        raise SmoothNetError(f"{where}: keypoints must be a list of [x, y] or [x, y, z]")
+    stride = table.shape[1]
+    scores = instance.get("keypoint_scores")
+    # MMPose 0.x puts the score behind the coordinates; 1.x keeps it apart.
+    dims = min(stride, 3) if scores is not None else {2: 2, 3: 2, 4: 3}[stride]
+    if scores is not None:
+        score = read_numbers(scores, f"{where}, keypoint_scores").reshape(-1, 1)
+        if len(score) != len(table):
+            raise SmoothNetError(f"{where}: {len(table)} keypoints but {len(score)} keypoint_scores")
+        table = np.hstack([table[:, :dims], score])
+    points, split = split_scores(table, dims)
+    id = next((instance[key] for key in _IDS if instance.get(key) is not None), None)
+    id = id if isinstance(id, int | str) and id != -1 else None
+    slot = Slot(0, path, slice(0, len(points)), stride)
+    return Detection(frame, id, {f"{dims}D": (points, split, [slot])})
+
+
+def _mmpose_names(document: Document) -> tuple[str, ...] | None:
+    meta = document.value.get("meta_info") if isinstance(document.value, dict) else None
+    names = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
+    if isinstance(names, dict) and all(key.isdigit() for key in names):
+        return tuple(str(names[key]) for key in sorted(names, key=int))
+    return None

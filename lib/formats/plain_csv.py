@@ -1,0 +1,229 @@
+"""CSV with one row a frame: columns make joints by name, or by place where they have no names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .layout import Layout
+from .meaning import of_table
+from .recording import Recording, Track
+from .tables import (
+    Table,
+    all_numbers,
+    by_axes,
+    frame_count,
+    is_number,
+    make_table,
+    make_track,
+    number_frames,
+    rate,
+    read_lines,
+    refuse_ragged,
+    split_row,
+)
+
+_TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec"}
+_FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum"}
+_INDICES = {"", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id"}
+_INDICES |= {"time_ms", "timestamp_ms"}
+_SCORES = {"score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability"}
+_SCORES |= {"c", "p", "s"}
+_SEPARATORS = " \t_.-:/"
+_LONGEST_NAME = 200  # of a column that can be a joint's
+
+
+def column_role(name: str) -> tuple[str, str] | None:
+    """(joint, "x" | "y" | "z" | "score") of a column name: nose_x, noseX, x3, "Left hip.z", nose_conf, x.
+
+    None where the name is of another kind. A unit in brackets behind it (nose_x (px)) is not part of the name.
+    """
+    name = name.strip()
+    if not name or len(name) > _LONGEST_NAME:
+        return None
+    if name.lower() in ("x", "y", "z"):
+        return "", name.lower()
+    return _suffixed(name) or _suffixed(_without_unit(name)) or _camel(name) or _prefixed(name)
+
+
+def _what(word: str) -> str | None:
+    word = word.lower()
+    return word if word in ("x", "y", "z") else "score" if word in _SCORES else None
+
+
+def _suffixed(name: str) -> tuple[str, str] | None:
+    """nose_x: a joint, separators, what it is."""
+    cut = max(name.rfind(separator) for separator in _SEPARATORS)
+    joint, what = name[: cut + 1].rstrip(_SEPARATORS), _what(name[cut + 1 :])
+    return (joint.strip(_SEPARATORS), what) if joint and what else None
+
+
+def _without_unit(name: str) -> str:
+    start = min((i for i in (name.find("("), name.find("[")) if i > 0), default=None)
+    return name[:start].rstrip() if start and name[-1] in ")]" else name
+
+
+def _camel(name: str) -> tuple[str, str] | None:
+    """noseX, Hip2Y"""
+    before = name[-2:-1]
+    if name[-1] in "XYZ" and (before.islower() or before.isdigit() or before == ")") and before.isascii():
+        return name[:-1].strip(_SEPARATORS), name[-1].lower()
+    return None
+
+
+def _prefixed(name: str) -> tuple[str, str] | None:
+    """x3, x_nose, score.12"""
+    word = name.rstrip("0123456789")
+    if word != name and (what := _what(word.rstrip(_SEPARATORS))):
+        return name[len(word) :], what
+    cut = min((i for i in map(name.find, _SEPARATORS) if i > 0), default=0)
+    what = _what(name[:cut]) if cut else None
+    joint = name[cut:].strip(_SEPARATORS)
+    return (joint, what) if what and joint else None
+
+
+@dataclass
+class _Columns:
+    """The columns of a table, by what they are."""
+
+    joints: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))  # joint -> what -> column
+    plain: list[int] = field(default_factory=list)  # numbers under other names, or none
+    fps: float | None = None
+
+
+def sniff_csv(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv") and path.is_file()
+
+
+def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) -> Recording:
+    """One row a frame. Columns make joints by name; without names, some columns (told by their values) make one."""
+    table, names = _read_table(path)
+    columns = _sort_columns(table, names)
+    groups = by_axes(columns.joints)
+    said = layout is not None and (layout.columns is not None or layout.axes is not None)
+    if groups and not said:
+        tracks = [_named_track(table, columns.joints, axes, order) for axes, order in groups]
+        joint_names = tuple(name for name in columns.joints if {"x", "y"} <= columns.joints[name].keys())
+        recording = Recording(path, "csv", tracks, frame_count(table), columns.fps, source=table)
+        recording.names = joint_names if len(tracks) == 1 else None
+        used = {i for name in joint_names for i in columns.joints[name].values()}
+        scoreless = [i for group in columns.joints.values() for i in group.values() if i not in used]
+        recording.left_alone = [names[i] for i in sorted({*columns.plain, *scoreless})]
+        return recording
+    # Names such as p1, p2 only looked like joints: they are channels without a name for their axis.
+    named = [column for group in columns.joints.values() for column in group.values()]
+    plain = sorted(columns.plain + [column for column in named if all_numbers(table, column)])
+    return _plain_recording(table, names, plain, columns.fps, dims, layout)
+
+
+def _read_table(path: Path) -> tuple[Table, list[str]]:
+    """The rows of data, and the name of each column, "" without a header."""
+    lines = read_lines(path)
+    delimiter = _delimiter(lines)
+    top = next((i for i, line in enumerate(lines) if line.strip()), None)
+    if top is None:
+        raise SmoothNetError(f"{path} is empty; a .csv needs one row a frame")
+    first = [cell.strip().lstrip("\ufeff").strip('"').strip() for cell in split_row(lines[top], delimiter)]
+    has_header = not all(is_number(cell) or not cell for cell in first) or _counted_header(first, lines, top, delimiter)
+    table = make_table(path, lines, delimiter, top + 1 if has_header else top)
+    refuse_ragged(table, len(first), "the first line")
+    return table, first if has_header else [""] * len(first)
+
+
+def _delimiter(lines: list[str]) -> str:
+    first = next((line for line in lines if line.strip()), "")
+    return max(",;\t", key=first.count)
+
+
+def _counted_header(first: list[str], lines: list[str], top: int, delimiter: str) -> bool:
+    """Whether the first row is the header that pandas gives columns without names: (nothing,) 0, 1, 2, ..."""
+    with_index = not first[0]
+    numbers = first[1:] if with_index else first
+    if len(numbers) < 2 or numbers != [str(i) for i in range(len(numbers))]:
+        return False
+    below = next((line for line in lines[top + 1 :] if line.strip()), None)
+    if below is None:
+        return with_index
+    cells = [cell.strip().strip('"').strip() for cell in split_row(below, delimiter)]
+    if with_index:  # an index of its own stands below nothing
+        return bool(cells[0])
+    # A row of data may count too, but then the next counts as well, or goes on where this one began.
+    return any(not cell.lstrip("-").isdigit() for cell in cells) and not (len(numbers) == 2 and cells[0] == "1")
+
+
+def _sort_columns(table: Table, names: list[str]) -> _Columns:
+    columns = _Columns()
+    header = any(names)
+    for column, name in enumerate(names):
+        lowered = name.lower()
+        role = column_role(name) if header else None
+        if header and lowered in _TIMES:
+            if all_numbers(table, column):
+                columns.fps = rate(table.column(column, name))
+        elif header and lowered in _FRAMES:
+            if all_numbers(table, column):
+                number_frames(table, column, name)
+        elif header and lowered in _INDICES:
+            continue
+        elif role is not None:
+            joint, what = role
+            if what in columns.joints[joint]:
+                raise SmoothNetError(f"{table.path}: two columns stand for {what} of {joint or 'the point'}")
+            columns.joints[joint][what] = column
+        elif all_numbers(table, column):
+            columns.plain.append(column)
+    return columns
+
+
+def _named_track(table: Table, joints: dict[str, dict[str, int]], axes: str, order: list[str]) -> Track:
+    columns = [[joints[name][axis] for axis in axes] for name in order]
+    track = make_track(table, 0, columns, [joints[name].get("score") for name in order], order)
+    track.part = f"{len(axes)}D"
+    return track
+
+
+def _plain_recording(
+    table: Table, names: list[str], plain: list[int], fps: float | None, dims: int | None, layout: Layout | None
+) -> Recording:
+    """Columns without names for their joints: a leading one that counts or tells the time goes, the rest is a
+    matrix."""
+    notes = []
+    if plain:
+        leading = table.column(plain[0], "1")
+        step = _constant_step(leading)
+        counts = step == 1 and (leading[0] in (0, 1) or len(leading) >= 10)
+        if counts or (step is not None and 0 < step < 1 and len(leading) >= 10):
+            plain = plain[1:]
+            fps = fps if counts else rate(leading)
+            notes.append(f"the first column taken for {'a count of the rows' if counts else 'the time'}")
+    if not plain:
+        raise SmoothNetError(f"{table.path} has no columns of coordinates (such as nose_x, nose_y) that hold numbers")
+    matrix = np.stack([table.column(column, f"{column + 1} {names[column]}".strip()) for column in plain], axis=1)
+    meaning = of_table(matrix, str(table.path), dims, layout)
+    # Looked at in the same way, the numbers of the columns say where those of each joint stand: (joints, numbers).
+    one_row = replace(meaning, shape=(1, *meaning.shape[1:]))
+    places = one_row.view(np.array(plain))[0, 0, 0]
+    tracks = []
+    for piece in meaning.pieces:
+        columns = places[:, list(piece.numbers)].tolist()
+        labels = [names[c[0]] or f"joint {i}" for i, c in enumerate(columns)]
+        scores = [None] * len(columns) if piece.score is None else places[:, piece.score].tolist()
+        track = make_track(table, 0, columns, scores, labels, piece.form)
+        if len(meaning.pieces) > 1:
+            track.part = "positions" if piece.form == "points" else "rotations"
+        tracks.append(track)
+    notes += [meaning.note] if meaning.note else []
+    return Recording(table.path, "csv", tracks, frame_count(table), fps, source=table, notes=notes)
+
+
+def _constant_step(values: np.ndarray) -> float | None:
+    """By how much a column grows from row to row, if always by the same (up to rounding)."""
+    steps = np.diff(values)
+    if len(steps) < 2 or not np.isfinite(steps).all() or steps.min() <= 0:
+        return None
+    step = float(np.median(steps))
+    return step if np.abs(steps - step).max() <= max(0.02 * step, 2e-3 if step < 0.5 else 0) else None

@@ -1,0 +1,134 @@
+"""SMPL parameters by name: which arrays of a file are axis-angle poses, which translations.
+
+One table serves every file that holds such arrays by name. Where the names come from: AMASS (SMPL-H, SMPL-X: poses,
+trans, root_orient, pose_body, pose_hand, pose_jaw, pose_eye), smplx (global_orient, body_pose, left_hand_pose,
+jaw_pose, leye_pose, transl), AIST++ (smpl_poses, smpl_trans) and WHAM (pose_world, trans_world).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .arrays import Arrays, is_numpy, open_arrays, other_points, read_piece, record
+from .layout import Layout, Piece
+from .meaning import Meaning
+from .recording import Recording
+from .rotations import looks_like
+
+# Joints of SMPL, SMPL-H and SMPL-X, with and without the root.
+_BODY = (24, 23, 22, 21, 52, 51, 55, 54)
+_FRAME = r"(?:_(?:world|w|global|cam|c|incam|camera))?"
+# Name -> the joints it may have. Hand poses of 6 or 12 numbers are PCA coefficients, no rotations.
+_NAMES = (
+    (re.compile(rf"(?:smplx?_|smplh_)?(?:full_?)?poses?{_FRAME}"), _BODY),
+    (re.compile(rf"(?:smplx?_|smplh_)?(?:body_poses?|poses?_body|thetas?){_FRAME}"), None),
+    (re.compile(rf"(?:smplx?_|smplh_)?(?:global_orient|root_orient|root_pose){_FRAME}"), (1,)),
+    (re.compile(r"(?:left|right|l|r)_?hand_pose|pose_(?:left|right|l|r)_?hand"), (15,)),
+    (re.compile(r"hand_pose|pose_hand"), (15, 30)),
+    (re.compile(r"jaw_pose|pose_jaw|[lr]eye_pose|(?:left|right)_eye_pose|pose_[lr]eye"), (1,)),
+    (re.compile(r"pose_eyes?|eye_pose"), (1, 2)),
+)
+_TRANSLATION = re.compile(rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation){_FRAME}")
+_WHOLE = _NAMES[0][0]
+# "poses" alone can be points; these beside it say whose poses they are.
+_COMPANY = {"betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"}
+# Made from the poses: smoothing them apart would take an hour, leaving them makes them disagree.
+_SURFACES = re.compile(r"(?:.*_)?(?:verts|vertices)(?:_.*)?")
+
+
+def pose_form(name: str, array_shape: tuple[int, ...]) -> tuple[str, tuple[int, int, int]] | None:
+    """How an SMPL array of this name writes rotations, and its shape as (T, J, numbers); None: it is none."""
+    joints_of = next((joints for pattern, joints in _NAMES if pattern.fullmatch(name.lower())), "")
+    if joints_of == "" or len(array_shape) < 2:
+        return None
+    frames, numbers = array_shape[0], int(np.prod(array_shape[1:]))
+    if array_shape[-2:] == (3, 3) and len(array_shape) >= 3:
+        form, each = "matrix", 9
+    elif len(array_shape) == 2 or (len(array_shape) == 3 and array_shape[2] == 3):
+        form, each = "axis-angle", 3
+    else:
+        return None
+    fits = numbers > 0 and numbers % each == 0 and (joints_of is None or numbers // each in joints_of)
+    # A frame axis of one person beside which all is one matrix: (T, 3, 3).
+    return (form, (frames, numbers // each, each)) if fits else None
+
+
+def _poses(source: Arrays) -> dict[str, tuple[str, tuple[int, int, int]]]:
+    found = {}
+    for name, header in source.headers.items():
+        form = pose_form(name, header.shape) if header.dtype.kind == "f" else None
+        if form and form[0] == "matrix" and not looks_like("matrix", source[name].reshape(-1, 9)):
+            form = None
+        if form:
+            found[name] = form
+    return found
+
+
+def sniff_smpl(path: Path) -> bool:
+    """An .npz with axis-angle poses of SMPL's joint counts, under names that only SMPL has or in SMPL's company."""
+    if not is_numpy(path) or path.suffix.lower() != ".npz":
+        return False
+    source = open_arrays(path)
+    poses = _poses(source)
+    company = bool({name.lower() for name in source.headers} & _COMPANY)
+    return any(company or not re.fullmatch("(full_?)?poses?", name.lower()) for name in poses)
+
+
+def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None) -> Recording:
+    if not is_numpy(path) or path.suffix.lower() != ".npz":
+        raise SmoothNetError(f"{path} is not an .npz file with SMPL parameters")
+    source = open_arrays(path)
+    poses = _poses(source)
+    if not poses:
+        raise SmoothNetError(f'{path} has no array "poses" of axis-angle numbers (frames, 3 x joints)')
+    wholes = [name for name in poses if _WHOLE.fullmatch(name.lower())]
+    tracks = []
+    for name, (form, shape) in poses.items():
+        origin = None if name in wholes else _columns_of(source, name, wholes)
+        if origin is not None:
+            source.copies[name] = origin
+            continue
+        source.meanings[name] = Meaning(shape, "tkd", (Piece(tuple(range(shape[2])), form),))
+        tracks += read_piece(source, name)
+    frames = {shape[0] for _, shape in poses.values()}
+    for name, header in source.headers.items():
+        if _TRANSLATION.fullmatch(name.lower()) and header.dtype.kind == "f":
+            numbers = tuple(n for n in header.shape[1:] if n != 1)
+            if header.shape and header.shape[0] in frames and numbers == (3,):
+                source.meanings[name] = Meaning((header.shape[0], 1, 3), "tkd", (Piece((0, 1, 2)),))
+                tracks += read_piece(source, name)
+    notes = []
+    points = [name for name in other_points(source) if not _belongs_to_body(name)]
+    for name in points:
+        tracks += read_piece(source, name, dims, layout)
+    if points:
+        notes.append(f"{', '.join(points)} smoothed apart from the rotations: the two agree less exactly than before")
+    stale = [n for n, h in source.headers.items() if _SURFACES.fullmatch(n.lower()) and h.dtype.kind == "f"]
+    if stale:
+        notes.append(f"{', '.join(stale)} still show the poses as they were")
+    return record(source, "smpl", tracks, notes)
+
+
+def _belongs_to_body(name: str) -> bool:
+    """Whether SMPL has a name for it, so that it is no point even where its shape is not that of rotations (PCA)."""
+    patterns = (_SURFACES, _TRANSLATION, *(pattern for pattern, _ in _NAMES))
+    return any(pattern.fullmatch(name.lower()) for pattern in patterns)
+
+
+def _columns_of(source: Arrays, name: str, wholes: list[str]) -> tuple[str, int] | None:
+    """The pose of which this array repeats some columns (AMASS for SMPL-X: pose_body is poses[:, 3:66])."""
+    if source.headers[name].dtype.kind != "f" or len(source.headers[name].shape) != 2:
+        return None
+    part = source[name]
+    for whole in wholes:
+        table = source[whole].reshape(len(source[whole]), -1)
+        if len(part) != len(table):
+            continue
+        for start in range(0, table.shape[1] - part.shape[1] + 1, 3):
+            if np.array_equal(table[:, start : start + part.shape[1]], part):
+                return whole, start
+    return None

@@ -1,0 +1,49 @@
+"""OpenSim marker files, as its page "Marker (.trc) Files" describes them: three header lines, two rows of labels, a
+blank row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .recording import Recording
+from .tables import all_numbers, frame_count, make_table, make_track, number_frames, read_lines, split_row
+
+
+def sniff_trc(path: Path) -> bool:
+    if not path.is_file() or path.suffix.lower() not in (".trc", ".txt", ".tsv"):
+        return False
+    with path.open("rb") as file:
+        return file.read(16).removeprefix(b"\xef\xbb\xbf").startswith(b"PathFileType")
+
+
+def read_trc(path: Path, **_) -> Recording:
+    lines = read_lines(path)
+    if len(lines) < 5 or not lines[0].lstrip("\ufeff").startswith("PathFileType"):
+        raise SmoothNetError(f"{path} is not a .trc file: its first line must start with PathFileType")
+    keys, values = lines[1].split(), lines[2].split()
+    rate = dict(zip(keys, values, strict=False)).get("DataRate")
+    try:
+        fps = float(rate) if rate is not None else None
+    except ValueError:
+        raise SmoothNetError(f"{path}, line 3: DataRate {rate!r} is not a number") from None
+    labels = [cell.strip() for cell in split_row(lines[3], "\t")]
+    markers = {column: label for column, label in enumerate(labels) if label and column >= 2}
+    if not markers:
+        raise SmoothNetError(f"{path}, line 4 names no markers (tab-separated, behind Frame# and Time)")
+    if any((column - 2) % 3 for column in markers):
+        raise SmoothNetError(f"{path}, line 4: each marker must span three columns (X, Y, Z)")
+    table = make_table(path, lines, "\t", 5)
+    width = max(markers) + 3
+    for row, cells in zip(table.rows, table.cells, strict=True):
+        if any(cell.strip() for cell in cells[width:]):
+            raise SmoothNetError(f"{path}, line {row + 1}: {len(cells)} cells, the markers of line 4 need {width}")
+    if all_numbers(table, 0):
+        number_frames(table, 0, labels[0])
+    columns = [[column, column + 1, column + 2] for column in markers]
+    names = list(markers.values())
+    track = make_track(table, 0, columns, [None] * len(columns), names)
+    track.points[~track.points.any(axis=2)] = np.nan  # some exporters write 0 0 0 for a marker that was not seen
+    return Recording(path, "trc", [track], frame_count(table), fps, tuple(names), table)

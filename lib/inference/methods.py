@@ -1,0 +1,192 @@
+"""What smooths: a trained network or a classical filter. All go the same way, in files, pictures and streams alike.
+
+A new method is a row of METHODS: a function that takes the options, refuses those that it has no use for, and gives
+a Prepared.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..filters.smoother import METHODS as CLASSICAL
+from ..filters.smoother import OUTLIERS, ClassicalSmoother, classical_smoother
+from ..filters.table import REFERENCE_FPS
+from ..formats import read_recording
+from ..formats.recording import Recording
+from ..utils.errors import SmoothNetError
+from .options import SmoothingOptions
+from .report import Report
+from .smoother import Smoother
+from .tracks import Ready, smooth_recording
+
+Progress = Callable[[int, int], None]  # (frames smoothed so far, frames of all tracks) of the current recording
+
+
+class AnyStream(Protocol):
+    """Smooths frame by frame; see Stream and ClassicalStream."""
+
+    delay: int
+
+    def push(self, frame: Any) -> Any: ...
+
+    def flush(self) -> list[Any]: ...
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A method with all it needs, as its options say.
+
+    Attributes:
+        ready: (frames a second or None, a function that is told of smoothed frames) -> what smooths a recording.
+        stream: -> a new stream.
+    """
+
+    ready: Callable[[float | None, Callable[[int], None]], Ready]
+    stream: Callable[[], AnyStream]
+
+
+def network_method(options: SmoothingOptions) -> Prepared:
+    """The trained network of options.checkpoint."""
+    _refuse(options, cutoff=None)
+    if options.outliers and options.delay is not None:
+        raise SmoothNetError("--outliers does not go with --delay for a network; leave one of them out")
+    smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window, strength=options.strength)
+
+    def ready(fps: float | None, progress: Callable[[int], None]) -> Ready:
+        smoother.progress = progress
+
+        def run(network: Smoother, points: np.ndarray) -> np.ndarray:
+            return network(points, step=options.step, delay=options.delay, max_gap=options.max_gap)
+
+        clean = None
+        if options.outliers:
+            clean = _clean(classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.max_gap))
+        return Ready(partial(run, smoother), partial(run, smoother.for_rotations()), smoother.window, clean=clean)
+
+    def stream() -> AnyStream:
+        if options.outliers:
+            raise SmoothNetError("--outliers does not go with --stream for a network; choose a classical --method")
+        return smoother.stream(options.delay, max_gap=options.max_gap)
+
+    if options.delay is not None:
+        smoother.stream(options.delay)  # says what is wrong with the delay before anything is read
+    return Prepared(ready, stream)
+
+
+def classical_method(options: SmoothingOptions) -> Prepared:
+    """The classical filter options.method, at the frame rate of each recording."""
+    _refuse(options, checkpoint=None, window=None, step=None)
+
+    def at(fps: float | None, outliers: str | None) -> ClassicalSmoother:
+        return classical_smoother(
+            options.method,
+            cutoff=options.cutoff,
+            strength=options.strength,
+            fps=fps,
+            outliers=outliers,
+            max_gap=options.max_gap,
+        )
+
+    def ready(fps: float | None, progress: Callable[[int], None]) -> Ready:
+        whole = at(fps, options.outliers)
+
+        def run(points: np.ndarray) -> np.ndarray:
+            smoothed = smooth(points)
+            progress(len(points))
+            return smoothed
+
+        note = "" if fps else f"the frame rate is unknown: {REFERENCE_FPS:g} frames/s are taken, say another with --fps"
+        if options.delay is not None:
+            smooth: Callable[[np.ndarray], np.ndarray] = partial(_as_stream, whole, options.delay)
+            return Ready(run, note=note)
+        smooth = at(fps, None)
+        clean = _clean(whole) if options.outliers else None
+        return Ready(run, alone=not whole.row.causal, clean=clean, note=note)
+
+    if options.cutoff is None or options.fps:
+        at(options.fps, options.outliers)  # says what is wrong before anything is read
+    return Prepared(ready, lambda: at(options.fps, options.outliers).stream(options.delay))
+
+
+METHODS: Mapping[str, Callable[[SmoothingOptions], Prepared]] = {
+    "network": network_method,
+    **dict.fromkeys(CLASSICAL, classical_method),
+}
+
+
+class Smoothing:
+    """The one way from a recording to its smoothed points: the options, and what they need, loaded once.
+
+    Raises:
+        SmoothNetError: no such method, options that it has no use for, or what it needs cannot be loaded.
+    """
+
+    def __init__(self, options: SmoothingOptions, progress: Progress | None = None) -> None:
+        if options.method not in METHODS:
+            raise SmoothNetError(f"there is no --method {options.method!r}: choose from {', '.join(METHODS)}")
+        if options.outliers is not None and options.outliers not in OUTLIERS:
+            raise SmoothNetError(f"there is no --outliers {options.outliers!r}: choose from {', '.join(OUTLIERS)}")
+        self.options = options
+        self.progress = progress
+        self._method = METHODS[options.method](options)
+
+    def fps(self, recording: Recording) -> float | None:
+        """Frames a second: what the user says, else the file, else unknown."""
+        return self.options.fps or recording.fps
+
+    def read(self, path: str | os.PathLike) -> Recording:
+        """Read a file as the options say."""
+        return read_recording(path, self.options.input_format, self.options.dims, self.options.layout)
+
+    def __call__(self, recording: Recording) -> tuple[list[np.ndarray], Report]:
+        """Smooth every track of a recording; see smooth_recording."""
+        total, done = sum(len(track.points) for track in recording.tracks), 0
+
+        def smoothed(frames: int) -> None:
+            nonlocal done
+            done = min(done + frames, total)
+            if self.progress is not None:
+                self.progress(done, total)
+
+        fps = self.fps(recording)
+        return smooth_recording(
+            recording,
+            self._method.ready(fps, smoothed),
+            min_score=self.options.min_score,
+            max_gap=self.options.max_gap,
+            fill=self.options.fill,
+            fps=fps,
+        )
+
+    def stream(self) -> AnyStream:
+        """Start smoothing frames as they come."""
+        return self._method.stream()
+
+
+def _refuse(options: SmoothingOptions, **unused: Any) -> None:
+    """Raise for an option that the method has no use for and that is not at its default."""
+    for name, default in unused.items():
+        if getattr(options, name) != default:
+            raise SmoothNetError(f"--{name} does not go with --method {options.method}; leave one of them out")
+
+
+def _clean(smoother: ClassicalSmoother) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    def clean(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if points.shape[2] > 3:  # no points in space
+            return points, np.zeros(points.shape[:2], bool)
+        return smoother.clean(points)
+
+    return clean
+
+
+def _as_stream(smoother: ClassicalSmoother, delay: int, points: np.ndarray) -> np.ndarray:
+    """What a stream with this delay gives for (T, K, D) points."""
+    stream = smoother.stream(delay)
+    frames = [stream.push(frame) for frame in points][delay:] + stream.flush()
+    return np.stack(frames) if frames else points.copy()

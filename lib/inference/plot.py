@@ -1,0 +1,54 @@
+"""A picture of what smoothing changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..formats.recording import Recording
+from ..utils.errors import SmoothNetError
+from ..utils.files import printable
+
+
+def plot_change(
+    recording: Recording, smoothed: list[np.ndarray], path: Path, fps: float | None = None, joints: int = 4
+) -> None:
+    """Write a PNG with the joints that changed most, one row a joint, one column a coordinate.
+
+    The track with most points is shown, the change is the RMS over time. Missing frames leave gaps in the
+    lines.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise SmoothNetError("--plot needs matplotlib: pip install matplotlib") from error
+    sizes = [np.isfinite(values).sum() for values in smoothed]
+    track, values = recording.tracks[int(np.argmax(sizes))], smoothed[int(np.argmax(sizes))]
+    change = np.sqrt(np.nanmean(np.where(np.isfinite(values), values - track.points, 0) ** 2, axis=(0, 2)))
+    chosen = np.argsort(-change, kind="stable")[:joints]
+    dims = values.shape[2]
+    labels = "xyz" if dims <= 3 else [f"number {d}" for d in range(dims)]
+    times = (track.start + np.arange(len(values))) / (fps or 1.0)
+    figure = Figure(figsize=(4.5 * dims, 2.0 * len(chosen) + 0.6), layout="constrained")
+    axes = figure.subplots(len(chosen), dims, squeeze=False, sharex=True)
+    shown = np.where(np.isfinite(values), track.points, np.nan)
+    for row, joint in enumerate(chosen):
+        names = recording.names or ()
+        name = names[joint] if joint < len(names) else f"joint {joint}"
+        for d in range(dims):
+            axis = axes[row, d]
+            axis.plot(times, shown[:, joint, d], color="0.6", linewidth=0.9, label="before")
+            axis.plot(times, values[:, joint, d], color="tab:blue", linewidth=1.3, label="after")
+            axis.set_ylabel(_drawable(f"{name} {labels[d]}"), parse_math=False)
+    for axis in axes[-1]:
+        axis.set_xlabel("second" if fps else "frame")
+    axes[0, 0].legend(loc="best", fontsize="small")
+    title = f"{printable(recording.path.name)}: the joints that changed most"
+    figure.suptitle(_drawable(title), parse_math=False)
+    figure.savefig(path, dpi=100)
+
+
+def _drawable(text: str) -> str:
+    """What no font has, lone surrogates, escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()

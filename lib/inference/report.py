@@ -1,0 +1,194 @@
+"""What smoothing did to a recording: what was missing, how far points moved, jitter, outliers, and a warning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..formats.recording import Track
+from ..utils.rotations import sixd_to_matrix
+
+_PARTS_IN_TEXT = 4  # a text with the jitter of dozens of arrays tells nobody anything
+
+# What was removed is taken for motion if it hardly changes within 1/30 s and is not small. Noise that is white, or
+# the fast part of any, is removed with a correlation of -.6 to .4; measured on generated and captured motion with
+# white and AR(1) noise, smoothing does more good than harm (MPJPE) below .5 nearly always, and harm above.
+MOTION_SECONDS = 1 / 30
+MOTION_CORRELATION = 0.5
+MOTION_SIZE = 0.01  # of the body's size (RMS distance of its joints from their centroid): 5 mm of an adult
+
+
+@dataclass
+class Part:
+    """One part of a recording, in the unit of the file; rotations in degrees.
+
+    Attributes:
+        unit: "" is the file's own; "deg".
+        jitter: mean norm of the second difference, per frame^2, before and after. Rotations: of their six numbers.
+        moved: how far smoothing moved points: RMS, 95th percentile, maximum.
+        correlation: of what was removed with itself one lag (MOTION_SECONDS) later.
+        slow: RMS of what was removed and is smooth in time, as a share of the body's size.
+    """
+
+    unit: str = ""
+    jitter: tuple[float, float] | None = None
+    moved: tuple[float, float, float] | None = None
+    correlation: float = 0.0
+    slow: float = 0.0
+
+    @property
+    def lost_motion(self) -> bool:
+        """Whether what was removed looks like motion rather than noise."""
+        return self.correlation > MOTION_CORRELATION and self.slow > MOTION_SIZE
+
+    def texts(self, label: str, per: float, unit: str) -> list[str]:
+        """What people read of it; `per` and `unit` turn jitter into that of a second."""
+        texts = []
+        if self.moved is not None:
+            degrees = f" {self.unit}" if self.unit else ""
+            rms, most, largest = self.moved
+            texts.append(f"moved{label} by {rms:.3g}{degrees} (RMS), {most:.3g} at 95 %, {largest:.3g} at most")
+        if self.jitter is not None:
+            before, after = self.jitter
+            change = f" ({100 * (after / before - 1):+.0f} %)" if before > 0 else ""
+            texts.append(f"jitter{label} {before * per:.4g} -> {after * per:.4g} per {unit}{change}")
+        return texts
+
+
+@dataclass
+class Report:
+    """What `smooth_recording` found and did. Points are joints in frames."""
+
+    frames: int = 0
+    tracks: int = 0
+    points: int = 0  # in all tracks, from their first to their last frame
+    missing: int = 0  # of those: not found, or below min_score
+    interpolated: int = 0  # of those: bridged for the method
+    filled: int = 0  # of those: written (fill)
+    split: int = 0  # gaps that cut a joint's track
+    short: int = 0  # pieces shorter than the window, edge-padded
+    outlier_frames: int | None = None  # frames in which outliers were rejected; None: nobody looked for them
+    seen_frames: int = 0  # frames of tracks in which anything was found
+    parts: dict[str, Part] = field(default_factory=dict)  # part of the recording -> what became of it
+    notes: list[str] = field(default_factory=list)  # further sentences of the method
+
+    @property
+    def jitter(self) -> dict[str, tuple[float, float]]:
+        """Part of the recording -> jitter before and after."""
+        return {name: part.jitter for name, part in self.parts.items() if part.jitter is not None}
+
+    def text(self, fps: float | None = None) -> str:
+        """One paragraph for people; with the frame rate, jitter is per second squared."""
+        per, unit = (fps**2, "s^2") if fps else (1.0, "frame^2")
+        share = 100 * self.missing / self.points if self.points else 0.0
+        sentences = [
+            f"{self.frames} frames, {self.tracks} track{'s' * (self.tracks != 1)}, "
+            f"{self.missing} of {self.points} points missing ({share:.1f} %)"
+        ]
+        if self.missing:
+            sentences.append(
+                f"{self.interpolated} of them bridged for the network"
+                + (f" and {self.filled} filled in" if self.filled else ", none filled in")
+            )
+        if self.split:
+            sentences.append(f"{self.split} longer gap{'s' * (self.split != 1)} split tracks")
+        if self.short:
+            sentences.append(f"{self.short} piece{'s' * (self.short != 1)} shorter than the window padded")
+        if self.outlier_frames is not None:
+            share = 100 * self.outlier_frames / max(self.seen_frames, 1)
+            sentences.append(f"outliers rejected in {share:.1f} % of the frames")
+        told = list(self.parts.items())[:_PARTS_IN_TEXT]
+        for name, part in told:
+            sentences += part.texts(f" ({name})" if len(self.parts) > 1 else "", per, unit)
+        if len(self.parts) > len(told):
+            sentences.append(f"and {len(self.parts) - len(told)} more arrays")
+        return "; ".join([*sentences, *self.notes]) + "."
+
+    def warning(self) -> str | None:
+        """One sentence where what was removed looks like motion; None where it does not."""
+        worst = max(
+            (part for part in self.parts.values() if part.lost_motion), key=lambda part: part.slow, default=None
+        )
+        if worst is None:
+            return None
+        return (
+            f"what was removed looks like motion rather than noise (it changes slowly, correlation "
+            f"{worst.correlation:.2f} over 1/30 s, and is {100 * worst.slow:.1f} % of the body's size); "
+            "smooth less with --strength, or choose another --method or --checkpoint"
+        )
+
+
+class PartSums:
+    """Sums over the tracks of one part, from which its Part is made."""
+
+    def __init__(self) -> None:
+        self.unit = ""
+        self.jitter = np.zeros(3)  # sums before and after, and their count
+        self.moved: list[np.ndarray] = []
+        self.residual = np.zeros(4)  # sum of squares, of products one lag apart, count, sum of squared sizes x count
+
+    def add(self, track: Track, values: np.ndarray, found: np.ndarray, rejected: np.ndarray | None, lag: int) -> None:
+        """Take one track: (T, K, D) smoothed `values` with what was `found` and `rejected` as outliers, (T, K)."""
+        before, count = _acceleration(track.points, found)
+        self.jitter += (before, _acceleration(values, found)[0], count)
+        difference = np.where(found[..., None], values - track.points, 0.0)
+        if track.kind == "rotations":
+            self.unit = "deg"
+            self.moved.append(_angles(track.points[found], values[found]))
+        else:
+            self.moved.append(np.linalg.norm(difference[found], axis=-1))
+        kept = found if rejected is None else found & ~rejected
+        both = kept[lag:] & kept[:-lag]
+        now, later = difference[:-lag][both], difference[lag:][both]
+        square = ((now**2).sum() + (later**2).sum()) / 2
+        size = np.sqrt(2.0) if track.kind == "rotations" else _body_size(track.points, found)
+        self.residual += (square, (now * later).sum(), len(now), size**2 * len(now))
+
+    def part(self) -> Part:
+        part = Part(self.unit)
+        before, after, count = self.jitter
+        if count:
+            part.jitter = (float(before / count), float(after / count))
+        moved = np.concatenate(self.moved) if self.moved else np.empty(0)
+        if len(moved):
+            with np.errstate(over="ignore"):
+                rms = float(np.sqrt(np.mean(moved**2)))
+            part.moved = (rms, float(np.quantile(moved, 0.95)), float(moved.max()))
+        square, product, _, sizes = self.residual
+        if square > 0:
+            part.correlation = float(product / square)
+        if sizes > 0:
+            part.slow = float(np.sqrt(max(product, 0.0) / sizes))
+        return part
+
+
+def residual_lag(fps: float | None) -> int:
+    """Frames in MOTION_SECONDS, at least one; one where the frame rate is not known."""
+    return max(1, round(MOTION_SECONDS * fps)) if fps else 1
+
+
+def _acceleration(points: np.ndarray, found: np.ndarray) -> tuple[float, int]:
+    """Sum and count of |x[t-1] - 2 x[t] + x[t+1]| where all three frames were found."""
+    if len(points) < 3:
+        return 0.0, 0
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(np.diff(points, n=2, axis=0), axis=2)
+    all_three = found[:-2] & found[1:-1] & found[2:]
+    return float(norms[all_three].sum()), int(all_three.sum())
+
+
+def _angles(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """(n, 6), (n, 6) -> (n,) degrees between the rotations."""
+    turn = np.einsum("nij,nij->n", sixd_to_matrix(before), sixd_to_matrix(after))
+    return np.degrees(np.arccos(np.clip((turn - 1) / 2, -1, 1)))
+
+
+def _body_size(points: np.ndarray, found: np.ndarray) -> float:
+    """RMS distance of the joints found from their centroid; of a single joint, from its mean over time."""
+    shown = np.where(found[..., None], points, 0.0)
+    axis = 0 if points.shape[1] == 1 else 1
+    count = np.maximum(found.sum(axis=axis, keepdims=True), 1)[..., None]
+    away = np.where(found[..., None], shown - shown.sum(axis=axis, keepdims=True) / count, 0.0)
+    with np.errstate(over="ignore"):
+        return float(np.sqrt((away**2).sum() / max(int(found.sum()), 1)))

@@ -1,0 +1,73 @@
+"""Missing points, for all that smooths: where a recording is cut, and how a gap is bridged.
+
+A point is missing where one of its coordinates is NaN or infinite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+MAX_GAP = 10  # frames in a row without any point that are bridged
+
+
+def shown_points(points: np.ndarray) -> np.ndarray:
+    """(..., D) coordinates -> (...) bool, whether the point is there."""
+    return np.isfinite(points).all(axis=-1)
+
+
+def bridge(x: np.ndarray, hold: bool = False) -> np.ndarray:
+    """(L, C) floats -> a copy without gaps: what is not finite is taken from a straight line between its neighbours.
+
+    Before the first and after the last value of a channel that value is held; a channel without any becomes 0.
+
+    Args:
+        hold: hold the last value over gaps inside as well, for filters that do not know the future.
+    """
+    bridged = x.copy()
+    frames = np.arange(len(x))
+    good = np.isfinite(x)
+    for c in np.flatnonzero(~good.all(axis=0)):
+        known = frames[good[:, c]]
+        if not len(known):
+            bridged[:, c] = 0.0
+        elif hold:
+            bridged[:, c] = x[known[np.maximum(np.searchsorted(known, frames, side="right") - 1, 0)], c]
+        else:
+            bridged[:, c] = np.interp(frames, known, x[known, c])
+    return bridged
+
+
+def bridge_windows(windows: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """(N, K, D, W) windows with the `missing` frames (N, K, W) replaced as bridge does, each window from itself.
+
+    A joint that is missing in all frames stays as it is.
+    """
+    frames = windows.shape[-1]
+    missing = missing & ~missing.all(axis=-1, keepdims=True)
+    time = np.arange(frames)
+    before = np.maximum.accumulate(np.where(missing, -1, time), axis=-1)
+    after = np.minimum.accumulate(np.where(missing, frames, time)[..., ::-1], axis=-1)[..., ::-1]
+    before, after = np.where(before < 0, after, before), np.where(after == frames, before, after)
+    share = ((time - before) / np.maximum(after - before, 1)).astype(windows.dtype)[:, :, None]
+    start, end = (np.take_along_axis(windows, side[:, :, None], axis=-1) for side in (before, after))
+    return start + share * (end - start)
+
+
+def uncut(found: Any, max_gap: int) -> list[tuple[int, int]]:
+    """(L,) of bool -> spans [first, last) that begin and end with a found frame; no gap in them is over `max_gap`."""
+    frames = np.flatnonzero(found)
+    if not len(frames):
+        return []
+    cuts = np.flatnonzero(np.diff(frames) > max_gap + 1)
+    firsts = frames[np.r_[0, cuts + 1]]
+    lasts = frames[np.r_[cuts, len(frames) - 1]] + 1
+    return [(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def segments(points: np.ndarray, max_gap: int = MAX_GAP) -> Iterator[slice]:
+    """The runs of frames of (L, K, D) points that gaps of more than `max_gap` frames without any point separate."""
+    for first, last in uncut(shown_points(points).any(axis=1), max_gap):
+        yield slice(first, last)

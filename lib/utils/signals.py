@@ -1,0 +1,57 @@
+"""Signals and temporary files: nothing half done is left when a process is asked to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+# Windows has no SIGHUP.
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+@contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as an exception would, so that `finally` runs; exit status 128 + number.
+
+    Signals that somebody handles or ignores already (nohup, a training that saves first) stay theirs. Outside of the
+    main thread, where no handler can be set, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    default = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in default:
+        signal.signal(number, _exit)
+    try:
+        yield
+    finally:
+        for number in default:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block is done: for a few renames that belong together."""
+    if threading.current_thread() is not threading.main_thread():  # handlers run in the main thread alone
+        yield
+        return
+    waiting: list[int] = []
+    before: dict[int, Any] = {}
+    for number in (signal.SIGINT, *ENDING):
+        before[number] = signal.signal(number, lambda number, frame: waiting.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in waiting[:1]:
+            signal.raise_signal(number)

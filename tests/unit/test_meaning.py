@@ -1,0 +1,495 @@
+"""What an array or a table is taken for: never a wrong reading without a word."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import ROOT
+
+from lib.formats import read_recording, write_recording
+from lib.formats.understood import spoken
+from lib.utils.errors import SmoothNetError
+from lib.utils.rotations import axis_angle_to_matrix, matrix_to_6d, matrix_to_quaternion
+
+SAMPLE = np.load(ROOT / "data" / "samples" / "sports2d_blazepose.npz", allow_pickle=False)
+METRES, PIXELS, SCORES = (SAMPLE[key] for key in ("keypoints_3d_m", "keypoints_2d_px", "scores"))
+FRAMES, JOINTS = SCORES.shape
+FOUND = np.isfinite(PIXELS).all(axis=2)
+LOST = int((~FOUND).sum())
+
+
+def turning(frames=60, joints=5, seed=0):
+    """Rotations that turn slowly, (frames, joints, 3, 3)."""
+    rng = np.random.default_rng(seed)
+    angles = rng.normal(size=(joints, 3)) + np.cumsum(rng.normal(size=(frames, joints, 3)) * 0.05, axis=0)
+    return axis_angle_to_matrix(angles)
+
+
+def blur(points):
+    """A smoother: the mean of three frames."""
+    before, after = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
+    before[0], after[-1] = points[0], points[-1]
+    around = np.stack([before, points, after])
+    there = np.isfinite(around)
+    mean = np.where(there, around, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return np.where(np.isfinite(points), mean, np.nan)
+
+
+def read(folder, array, **options):
+    np.save(folder / "a.npy", array)
+    return read_recording(folder / "a.npy", **options)
+
+
+def smooth(recording, out):
+    smoothed = [blur(track.points) for track in recording.tracks]
+    write_recording(recording, smoothed, out)
+    return np.load(out, allow_pickle=False)
+
+
+# -------------------------------------------------------------------------------------------------- rotations
+
+
+@pytest.mark.parametrize("shape", [(60, 5, 3, 3), (60, 45), (12, 5, 5, 3, 3)])
+def test_matrices_stay_rotations(shape, tmp_path):
+    matrices = turning().reshape(shape)
+    recording = read(tmp_path, matrices)
+    assert {track.kind for track in recording.tracks} == {"rotations"}
+    assert "rotations as 3 x 3 matrices" in recording.understood
+    after = smooth(recording, tmp_path / "b.npy").reshape(-1, 3, 3)
+    np.testing.assert_allclose(after @ after.transpose(0, 2, 1), np.tile(np.eye(3), (len(after), 1, 1)), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.det(after), 1)
+    assert np.abs(after - matrices.reshape(-1, 3, 3)).max() > 1e-3
+
+
+def test_one_matrix_a_frame(tmp_path):
+    recording = read(tmp_path, turning()[:, 0])
+    assert [track.points.shape for track in recording.tracks] == [(60, 1, 6)]
+
+
+@pytest.mark.parametrize("order", ["wxyz", "xyzw"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_quaternions_keep_their_length(order, flat, tmp_path):
+    rest = axis_angle_to_matrix(np.random.default_rng(1).normal(size=(60, 5, 3)) * 0.2)
+    quaternions = matrix_to_quaternion(rest, order)
+    quaternions[::2] *= -1  # the same rotations
+    recording = read(tmp_path, quaternions.reshape(60, -1) if flat else quaternions)
+    assert f"quaternions {' '.join(order)}" in recording.understood
+    after = smooth(recording, tmp_path / "b.npy").reshape(60, 5, 4)
+    np.testing.assert_allclose(np.linalg.norm(after, axis=-1), 1)
+    assert ((after * quaternions).sum(axis=-1) > 0.9).all()  # on the side of the file
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_tables_of_positions_and_quaternions(swap, tmp_path):
+    rng = np.random.default_rng(0)
+    positions = np.cumsum(rng.normal(size=(60, 5, 3)), axis=0)
+    columns = [positions, matrix_to_quaternion(turning())]
+    table = np.concatenate(columns[::-1] if swap else columns, axis=-1).reshape(60, 35)
+    recording = read(tmp_path, table)
+    assert [(t.kind, t.points.shape) for t in recording.tracks] == [
+        ("points", (60, 5, 3)),
+        ("rotations", (60, 5, 6)),
+    ]
+    after = smooth(recording, tmp_path / "b.npy").reshape(60, 5, 7)
+    turned, moved = (after[..., :4], after[..., 4:]) if swap else (after[..., 3:], after[..., :3])
+    np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), 1)
+    np.testing.assert_allclose(moved, blur(positions))
+
+
+def test_six_numbers_are_rotations(tmp_path):
+    matrices = turning()
+    for form, numbers in (
+        ("6 numbers", matrix_to_6d(matrices)),
+        ("6 numbers, two vectors", matrices.transpose(0, 1, 3, 2)[..., :2, :].reshape(60, 5, 6)),
+    ):
+        recording = read(tmp_path, numbers)
+        assert f"rotations as {form}," in recording.understood
+        np.testing.assert_allclose(recording.tracks[0].points, matrix_to_6d(matrices), atol=1e-12)
+        write_recording(recording, [np.roll(recording.tracks[0].points, 1, axis=0)], tmp_path / "b.npy")
+        np.testing.assert_allclose(np.load(tmp_path / "b.npy"), np.roll(numbers, 1, axis=0), atol=1e-12)
+
+
+def test_transforms_of_four_by_four(tmp_path):
+    transforms = np.zeros((60, 5, 4, 4))
+    transforms[..., :3, :3], transforms[..., 3, 3] = turning(), 1
+    transforms[..., :3, 3] = np.random.default_rng(0).normal(size=(60, 5, 3)).cumsum(axis=0)
+    after = smooth(read(tmp_path, transforms), tmp_path / "b.npy")
+    np.testing.assert_array_equal(after[..., 3, :], transforms[..., 3, :])
+    np.testing.assert_allclose(np.linalg.det(after[..., :3, :3]), 1)
+    np.testing.assert_allclose(after[..., :3, 3], blur(transforms[..., :3, 3]))
+
+
+def test_mirrors_are_no_rotations(tmp_path):
+    with pytest.raises(SmoothNetError, match=r"determinant of -1.*--layout"):
+        read(tmp_path, turning() * [[1], [1], [-1]])
+
+
+def test_three_joints_of_three_numbers_are_points(tmp_path):
+    recording = read(tmp_path, METRES[:, :3][FOUND.all(axis=1)])
+    assert [(t.kind, t.points.shape[1:]) for t in recording.tracks] == [("points", (3, 3))]
+
+
+def test_angles_of_a_body_are_not_taken_for_points(tmp_path):
+    angles = np.random.default_rng(0).normal(size=(24, 3)) + np.random.default_rng(1).normal(size=(90, 24, 3)) * 0.1
+    for array in (angles, angles.reshape(90, 72)):
+        with pytest.raises(SmoothNetError, match=r"--layout x,y,z or --layout axis-angle"):
+            read(tmp_path, array)
+    assert read(tmp_path, angles, layout="axis-angle").tracks[0].kind == "rotations"
+    assert read(tmp_path, angles.reshape(90, 72), layout="axis-angle").tracks[0].points.shape == (90, 24, 6)
+    joints = METRES[FOUND.all(axis=1)][:, :24]
+    assert read(tmp_path, joints).tracks[0].kind == "points"
+
+
+# ------------------------------------------------------------------------------------------------- SMPL by name
+
+
+def angles(joints, frames=40, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=3 * joints) * 0.3 + rng.normal(size=(frames, 3 * joints)) * 0.05
+
+
+def line(frames=40):
+    return np.cumsum(np.ones((frames, 3)), axis=0) * 0.01
+
+
+SMPL_FILES = {
+    "both frames of reference": {
+        "pose": angles(24), "trans": line(), "pose_world": angles(24, seed=1), "trans_world": line() + 1,
+        "betas": np.ones((40, 10)),
+    },
+    "SMPL-X": {
+        "global_orient": angles(1), "body_pose": angles(21), "left_hand_pose": angles(15),
+        "right_hand_pose": angles(15, seed=1), "jaw_pose": angles(1, seed=2), "leye_pose": angles(1, seed=3),
+        "reye_pose": angles(1, seed=4), "transl": line(),
+        "betas": np.ones(10),
+    },
+    "AIST++": {"smpl_poses": angles(24), "smpl_trans": line(), "smpl_scaling": np.array([1.0])},
+    "AMASS SMPL-X": {
+        "root_orient": angles(1), "pose_body": angles(21), "pose_hand": angles(30), "pose_jaw": angles(1, seed=5),
+        "pose_eye": angles(2), "trans": line(), "betas": np.ones(16),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SMPL_FILES)
+def test_all_of_a_body_model_is_smoothed(case, tmp_path):
+    arrays = SMPL_FILES[case]
+    np.savez(tmp_path / "a.npz", **arrays)
+    recording = read_recording(tmp_path / "a.npz")
+    assert recording.format == "smpl"
+    expected = {name for name in arrays if "pose" in name or "orient" in name or "trans" in name}
+    assert {track.part for track in recording.tracks} == expected
+    kinds = {track.part: track.kind for track in recording.tracks}
+    assert all(kind == ("points" if "trans" in part else "rotations") for part, kind in kinds.items())
+    assert recording.left_alone == [name for name in arrays if name == "betas"]
+    smoothed = [blur(track.points) for track in recording.tracks]
+    write_recording(recording, smoothed, tmp_path / "b.npz")
+    after = np.load(tmp_path / "b.npz", allow_pickle=False)
+    for name in expected:
+        assert np.abs(after[name][1:-1] - arrays[name][1:-1]).max() > 1e-6 or "trans" in name
+        assert np.abs(after[name] - arrays[name]).max() < 0.5
+    assert all(np.array_equal(after[name], arrays[name]) for name in arrays if name not in expected)
+
+
+def test_a_wrap_of_the_root_is_no_jump(tmp_path):
+    """3.1 and -3.1 radians about an axis are 5 degrees apart; their mean as numbers would be half a turn off."""
+    pose = np.zeros((40, 72))
+    pose[:, 2] = np.where(np.arange(40) % 2, 3.1, -3.1)
+    np.savez(tmp_path / "a.npz", smpl_poses=pose, smpl_trans=line())
+    recording = read_recording(tmp_path / "a.npz")
+    write_recording(recording, [blur(track.points) for track in recording.tracks], tmp_path / "b.npz")
+    after = np.load(tmp_path / "b.npz", allow_pickle=False)["smpl_poses"]
+    assert np.abs(np.abs(after[:, 2]) - np.pi).max() < 0.05
+
+
+def test_components_of_a_hand_are_no_rotations(tmp_path):
+    np.savez(tmp_path / "a.npz", body_pose=angles(21), left_hand_pose=angles(2), right_hand_pose=angles(4))
+    recording = read_recording(tmp_path / "a.npz")
+    assert [track.part for track in recording.tracks] == ["body_pose"]
+    assert recording.left_alone == ["left_hand_pose", "right_hand_pose"]
+
+
+def test_joints_and_surfaces_beside_a_pose(tmp_path):
+    joints, surface = METRES[:40, :17], np.ones((40, 50, 3))
+    np.savez(tmp_path / "a.npz", pose=angles(24), trans=line(), joints3d=joints, verts=surface)
+    recording = read_recording(tmp_path / "a.npz")
+    assert {track.part for track in recording.tracks} == {"pose", "trans", "joints3d"}
+    assert "joints3d smoothed apart from the rotations" in recording.understood
+    assert "verts still show the poses as they were" in recording.understood and recording.left_alone == ["verts"]
+
+
+def test_matrices_under_a_name_of_smpl(tmp_path):
+    np.savez(tmp_path / "a.npz", body_pose=turning(40, 23), global_orient=turning(40, 1), betas=np.ones(10))
+    recording = read_recording(tmp_path / "a.npz")
+    assert [(t.part, t.form, t.points.shape) for t in recording.tracks] == [
+        ("body_pose", "matrix", (40, 23, 6)), ("global_orient", "matrix", (40, 1, 6)),
+    ]  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------- arrays beside keypoints
+
+
+def test_boxes_and_what_else_lies_beside_keypoints_is_left_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    others = {
+        "bboxes": rng.uniform(0, 100, (FRAMES, 1, 4)), "velocity": rng.normal(size=(FRAMES, JOINTS, 2)),
+        "intrinsics": rng.normal(size=(FRAMES, 3, 3)), "joint_angles": rng.normal(size=(FRAMES, 12)),
+        "rest_joints": rng.normal(size=(24, 3)),
+    }  # fmt: skip
+    np.savez(tmp_path / "a.npz", keypoints=PIXELS, keypoint_scores=SCORES, **others)
+    recording = read_recording(tmp_path / "a.npz")
+    assert [track.part for track in recording.tracks] == ["keypoints"] and recording.tracks[0].scores is not None
+    assert recording.left_alone == list(others)
+    assert spoken(recording.left_alone) == f"not smoothed: {', '.join(others)}"
+    smoothed = [blur(track.points) for track in recording.tracks]
+    write_recording(recording, smoothed, tmp_path / "b.npz")
+    after = np.load(tmp_path / "b.npz", allow_pickle=False)
+    assert all(np.array_equal(after[name], array) for name, array in others.items())
+    assert not np.array_equal(after["keypoints"], PIXELS, equal_nan=True)
+
+
+def test_boxes_alone_are_no_points(tmp_path):
+    corner = np.random.default_rng(0).uniform(0, 50, (60, 2, 2))
+    with pytest.raises(SmoothNetError, match="looks like boxes"):
+        read(tmp_path, np.concatenate([corner, corner + 60], axis=-1))
+
+
+def test_left_alone_in_text_files(tmp_path):
+    rows = "".join(f"{t},{t}.5,1.5,0.9,{t * t}.25\n" for t in range(9))
+    (tmp_path / "a.csv").write_text("frame,nose_x,nose_y,nose_score,speed\n" + rows)
+    assert read_recording(tmp_path / "a.csv").left_alone == ["speed"]
+    results = [{"image_id": t, "category_id": 1, "keypoints": [t, 2, 1], "bbox": [1, 2, 3, 4]} for t in range(9)]
+    (tmp_path / "a.json").write_text(json.dumps(results))
+    assert read_recording(tmp_path / "a.json").left_alone == ["bbox"]
+
+
+# --------------------------------------------------------------------------------------------------------- scores
+
+XYZV = np.concatenate([METRES, SCORES[..., None]], axis=-1)
+XYS = np.concatenate([PIXELS, SCORES[..., None]], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("values", "dims"),
+    [(XYZV, 3), (XYS, 2), (XYS * [1, 1, 1.4], 2)],
+    ids=["x y z visibility", "x y score", "heatmap peaks above 1"],
+)
+@pytest.mark.parametrize("kind", ["npy", "flat npy", "csv"])
+def test_scores_are_no_coordinates(values, dims, kind, tmp_path):
+    values = values[FOUND.all(axis=1)]
+    if kind == "csv":
+        np.savetxt(tmp_path / "a.csv", values.reshape(len(values), -1), delimiter=",", fmt="%.6f")
+        recording = read_recording(tmp_path / "a.csv")
+    else:
+        recording = read(tmp_path, values.reshape(len(values), -1) if kind == "flat npy" else values)
+    (track,) = recording.tracks
+    assert track.points.shape == (len(values), JOINTS, dims)
+    np.testing.assert_allclose(track.scores, values[..., -1], atol=1e-6)
+    assert f"{' '.join('xyz'[:dims])} + score" in recording.understood
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_percent_and_unit_coordinates_need_a_word(flat, tmp_path):
+    for values in (XYS * [1, 1, 90], XYS / [1768, 994, 1.05]):
+        values = np.nan_to_num(values) * np.linspace(0.3, 1, JOINTS)[:, None] ** [0, 0, 2]  # not all near the top
+        values = values.reshape(FRAMES, -1) if flat else values
+        with pytest.raises(SmoothNetError, match=r"a\.npy.*--layout x,y,z or --layout x,y,score"):
+            read(tmp_path, values)
+        assert read(tmp_path, values, layout="x,y,score").tracks[0].points.shape == (FRAMES, JOINTS, 2)
+
+
+def test_a_fourth_number_that_is_no_score(tmp_path):
+    with pytest.raises(SmoothNetError, match=r"fourth number.*--layout x,y,z,_"):
+        read(tmp_path, np.random.default_rng(0).normal(size=(60, 5, 4)))
+    recording = read(tmp_path, np.random.default_rng(0).normal(size=(60, 5, 4)), layout="x,y,z,_")
+    assert recording.tracks[0].points.shape == (60, 5, 3) and recording.tracks[0].scores is None
+
+
+def test_flat_rows_of_two_or_three(tmp_path):
+    assert read(tmp_path, PIXELS.reshape(FRAMES, -1)).tracks[0].points.shape == (FRAMES, 33, 2)
+    assert read(tmp_path, METRES[:, :22].reshape(FRAMES, -1)).tracks[0].points.shape == (FRAMES, 22, 3)
+
+
+# ----------------------------------------------------------------------------------------------------------- pandas
+
+
+@pytest.mark.parametrize("index", [True, False])
+@pytest.mark.parametrize("joints", [1, 5])
+def test_what_pandas_writes_without_names(index, joints, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(PIXELS[20:80, :joints].reshape(60, -1).astype(np.float64))
+    frame.to_csv(tmp_path / "a.csv", index=index)
+    recording = read_recording(tmp_path / "a.csv")
+    np.testing.assert_allclose(recording.tracks[0].points, PIXELS[20:80, :joints], equal_nan=True)
+    write_recording(recording, [recording.tracks[0].points + 1], tmp_path / "b.csv")
+    again = pandas.read_csv(tmp_path / "b.csv", index_col=0 if index else None)
+    np.testing.assert_allclose(again.to_numpy(), frame.to_numpy() + 1)
+    assert list(again.columns) == [str(name) for name in frame.columns]
+
+
+def test_an_index_that_does_not_start_at_nought(tmp_path):
+    table = np.column_stack([np.arange(100, 160), PIXELS[20:80, :5].reshape(60, -1)])
+    np.savetxt(tmp_path / "a.csv", table, delimiter=",")
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.tracks[0].points.shape == (60, 5, 2) and "count of the rows" in recording.understood
+    np.savetxt(tmp_path / "t.csv", np.column_stack([np.arange(60) / 30, table[:, 1:]]), delimiter=",")
+    recording = read_recording(tmp_path / "t.csv")
+    assert recording.tracks[0].points.shape == (60, 5, 2) and recording.fps == pytest.approx(30, abs=0.01)
+
+
+# --------------------------------------------------------------------------------------------------- missing points
+
+
+@pytest.mark.parametrize("mark", [0, -1, -9999])
+@pytest.mark.parametrize("kind", ["npy", "csv"])
+def test_marks_of_missing_points(mark, kind, tmp_path):
+    lost = SCORES < 0.3
+    values = np.where((lost | ~FOUND)[..., None], mark, PIXELS).astype(np.float64)
+    if kind == "csv":
+        np.savetxt(tmp_path / "a.csv", values.reshape(FRAMES, -1), delimiter=",")
+        recording = read_recording(tmp_path / "a.csv")
+        track = recording.tracks[0]
+    else:
+        recording = read(tmp_path, values)
+        track = recording.tracks[0]
+        after = smooth(recording, tmp_path / "b.npy")
+        assert (after[lost] == mark).all()  # the file keeps what it says
+        shown = FOUND & ~lost  # and drags nothing there
+        without = smooth(read(tmp_path, np.where(shown[..., None], values, np.nan)), tmp_path / "b.npy")
+        np.testing.assert_allclose(after[shown], without[shown])
+    np.testing.assert_array_equal(np.isnan(track.points[..., 0]), lost | ~FOUND)
+    assert f"{int((lost | ~FOUND).sum())} points missing as ({mark}, {mark})" in recording.understood
+
+
+def test_a_joint_that_was_never_found(tmp_path):
+    values = np.where(FOUND[..., None], PIXELS, 0)
+    values[:, 5] = 0
+    assert np.isnan(read(tmp_path, values).tracks[0].points[:, 5]).all()
+
+
+def test_the_root_at_nought_is_no_hole(tmp_path):
+    values = METRES - METRES[:, :1]
+    points = read(tmp_path, values).tracks[0].points
+    np.testing.assert_array_equal(np.isfinite(points).all(axis=2), FOUND)
+
+
+def test_true_positions_at_a_mark_stay(tmp_path):
+    """A joint that walks through (0, 0), and one that rests where others pass: no jump, no mark."""
+    walk = np.zeros((41, 2, 2))
+    walk[:, 0] = np.arange(-20, 21)[:, None]
+    walk[:, 1] = np.arange(-20, 21)[:, None] + 100.5
+    assert np.isfinite(read(tmp_path, walk).tracks[0].points).all()
+
+
+def test_missing_said_by_the_user(tmp_path):
+    values = np.where(FOUND[..., None], PIXELS, 0)
+    values[3, 4] = 500
+    assert np.isnan(read(tmp_path, values, layout="missing=500").tracks[0].points).sum() == 2
+    assert np.isfinite(read(tmp_path, values, layout="missing=none").tracks[0].points).all()
+
+
+# ------------------------------------------------------------------------------------------------------------- axes
+
+
+def test_the_axis_of_time(tmp_path):
+    expected = np.where(FOUND[..., None], PIXELS, np.nan)
+    cameras = np.stack([PIXELS, PIXELS * 0.5 + 900, PIXELS + np.array([50, 200])])
+    for array, tracks in (
+        (PIXELS.transpose(1, 0, 2), 1),
+        (PIXELS[None], 1),
+        (cameras, 3),
+        (cameras.transpose(1, 0, 2, 3), 3),
+        (PIXELS[FOUND.all(axis=1)].reshape(-1, 66).T, 1),
+    ):
+        recording = read(tmp_path, array)
+        assert len(recording.tracks) == tracks
+        points = recording.tracks[0].points
+        np.testing.assert_allclose(points, expected[: len(points)] if array.ndim > 2 else PIXELS[FOUND.all(axis=1)])
+        write_recording(recording, [track.points + 1 for track in recording.tracks], tmp_path / "b.npy")
+        np.testing.assert_allclose(np.load(tmp_path / "b.npy"), array + 1, rtol=1e-6)
+
+
+def test_axes_that_may_be_either(tmp_path):
+    ramp = np.linspace(0, 1, 30)
+    surface = np.sin(6 * ramp)[:, None, None] * 3 + np.cos(6 * ramp)[None, :, None] + [0.0, 1.0]
+    surface = surface + np.random.default_rng(0).normal(size=(30, 1, 2)) * 0.2
+    with pytest.raises(SmoothNetError, match=r"--layout tkd or --layout ktd"):
+        read(tmp_path, surface)
+    assert read(tmp_path, surface, layout="tkd").tracks[0].points.shape == (30, 30, 2)
+    with pytest.raises(SmoothNetError, match=r"--layout tpkd or --layout ptkd \(or ctkd for cameras\)"):
+        read(tmp_path, np.random.default_rng(0).normal(size=(1, 40, 17, 2)))
+
+
+@pytest.mark.parametrize(
+    ("layout", "order"), [("tdk", (0, 2, 1)), ("ktd", (1, 0, 2)), ("dkt", (2, 1, 0)), ("tkd", (0, 1, 2))]
+)
+def test_axes_said_by_the_user(layout, order, tmp_path):
+    points = PIXELS[FOUND.all(axis=1)]
+    recording = read(tmp_path, points.transpose(order), layout=layout)
+    np.testing.assert_array_equal(recording.tracks[0].points, points)
+    flat = points.transpose(order).reshape(points.shape[order[0]], -1) if layout in ("tdk", "tkd") else None
+    if flat is not None:
+        recording = read(tmp_path, flat, layout=f"{layout}; x,y")
+        np.testing.assert_array_equal(recording.tracks[0].points, points)
+        write_recording(recording, [recording.tracks[0].points + 1], tmp_path / "b.npy")
+        np.testing.assert_allclose(np.load(tmp_path / "b.npy"), flat + 1)
+
+
+def test_cameras_said_by_the_user(tmp_path):
+    recording = read(tmp_path, np.stack([PIXELS, PIXELS + 9, PIXELS]), layout="ctkd")
+    assert len(recording.tracks) == 3 and "3 cameras" in recording.understood
+
+
+# ------------------------------------------------------------------------------------------------------- magnitudes
+
+
+def test_whole_and_large_numbers_keep_their_precision(tmp_path):
+    walk = np.cumsum(np.full((60, 5, 2), 10), axis=0) + np.arange(5)[:, None] * 50
+    for array in (walk.astype(np.int64) + 10**9, walk.astype(np.float32) + np.float32(1e9), walk + 1e9):
+        recording = read(tmp_path, array)
+        write_recording(recording, [recording.tracks[0].points + 0.25], tmp_path / "b.npy")
+        after = np.load(tmp_path / "b.npy")
+        assert after.dtype == np.float64
+        np.testing.assert_allclose(after - 1e9, array.astype(np.float64) - 1e9 + 0.25, atol=1e-5)
+
+
+def test_one_absurd_value_is_reported_and_many_are_refused(tmp_path):
+    values = np.where(FOUND[..., None], PIXELS, 0).astype(np.float64)
+    values[50, 7, 0] = 1e30
+    recording = read(tmp_path, values)
+    assert "1 absurd point (as far as 1e+30) taken as missing" in recording.understood
+    assert np.isnan(recording.tracks[0].points[50, 7]).all() and np.isfinite(recording.tracks[0].points[50, 8]).all()
+    with pytest.raises(SmoothNetError, match=r"a\.npy.*joint 0 in frame 0.*no recording reaches that far"):
+        read(tmp_path, PIXELS[FOUND.all(axis=1)] * 1e18)
+
+
+# -------------------------------------------------------------------------------------- one recording, three forms
+
+
+def test_one_recording_in_three_forms(tmp_path):
+    values = np.where(FOUND[..., None], PIXELS, 0).astype(np.float64).round(3)
+    scores = np.where(FOUND, SCORES, 0).astype(np.float64)
+    rows = np.concatenate([values, scores[..., None]], axis=-1).reshape(FRAMES, -1)
+    np.savez(tmp_path / "a.npz", keypoints=values, scores=scores)
+    results = [{"image_id": t, "category_id": 1, "keypoints": row.tolist()} for t, row in enumerate(rows)]
+    (tmp_path / "a.json").write_text(json.dumps(results))
+    (tmp_path / "a").mkdir()
+    for t, row in enumerate(rows):
+        person = {"person_id": [-1], "pose_keypoints_2d": row.tolist()}
+        (tmp_path / "a" / f"{t:06d}.json").write_text(json.dumps({"people": [person]}))
+    smoothed = []
+    for name in ("a.npz", "a.json", "a"):
+        recording = read_recording(tmp_path / name)
+        assert len(recording.tracks) == 1 and f"{LOST} points missing" in recording.understood
+        smoothed.append(blur(recording.tracks[0].points))
+    np.testing.assert_array_equal(smoothed[0], smoothed[1])
+    np.testing.assert_array_equal(smoothed[0], smoothed[2])
+
+
+def test_the_line_that_says_what_was_understood(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoints=np.where(FOUND[..., None], PIXELS, 0), scores=SCORES, betas=np.ones(10))
+    recording = read_recording(tmp_path / "a.npz")
+    assert recording.understood == (
+        f"keypoints: 230 frames x 33 joints, x y + score, 1 person, {LOST} points missing as (0, 0)"
+    )
+    assert recording.left_alone == ["betas"]
