@@ -133,6 +133,7 @@ def test_the_seed_decides(base, tmp_path):
     assert not all(torch.equal(runs[0][key], runs[2][key]) for key in runs[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_with_a_checkpoint(base, tmp_path, number, status):
     run = tmp_path / "run"

@@ -233,6 +233,7 @@ def workplace(tmp_path, free_port, monkeypatch):
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in READMES if name != CHINESE])
 def test_every_command_runs(name, workplace):
     for module in ("onnx", "onnxruntime", "imageio_ffmpeg") if name == ENGLISH else ():
@@ -246,6 +247,7 @@ def test_every_command_runs(name, workplace):
         the_metrics_are_laid_out_as_shown(workplace)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", sorted({line for name in READMES for line in commands_of(name) if SEVERAL.search(line)})
 )
