@@ -34,7 +34,9 @@ from lib.dataset.poses import PoseData, write_poses
 from lib.dataset.windows import TrainingWindows
 from lib.evaluation import metrics
 from lib.evaluation.procrustes import procrustes_align
+from lib.inference.smoother import Smoother
 from lib.models import fused
+from lib.models.network import Network
 from lib.models.smoothnet import SmoothNet
 from lib.models.windows import overlap_sum, smooth_sequence
 from lib.training.loss import smoothnet_loss
@@ -304,11 +306,6 @@ def inference(frames: int, steps: tuple[int, ...], repeats: int):
 
 def streaming(frames: int):
     """Time of a push, frame by frame."""
-    try:
-        from lib.inference.stream import Stream
-    except ImportError:
-        yield row("streaming", "", None, note="left out: lib/inference is not there")
-        return
     model = network(32).eval()
 
     @torch.inference_mode()
@@ -316,7 +313,7 @@ def streaming(frames: int):
         return model(torch.from_numpy(np.ascontiguousarray(windows, np.float32))).numpy()
 
     poses = np.random.default_rng(0).standard_normal((frames, 17, 3))
-    stream, times = Stream(run, 32, 2, "body"), []
+    stream, times = Smoother(Network(run, 32, "body")).stream(delay=2), []
     for pose in poses:
         start = time.perf_counter()
         stream.push(pose)

@@ -258,7 +258,7 @@ def write_demo(
             label = f"{phase_name}_{index:04d}_{action or 'mixed'}"
             names.append(np.array([f"{label}/{frame:05d}" for frame in range(frames)]))
         shape = {"imgshape": [np.array([IMAGE_SIZE, IMAGE_SIZE])] * count} if representation == "2D" else {}
-        written += write_poses(folder, "demo", "synthetic", representation, phase_name, names, truth, detected, **shape)
+        written += write_poses(folder, "demo", "synthetic", representation, phase_name, names, truth, detected, shape)
     return written
 
 

@@ -25,6 +25,7 @@ from scipy.spatial.transform import Rotation
 from lib.dataset.poses import write_poses
 from lib.dataset.skeletons import SKELETONS
 from lib.utils.errors import SmoothNetError
+from lib.utils.gaps import bridge
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Clip:
     translation: np.ndarray = field(default_factory=lambda: np.zeros(3))
     residual: float = np.inf
     rows: slice = field(default_factory=lambda: slice(0, 0))
-    markers: np.ndarray | None = None
+    markers: np.ndarray = field(default_factory=lambda: np.zeros((0, 39, 3)))
 
 
 @dataclass
@@ -262,12 +263,7 @@ def close_gaps(markers: np.ndarray) -> np.ndarray | None:
     lost = (markers == 0).all(-1)
     if lost.all(0).any():
         return None
-    filled, frames = markers.copy(), np.arange(len(markers))
-    for marker in np.flatnonzero(lost.any(0)):
-        gap = lost[:, marker]
-        for axis in range(3):
-            filled[gap, marker, axis] = np.interp(frames[gap], frames[~gap], markers[~gap, marker, axis])
-    return filled
+    return bridge(np.where(lost[..., None], np.nan, markers).reshape(len(markers), -1)).reshape(markers.shape)
 
 
 def regressor_weights() -> np.ndarray:

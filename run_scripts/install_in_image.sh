@@ -17,3 +17,7 @@ if ! python -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('t
     pip install --no-cache-dir torch --index-url https://download.pytorch.org/whl/cpu
 fi
 pip install --no-cache-dir -r requirements.txt
+
+# The vendor's logger is optional, and its repository may be out of reach: training writes the same lines without it.
+GIT_TERMINAL_PROMPT=0 timeout 300 pip install --no-cache-dir git+https://github.com/Tecorigin/tcap_dllogger.git ||
+    echo "tcap_dllogger could not be installed; training writes the same log lines without it" >&2

@@ -57,7 +57,7 @@ def compare(losses: Sequence[float], reference: Sequence[float]) -> dict[str, fl
 
 
 def plot(losses: Sequence[float], reference: Sequence[float], path: Path) -> None:
-    """Write both curves and their difference as a PNG."""
+    """Write both curves and their difference as a picture: a JPEG if that is the path's ending, else a PNG."""
     from matplotlib.figure import Figure
 
     from lib.utils.files import atomic_write
@@ -74,7 +74,7 @@ def plot(losses: Sequence[float], reference: Sequence[float], path: Path) -> Non
     for axis in (top, bottom):
         axis.grid(alpha=0.3)
     with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=110)
+        figure.savefig(file, format="jpeg" if path.suffix.lower() in (".jpg", ".jpeg") else "png", dpi=110)
 
 
 def read_log(path: Path) -> list[float]:
@@ -96,6 +96,16 @@ def read_log(path: Path) -> list[float]:
     return losses
 
 
+def print_comparison(result: dict[str, float | int | bool]) -> int:
+    """Print what compare found, pass or fail last; the exit status that goes with it."""
+    print(f"iterations compared: {result['iterations']}")
+    for kind in ("relative", "absolute"):
+        signed, magnitude = result[f"mean_{kind}"], result[f"mean_{kind}_magnitude"]
+        print(f"mean {kind} error: {signed:.3e} (of the magnitudes: {magnitude:.3e})")
+    print("pass" if result["passed"] else "fail", f"(relative <= {RELATIVE_LIMIT} or absolute <= {ABSOLUTE_LIMIT})")
+    return 0 if result["passed"] else 1
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="loss.py", description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--sdaa-log", "--device-log", required=True, type=Path, help="log of the run in question")
@@ -105,16 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     losses, reference = read_log(args.sdaa_log), read_log(args.cuda_log)
     result = compare(losses, reference)
     plot(losses, reference, args.plot)
-    print(f"iterations compared: {result['iterations']} (of {len(losses)} and {len(reference)})")
-    for kind in ("relative", "absolute"):
-        signed, magnitude = result[f"mean_{kind}"], result[f"mean_{kind}_magnitude"]
-        print(f"mean {kind} error: {signed:.3e} (of the magnitudes: {magnitude:.3e})")
-    print(f"plot: {args.plot}")
-    print(
-        "pass" if result["passed"] else "fail",
-        f"(relative <= {RELATIVE_LIMIT} or absolute <= {ABSOLUTE_LIMIT})",
-    )
-    return 0 if result["passed"] else 1
+    print(f"logs: {len(losses)} and {len(reference)} iterations; plot: {args.plot}")
+    return print_comparison(result)
 
 
 if __name__ == "__main__":

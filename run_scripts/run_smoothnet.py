@@ -22,7 +22,7 @@ def build_command(args: argparse.Namespace) -> list[str]:
     """The child's argument list. Paths given relative to the current folder are made absolute."""
     command = [sys.executable]
     if args.nproc_per_node > 1 or args.nnode > 1:
-        command += [str(ROOT / "run_scripts/torchrun.py"), "--nproc_per_node", str(args.nproc_per_node)]
+        command += [str(ROOT / "run_scripts" / "processes.py"), "--nproc_per_node", str(args.nproc_per_node)]
         command += ["--nnodes", str(args.nnode), "--node_rank", str(args.node_rank)]
         command += ["--master_addr", args.master_addr, "--master_port", str(args.master_port)]
     command.append(str(ROOT / ("eval_smoothnet.py" if args.eval else "train_smoothnet.py")))
@@ -50,7 +50,7 @@ def run(command: list[str]) -> int:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, pass_on)
     status = child.wait()
-    if status == 1 and passed_on:  # torchrun's status after a signal
+    if status == 1 and passed_on:
         return 128 + passed_on[0]
     return status if status >= 0 else 128 - status
 

@@ -117,6 +117,9 @@ OWN = (  # what is no setting
              {"type": int, "choices": (1, 2, 3)}),
     Argument(("--input_format",), "smooth visualize", "format of the input, instead of telling it by content",
              {"metavar": "NAME"}),
+    Argument(("--layout",), "smooth visualize",
+             "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",
+             {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
     Argument(("--force",), "smooth", "replace existing outputs (never an input)", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
@@ -216,6 +219,8 @@ def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOpt
         name: config.get(cfg, key) or None if value is None and cfg is not None else value
         for name, (value, key) in of_settings.items()
     }
+    if chosen["step"] == config.settings()["EVALUATE.SLIDE_WINDOW_STEP_SIZE"].default:
+        chosen["step"] = args.slide_window_step_size  # 1 is meant for evaluations: the network's own is taken
     chosen["window"] = args.slide_window_size
     others = (
         "delay",
@@ -224,6 +229,7 @@ def smoothing_options(args: argparse.Namespace, cfg: Any = None) -> SmoothingOpt
         "fill",
         "dims",
         "input_format",
+        "layout",
         "method",
         "strength",
         "cutoff",

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     device = select_device(cfg.DEVICE, local_rank())
     datasets = load_all(cfg, cfg.EVALUATE.PHASE)
     body = body_for(datasets, cfg.SMPL_MODEL_DIR)
-    world = join(device)
+    world = join(device, cfg.TRAIN.TIMEOUT)
     if world.main:
         run = make_run_folder(cfg)
         start_run(cfg, run, device, "eval", sys.stdout)

@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..training.loop import OUT_OF_MEMORY, train
     from ..training.recipes import find_recipe
     from ..utils.device import explain_out_of_memory, select_device
-    from ..utils.distributed import join, leave, local_rank
+    from ..utils.distributed import explain_lost_contact, join, leave, local_rank
 
     cfg = load_config(args.cfg, named_settings(args), args.opts)
     device = select_device(cfg.DEVICE, local_rank())
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     body = body_for(test_sets, cfg.SMPL_MODEL_DIR)
     stop = StopOnSignal()
     out = cast(TextIO, Output(stop))
-    world = join(device)
+    world = join(device, cfg.TRAIN.TIMEOUT)
     with ExitStack() as until_the_end:
         made = make_run_folder(cfg) if world.main else None
         if made is not None:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         assert run is not None  # rank 0 made it
         # the progress bar is for people, the iteration lines for tools
         echoed = {"yes": True, "no": False, "auto": not sys.stdout.isatty()}[cfg.LOG.ECHO]
-        with explain_out_of_memory(device, OUT_OF_MEMORY):
+        with explain_out_of_memory(device, OUT_OF_MEMORY), explain_lost_contact():
             train(
                 cfg, train_data, test_sets, run, device, world=world, body=body, stop=stop, echo=out if echoed else None
             )

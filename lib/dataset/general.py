@@ -10,7 +10,7 @@ import torch
 
 from ..utils.errors import SmoothNetError
 from .motion import MotionSource, Recording, View, clean_windows, generate_motion, pair_windows
-from .noise import ErrorModel, add_errors
+from .noise import ErrorModel, add_errors, extend
 
 # What an error of the input counts as at least, in units of the body's size: a quarter of a millimetre of a person.
 # It keeps windows without any error from being divided by nothing.
@@ -28,7 +28,8 @@ class PoolSettings:
 
     windows: int = 48_000
     window_size: int = 32
-    pairs: float = 0.15  # share of windows that are real pairs
+    pairs: float = 0.18  # share of windows that are real pairs
+    short: float = 0.05  # share of windows as recordings shorter than a window give them
     view: View = field(default_factory=View)
     errors: ErrorModel = field(default_factory=ErrorModel)
 
@@ -37,6 +38,8 @@ class PoolSettings:
             raise SmoothNetError(f"a pool needs at least 100 windows, not {self.windows}")
         if not 0 <= self.pairs < 1:
             raise SmoothNetError(f"the share of real pairs must be at least 0 and below 1, not {self.pairs}")
+        if not 0 <= self.short <= 1:
+            raise SmoothNetError(f"the share of short windows must be between 0 and 1, not {self.short}")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,10 @@ def make_pool(
         detected = add_errors(truth, size, rng, settings.errors)
         # What comes relative to a joint is relative to the detected one.
         detected = np.where(relative[:, None, None, None], detected - detected[:, :1], detected)
+        cut = rng.integers(min(8, settings.window_size), settings.window_size + 1, len(truth))
+        length = np.where(rng.random(len(truth)) < settings.short, cut, settings.window_size)
+        hold = rng.random(len(truth)) < 0.4
+        detected, truth = extend(detected, length, hold), extend(truth, length, hold)
         if real:
             seen, true = pair_windows(pairs, real, joints, dims, settings.window_size, rng, settings.view)
             detected, truth = np.concatenate([detected, seen]), np.concatenate([truth, true])
@@ -85,21 +92,29 @@ def make_pool(
     return groups
 
 
-def pool_batches(
-    groups: Sequence[Group], channels: int, generator: torch.Generator
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Every window of the pool once, in batches of one shape and about `channels` channels, in random order.
+def batch_plan(
+    groups: Sequence[Group], channels: int, generator: torch.Generator, processes: int = 1
+) -> list[tuple[Group, torch.Tensor]]:
+    """Every window of the pool once, as numbers of batches of one shape and about `channels` channels, in random order.
 
-    The generator decides the order, so that training can be resumed in the middle of an epoch.
+    The generator decides the order, so that training can be resumed in the middle of an epoch. A batch has at least as
+    many windows as there are processes; a smaller rest joins the batch before it.
     """
     batches = []
     for group in groups:
         order = torch.randperm(len(group.truth), generator=generator)
         per_window = group.truth.shape[1] * group.truth.shape[2]
-        size = min(max(16, channels // per_window), 256)
-        batches += [(group, order[i : i + size]) for i in range(0, len(order), size)]
-    for number in torch.randperm(len(batches), generator=generator).tolist():
-        group, index = batches[number]
+        size = min(max(16, channels // per_window), 256 * processes)
+        starts = range(0, max(len(order) - processes + 1, 1), size)
+        batches += [(group, order[i:j]) for i, j in zip(starts, [*starts[1:], len(order)], strict=True)]
+    return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def pool_batches(
+    groups: Sequence[Group], channels: int, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches of `batch_plan`: detected and truth."""
+    for group, index in batch_plan(groups, channels, generator):
         yield group.detected[index], group.truth[index]
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -149,11 +150,11 @@ def write_poses(
     estimator: str,
     representation: str,
     phase: str,
-    images: Sequence[Sequence[str]],
+    images: Sequence[Sequence[str] | np.ndarray],
     truth: Sequence[np.ndarray],
     detected: Sequence[np.ndarray],
+    of_truth: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     compress: bool = True,
-    **of_truth: Sequence[Any],
 ) -> list[Path]:
     """Write one phase of a dataset in the official layout, each file whole or not at all.
 

@@ -18,7 +18,7 @@ from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..filters import FILTERS, apply_filter, filter_names
-from ..models.kinds import channel_network
+from ..models.kinds import channel_network, kind_of, window_of
 from ..models.windows import smooth_sequence
 from ..utils import device as devices
 from ..utils.distributed import World
@@ -75,13 +75,16 @@ def network_method(
         autocast: type of the matrix products, None for float32.
     """
     network = channel_network(model, normalize, data.facts.dims)
+    taper = kind_of(model)[1].taper(model)
+    weights = None if taper is None else torch.tensor(taper, dtype=torch.float32, device=device)
+    weigh = None if weights is None else (lambda starts: weights)
 
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].to(device)
         devices.synchronize(device)
         start = time.perf_counter()
         with torch.inference_mode(), devices.autocast(device, autocast):
-            y = smooth_sequence(network, x, model.window_size, step)
+            y = smooth_sequence(network, x, window_of(model), step, weigh=weigh)
         devices.synchronize(device)
         if timer is not None:
             timer.seconds += time.perf_counter() - start
@@ -254,7 +257,7 @@ def evaluate(
         kept = sorted((result for part, _, _ in parts for result in part), key=lambda result: result.index)
         summary = summarise(kept)
         summary["us_per_frame"] = 1e6 * sum(part[1] for part in parts) / max(sum(part[2] for part in parts), 1)
-        rows.append(result_row(data, model.window_size, cfg.EVALUATE.PRETRAINED, summary))
+        rows.append(result_row(data, window_of(model), cfg.EVALUATE.PRETRAINED, summary))
         names += [row.name for row in metrics_of(*data.facts.spaces) if row.name not in names]
         lines += sequence_lines(rows[-1], kept)
     table = [[*start, *(figures.get(name, "") for name in names)] for start, figures in lines]

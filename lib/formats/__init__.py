@@ -37,6 +37,11 @@ class Format:
     read: Callable[..., Recording]  # (path, dims=, layout=)
     write: Callable[[Recording, list[np.ndarray], Path], None]
 
+    @property
+    def detect(self) -> Callable[[Path], bool]:
+        """Another name of `sniff`, for callers of before."""
+        return self.sniff
+
 
 def _never(path: Path) -> bool:
     return False

@@ -89,7 +89,7 @@ def _pose_distances(old: list[np.ndarray], new: list[np.ndarray]) -> np.ndarray:
     poses = np.full((len(old) + len(new), *shape), np.nan)
     for i, pose in enumerate((*old, *new)):
         poses[i, : pose.shape[0]] = np.pad(pose, ((0, 0), (0, shape[1] - pose.shape[1])))
-    shown: np.ndarray = np.isfinite(poses).all(axis=2)
+    shown = np.all(np.isfinite(poses), axis=2)
     poses[~shown] = 0
     count = np.maximum(shown.sum(axis=1), 1)
     dims, n = np.array([pose.shape[1] for pose in (*old, *new)]), len(old)

@@ -36,7 +36,7 @@ def check_output(
         elif found.any():
             low, high = _range(track.points[found], margin)
             with np.errstate(invalid="ignore"):
-                beyond: np.ndarray = ((new < low) | (new > high)).any(axis=2)
+                beyond = np.any((new < low) | (new > high), axis=2)
             limits = f"lies beyond what the input reaches, {low.min():.4g} to {high.max():.4g}"
             _refuse(recording, track, beyond, new, limits)
 

@@ -126,7 +126,7 @@ def _square(array: np.ndarray, layout: Layout, where: str) -> tuple[tuple[int, .
     short = (*shape[:-2], flat.shape[1])
     if shape[-1] == 4:
         rotation, point = (0, 1, 2, 4, 5, 6, 8, 9, 10), (3, 7, 11)
-        finite: np.ndarray = np.isfinite(flat).all(axis=1)
+        finite = np.all(np.isfinite(flat), axis=1)
         if not (finite.any() and (flat[finite, 12:] == (0, 0, 0, 1)).all() and looks_like("matrix", flat[:, rotation])):
             return shape, None
         return short, (Piece(point), Piece(rotation, "matrix"))
@@ -295,7 +295,8 @@ def _third_is_score(flat: np.ndarray, where: str) -> bool:
     crowded = 0 < 0.8 * top <= np.median(third)
     if pixels and (top <= 2 or crowded or third.std() < 0.02 * min(known[:, 0].std(), known[:, 1].std())):
         return True
-    if top == 0 or (top > 1 and not pixels):
+    # What never changes is not harmed by either reading, and a few points say nothing.
+    if (top > 1 and not pixels) or third.std() == 0 or len(known) < _FEWEST:
         return False
     if top <= 1 and crowded and top > 0.9 and np.median(known[:, :2], axis=0).max() < 0.8:
         return True

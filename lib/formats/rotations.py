@@ -134,7 +134,7 @@ def looks_like(form: str, numbers: np.ndarray) -> bool:
 def to_6d(numbers: np.ndarray, form: str) -> np.ndarray:
     """(..., numbers) as the file has them -> (..., 6) float64; NaN where they say no rotation."""
     flat = numbers.reshape(-1, FORMS[form].numbers).astype(np.float64)
-    known: np.ndarray = np.isfinite(flat).all(axis=1)
+    known = np.all(np.isfinite(flat), axis=1)
     if form != "axis-angle":  # which alone may be zero
         known &= flat.any(axis=1)
     with np.errstate(over="ignore", invalid="ignore"):

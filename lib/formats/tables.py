@@ -206,9 +206,9 @@ def write_table(recording: Recording, smoothed: list[np.ndarray], out: Path) -> 
         cells = list(table.cells[row])
         for column, value in columns.items():
             cells += [""] * (column + 1 - len(cells))
-            old = cells[column]
-            bare = old.strip().strip('"').strip()
-            cells[column] = old.replace(bare, style(value), 1) if bare else style(value)
+            cell = cells[column]
+            bare = cell.strip().strip('"').strip()
+            cells[column] = cell.replace(bare, style(value), 1) if bare else style(value)
         line = lines[table.rows[row]]
         end = line[len(line.rstrip("\r\n")) :]
         lines[table.rows[row]] = table.delimiter.join(cells) + end

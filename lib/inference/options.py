@@ -17,13 +17,14 @@ class SmoothingOptions:
     """The options of one smoothing, checked.
 
     Attributes:
-        step: frames between the starts of windows.
+        step: frames between the starts of windows; None: as many as the network says lose nothing.
         delay: smooth as a live stream would that gives a frame so many frames later; None: offline.
         min_score: points with a lower score count as missing; None: none does.
         max_gap: the longest gap that is bridged, in frames.
         fill: also write points in bridged gaps.
         dims: coordinates a joint, for files that do not say.
         input_format: name of the format of the input; None: told by content.
+        layout: what arrays and tables do not say of their axes, numbers and missing points, see formats/layout.py.
         fps: frames a second, where the file does not say or says it wrong.
         checkpoint: file, folder or name of the weights; None: those that come along.
         window: frames the network sees; None: the checkpoint's, or the default.
@@ -37,13 +38,14 @@ class SmoothingOptions:
         SmoothNetError: a number out of range.
     """
 
-    step: int = 1
+    step: int | None = None
     delay: int | None = None
     min_score: float | None = None
     max_gap: int = MAX_GAP
     fill: bool = False
     dims: int | None = None
     input_format: str | None = None
+    layout: str | None = None
     fps: float | None = None
     checkpoint: str | None = None
     window: int | None = None
@@ -69,5 +71,5 @@ class SmoothingOptions:
             raise SmoothNetError(f"--strength must be 0 (the input) or more (1 is the default), not {self.strength}")
         if self.cutoff is not None and not (isfinite(self.cutoff) and self.cutoff > 0):
             raise SmoothNetError(f"--cutoff must be a frequency above 0 Hz, not {self.cutoff}")
-        if self.delay is not None and self.step != 1:
+        if self.delay is not None and self.step not in (None, 1):
             raise SmoothNetError("--delay needs --step 1: a stream runs the network once a frame")

@@ -16,13 +16,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..models.normalize import with_normalization
+from ..models.windows import smooth_sequence
 from ..utils.gaps import bridge_windows, shown_points
 
 UNSURE = 1e-9  # weight of the first window where it holds a point's last value; squared: of later windows
-CHUNK_ROWS = 8192  # (window, channel) rows that go through the network at once
 
-Run = Callable[[np.ndarray], np.ndarray]
+# (n, K, D, W) windows without NaN, (n, K) of 0 and 1, joints that have values at all, or None -> smoothed windows
+People = Callable[[np.ndarray, "np.ndarray | None"], np.ndarray]
 
 
 def blank_missing(points: np.ndarray) -> np.ndarray:
@@ -45,21 +45,20 @@ def fill_windows(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return filled, seen.astype(windows.dtype)
 
 
-def smooth_windows(run: Run, windows: np.ndarray, kind: str) -> np.ndarray:
-    """(n, K, D, W) windows, NaN where points are missing -> smoothed windows of the same shape.
+def smooth_windows(network: People, windows: np.ndarray) -> np.ndarray:
+    """(n, K, D, W) windows, NaN where points are missing -> smoothed windows of the same shape."""
+    return network(*fill_windows(windows))
+
+
+def pad_window(frames: np.ndarray, window: int, reflect: bool = False) -> np.ndarray:
+    """(L, K, D) with L < W -> (W, K, D).
 
     Args:
-        run: (n, C, W) -> (n, C, W).
-        kind: normalisation around the network, see lib.models.normalize.
+        reflect: what follows is what came before, turned about the last frame, with all its noise; else the end is
+            missing, and the last frame will be held.
     """
-    filled, seen = fill_windows(windows)
-    n, joints, dims, frames = windows.shape
-    smooth = with_normalization(run, kind, dims, seen)
-    return smooth(filled.reshape(n, joints * dims, frames)).reshape(windows.shape)
-
-
-def pad_window(frames: np.ndarray, window: int) -> np.ndarray:
-    """(L, K, D) with L < W -> (W, K, D); the missing end will be held."""
+    if reflect:
+        return np.pad(frames, ((0, window - len(frames)), (0, 0), (0, 0)), mode="reflect", reflect_type="odd")
     end = np.full((window - len(frames), *frames.shape[1:]), np.nan, frames.dtype)
     return np.concatenate([frames, end])
 
@@ -75,25 +74,33 @@ def window_weight(last: np.ndarray, first: np.ndarray | bool) -> np.ndarray:
     return np.where(shown_points(last), 1.0, unsure)[..., None]
 
 
-def smooth_with_gaps(run: Run, points: np.ndarray, window: int, step: int, kind: str) -> np.ndarray:
+def smooth_with_gaps(
+    network: People,
+    points: np.ndarray,
+    window: int,
+    step: int,
+    taper: np.ndarray | None = None,
+    reflect: bool = False,
+) -> np.ndarray:
     """The mean over all windows of one recording: (L, K, D) with NaN -> (L, K, D) with the same NaN.
 
-    Windows start every `step` frames, and one ends with the recording. Recordings shorter than W are padded
-    with their last frame and cropped.
+    Windows start every `step` frames, and one ends with the recording. Recordings shorter than W are padded and
+    cropped.
+
+    Args:
+        taper: (W,) weights of a window's frames in the mean; None: all the same.
+        reflect: see pad_window.
     """
     length, joints, dims = points.shape
-    frames = pad_window(points, window) if length < window else points
-    starts = np.append(np.arange(0, len(frames) - window, min(step, window)), len(frames) - window)
-    views = np.lib.stride_tricks.sliding_window_view(frames, window, axis=0)
-    total = np.zeros(frames.shape, np.float64)
-    weight = np.zeros((len(frames), joints, 1), np.float64)
-    size = max(1, CHUNK_ROWS // (joints * dims))
-    for i in range(0, len(starts), size):
-        chunk = starts[i : i + size]
-        smoothed = smooth_windows(run, views[chunk], kind)
-        counts = window_weight(frames[chunk + window - 1], chunk == 0)
-        for offset in range(window):
-            total[chunk + offset] += counts * smoothed[..., offset]
-            weight[chunk + offset] += counts
-    smoothed = (total / weight)[:length]
-    return np.where(shown_points(points)[..., None], smoothed, np.nan)
+    frames = pad_window(points, window, reflect) if length < window else points
+    taper = np.ones(window) if taper is None else taper
+
+    def by_channel(windows: np.ndarray) -> np.ndarray:
+        return smooth_windows(network, windows.reshape(-1, joints, dims, window)).reshape(windows.shape)
+
+    def weigh(starts: list[int]) -> np.ndarray:
+        first, ends = np.array(starts) == 0, np.array(starts) + window - 1
+        return window_weight(frames[ends], first) * taper
+
+    smoothed = smooth_sequence(by_channel, frames.reshape(len(frames), joints * dims), window, step, weigh=weigh)
+    return np.where(shown_points(points)[..., None], smoothed[:length].reshape(points.shape), np.nan)

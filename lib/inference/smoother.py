@@ -35,11 +35,13 @@ class Smoother:
             standing adult measures. Either way smooth(a x + b) = a smooth(x) + b for a > 0.
             "body", "metres": force one of the two. "none": the numbers go in as they are, as in an evaluation
             of the published networks; the input must then be what the network was trained on.
-        strength: 0 gives the input back, 1 what the network says; in between, what lies in between.
+            Networks that free themselves of unit and origin, such as the default one, take "auto" alone.
+        strength: 0 gives the input back, 1 what the network says; in between, what lies in between. Above 1 the
+            general network smooths more, up to 4; others have no more.
 
     Attributes:
         window: W, frames the network sees at once.
-        normalize: "body", "metres" or "none", with "auto" decided.
+        normalize: "body", "metres" or "none", with "auto" decided; "own" where the network does it itself.
         progress: called with the number of frames whenever so many have been smoothed; None by default.
 
     Raises:
@@ -49,16 +51,22 @@ class Smoother:
     def __init__(self, network: Network, normalize: str = "auto", strength: float = 1.0):
         if normalize not in ("auto", *NORMALIZATIONS):
             raise SmoothNetError(f"normalize must be one of auto, {', '.join(NORMALIZATIONS)}, not {normalize!r}")
-        if not 0 <= strength <= 1:
+        if not 0 <= strength <= network.strongest:
             raise SmoothNetError(
-                f"this network has strengths from 0 to 1, not {strength:g}; to smooth more, choose another --method or "
-                "--checkpoint"
+                f"this network has strengths from 0 to {network.strongest:g}, not {strength:g}; to smooth more, choose "
+                "another --method or --checkpoint"
+            )
+        if network.people is not None and normalize != "auto":
+            raise SmoothNetError(
+                f"this network frees itself of unit and origin; leave normalize at auto, not {normalize}"
             )
         self.network = network
         self.strength = strength
         self.progress: Callable[[int], None] | None = None
         self.window = network.window
-        self.normalize = AUTO[network.normalize] if normalize == "auto" else normalize
+        self.normalize = normalize
+        if normalize == "auto":
+            self.normalize = AUTO[network.normalize] if network.people is None else "own"
 
     @classmethod
     def from_checkpoint(
@@ -87,7 +95,7 @@ class Smoother:
     def __call__(
         self,
         points: Any,
-        step: int = 1,
+        step: int | None = None,
         delay: int | None = None,
         dims: int | None = None,
         max_gap: int = MAX_GAP,
@@ -97,7 +105,8 @@ class Smoother:
         Args:
             points: (T, K, D), or (T, C) with C = K x dims, of one person; array or tensor, NaN where a point
                 is missing. Any T: recordings shorter than W are padded with their last frame and cropped.
-            step: frames between the starts of windows; larger is faster and a little less smooth.
+            step: frames between the starts of windows; larger is faster and a little less smooth. None: the network's
+                own, at which it loses nothing: 1 for SmoothNet, more for networks whose windows are tapered.
             delay: None uses all windows; D from 0 to W - 1 gives what a stream with this delay would.
             dims: coordinates per joint of (T, C) points. Left out: 3 if C is a multiple of 3, else 2 if it
                 is even, else 1. It decides which channels form a joint, and so the size of the body.
@@ -114,11 +123,11 @@ class Smoother:
         array, restore = as_numpy(points)
         shape = array.shape
         array = _points(array, dims)
-        if step < 1:
+        if step is not None and step < 1:
             raise SmoothNetError(f"step must be at least 1 frame, not {step}")
         if delay is None:
-            return restore(self._smooth(array, step, max_gap).reshape(shape))
-        if step != 1:
+            return restore(self._smooth(array, step or self.network.step, max_gap).reshape(shape))
+        if step not in (None, 1):
             raise SmoothNetError("a delay needs step 1: a stream runs the network once per frame")
         stream = self.stream(delay, max_gap=max_gap)
         frames = [stream.push(frame) for frame in array][delay:] + stream.flush()
@@ -129,7 +138,7 @@ class Smoother:
 
         Networks trained without a normalisation were used on them as they are; the others normalise them too.
         """
-        if self.network.normalize != "none":
+        if self.network.normalize != "none" or self.network.people is not None:
             return self
         smoother = Smoother(self.network, "none", self.strength)
         smoother.progress = self._smoothed
@@ -143,16 +152,18 @@ class Smoother:
     ) -> Stream:
         """Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given."""
         delay = self.window - 1 if delay is None else delay
-        return Stream(partial(self._run, 1), self.window, delay, self.normalize, tracks, max_gap, self.strength)
+        network, taper = partial(self._people, 1), self.network.taper
+        reflect = self.network.people is not None
+        return Stream(network, self.window, delay, tracks, max_gap, self.strength, taper, reflect)
 
     def _smoothed(self, frames: int) -> None:
         if self.progress is not None:
             self.progress(frames)
 
-    def _run(self, step: int, windows: np.ndarray) -> np.ndarray:
-        """The network, (n, C, W) -> (n, C, W), of windows that start every `step` frames."""
+    def _people(self, step: int, windows: np.ndarray, shown: np.ndarray | None) -> np.ndarray:
+        """The network as overlap.People, of windows that start every `step` frames."""
         self._smoothed(step * len(windows))
-        return self.network.run(windows)
+        return self.network.smooth(windows, shown, self.normalize, self.strength)
 
     def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
         """(T, K, D) -> (T, K, D), segment by segment."""
@@ -164,7 +175,7 @@ class Smoother:
             if self.normalize != "none":
                 origin = segment[0][shown_points(segment[0])].mean(axis=0)
             segment = (segment - origin).astype(np.float32)
-            whole = self.network.model is not None and np.isfinite(segment).all()
+            whole = self.network.model is not None and np.isfinite(segment).all() and len(segment) >= self.window
             smooth = self._smooth_whole if whole else self._smooth_gaps
             result = smooth(segment, step)
             if not (np.isfinite(result) == np.isfinite(segment)).all():
@@ -175,7 +186,8 @@ class Smoother:
         return smoothed
 
     def _smooth_gaps(self, segment: np.ndarray, step: int) -> np.ndarray:
-        return smooth_with_gaps(partial(self._run, step), segment, self.window, step, self.normalize)
+        taper, reflect = self.network.taper, self.network.people is not None
+        return smooth_with_gaps(partial(self._people, step), segment, self.window, step, taper, reflect)
 
     def _smooth_whole(self, segment: np.ndarray, step: int) -> np.ndarray:
         """The same for a segment without gaps, with all of it done by torch on the device."""
@@ -187,13 +199,17 @@ class Smoother:
         length, joints, dims = segment.shape
         with torch.inference_mode():
             frames = torch.from_numpy(segment.reshape(length, joints * dims)).to(self.network.device)
-            smooth = channel_network(self.network.model, self.normalize, dims)
+            smooth = channel_network(self.network.model, self.normalize, dims, strength=self.strength)
+            taper = self.network.taper
+            weights = None if taper is None else torch.tensor(taper, dtype=frames.dtype, device=frames.device)
 
             def network(windows: torch.Tensor) -> torch.Tensor:
                 self._smoothed(step * len(windows))
                 return smooth(windows)
 
-            return smooth_sequence(network, frames, self.window, step).cpu().numpy().reshape(segment.shape)
+            weigh = None if weights is None else (lambda starts: weights)
+            smoothed = smooth_sequence(network, frames, self.window, step, weigh=weigh)
+            return smoothed.cpu().numpy().reshape(segment.shape)
 
 
 def _points(array: np.ndarray, dims: int | None) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from ..models.network import as_numpy
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, shown_points
-from .overlap import Run, blank_missing, pad_window, smooth_windows, window_weight
+from .overlap import People, blank_missing, pad_window, smooth_windows, window_weight
 
 NOT_FINITE = "the network gave what is no finite number; its weights may be damaged"
 
@@ -24,6 +24,8 @@ class _Segment:
     last: int  # of the newest frame that shows anything
     newest: int  # of the newest frame held, shown or not
     frames: np.ndarray  # (W, K, D), NaN where missing
+    taper: np.ndarray  # (W, 1, 1), how much a window's frames count
+    reflect: bool  # see pad_window
     total: np.ndarray  # (W, K, D), weighted sum of the windows' outputs
     weight: np.ndarray  # (W, K, 1)
     padded: np.ndarray | None = None  # (K, D, W), output while there are fewer than W frames
@@ -45,7 +47,9 @@ class _Segment:
     def window(self) -> np.ndarray:
         """(K, D, W), the newest W frames, or all frames and a missing end."""
         size = len(self.frames)
-        frames = self.frames if self.length >= size else pad_window(self.frames[size - self.length :], size)
+        frames = (
+            self.frames if self.length >= size else pad_window(self.frames[size - self.length :], size, self.reflect)
+        )
         return frames.transpose(1, 2, 0)
 
     def take(self, smoothed: np.ndarray) -> None:
@@ -53,7 +57,7 @@ class _Segment:
         if self.length < len(self.frames):
             self.padded = smoothed
             return
-        weight = window_weight(self.frames[-1], self.length == len(self.frames))
+        weight = self.taper * window_weight(self.frames[-1], self.length == len(self.frames))
         self.total += weight * smoothed.transpose(2, 0, 1)
         self.weight += weight
 
@@ -77,31 +81,33 @@ class Stream:
     Each push runs the network once, on the newest window of every track together. A frame comes out `delay`
     frames after it went in, as the mean over the windows seen by then; the mean over all windows that cover
     it, which is what a whole recording gives, needs delay W - 1. Less delay is less smooth. As long as a
-    track has fewer than W frames, its one window is padded with its newest frame.
+    track has fewer than W frames, its one window is padded, see pad_window.
 
     Missing points are treated as the module overlap says and come back missing. Nothing waits for the end of a
     gap: windows that end in it count only where there is no other.
 
     Args:
-        run: the network, (n, C, W) -> (n, C, W).
+        network: see People.
         window: W.
         delay: D, 0 to W - 1 frames.
-        normalize: see lib.models.normalize.
         tracks: None: the first frame decides whether there are ids. True: there are. Ids: only these are
             smoothed.
         max_gap: frames that a track may be away and still be the same; after a longer absence it starts anew.
-        strength: 0 to 1, see Smoother.
+        strength: what is below 1 is interpolated here.
+        taper: (W,) how much a window's frames count in the mean; None: all the same.
+        reflect: see pad_window.
     """
 
     def __init__(
         self,
-        run: Run,
+        network: People,
         window: int,
         delay: int,
-        normalize: str,
         tracks: bool | Collection[Hashable] | None = None,
         max_gap: int = MAX_GAP,
         strength: float = 1.0,
+        taper: np.ndarray | None = None,
+        reflect: bool = False,
     ):
         if not 0 <= delay < window:
             raise SmoothNetError(f"delay must be from 0 to {window - 1} frames (window {window}), not {delay}")
@@ -110,8 +116,9 @@ class Stream:
         self.window = window
         self.delay = delay
         self.max_gap = max_gap
-        self._run = run
-        self._normalize = normalize
+        self._network = network
+        self._taper = (np.ones(window) if taper is None else taper)[:, None, None]
+        self._reflect = reflect
         self._strength = strength
         self._ids = None if tracks is None or isinstance(tracks, bool) else frozenset(tracks)
         self._named = None if tracks is None else tracks is not False
@@ -192,7 +199,14 @@ class Stream:
     def _start(self, now: int, points: np.ndarray) -> _Segment:
         shape = (self.window, *points.shape)
         segment = _Segment(
-            now, now, now, np.full(shape, np.nan), np.zeros(shape), np.zeros((self.window, len(points), 1))
+            first=now,
+            last=now,
+            newest=now,
+            frames=np.full(shape, np.nan),
+            taper=self._taper,
+            reflect=self._reflect,
+            total=np.zeros(shape),
+            weight=np.zeros((self.window, len(points), 1)),
         )
         segment.frames[-1] = points
         return segment
@@ -203,7 +217,7 @@ class Stream:
     def _evaluate(self, parts: list[_Segment]) -> None:
         """One call of the network for the windows of all these segments."""
         if parts:
-            smoothed = smooth_windows(self._run, np.stack([part.window() for part in parts]), self._normalize)
+            smoothed = smooth_windows(self._network, np.stack([part.window() for part in parts]))
             if not np.isfinite(smoothed).all():
                 raise SmoothNetError(NOT_FINITE)
             for part, windows in zip(parts, smoothed, strict=True):

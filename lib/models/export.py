@@ -1,12 +1,15 @@
 """Write a checkpoint as an ONNX model, which runs without torch.
 
-The graph is put together node by node: the network has only three kinds of them, and this needs the package
-onnx alone, whatever the version of torch.
+SmoothNet's graph is put together node by node: the network has only three kinds of them, and this needs the package
+onnx alone, whatever the version of torch. The general smoother's is traced by torch's exporter.
 """
 
 from __future__ import annotations
 
+import io
 import tempfile
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +18,20 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .checkpoints import load_model
+from .general import GeneralSmoother
 from .kinds import kind_of
 from .smoothnet import BLOCK_SLOPE, ENCODER_SLOPE, SmoothNet
 
+SIZES = ("window_size", "output_size", "hidden_size", "res_hidden_size", "num_blocks")
+GENERAL_OPSET = 17
 OPSET = 13  # old enough for every runtime in use
 IR_VERSION = 7  # the file format that came with it
 
 
-def onnx_model(model: SmoothNet, metadata: dict[str, Any]) -> Any:
-    """The network as an onnx.ModelProto: windows (N, C, W) float32 -> smoothed (N, C, W), N and C free.
+def smoothnet_graph(model: SmoothNet, onnx: Any) -> Any:
+    """SmoothNet as an onnx.ModelProto: windows (N, C, W) float32 -> smoothed (N, C, W), N and C free."""
+    from onnx import TensorProto, helper, numpy_helper
 
-    Args:
-        metadata: what is written beside the graph, as text; the opset is added.
-
-    Raises:
-        SmoothNetError: onnx is not installed.
-    """
-    try:
-        import onnx
-        from onnx import TensorProto, helper, numpy_helper
-    except ModuleNotFoundError as error:
-        raise SmoothNetError("exporting needs the package onnx: pip install onnx") from error
     nodes: list[Any] = []
     weights: list[Any] = []
 
@@ -69,11 +65,67 @@ def onnx_model(model: SmoothNet, metadata: dict[str, Any]) -> Any:
         weights,
     )
     opsets = [helper.make_opsetid("", OPSET)]
-    exported = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="SmoothNet")
-    texts = {key: str(value) for key, value in {**metadata, "opset": OPSET}.items()}
-    helper.set_model_props(exported, texts)
-    onnx.checker.check_model(exported, full_check=True)
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="SmoothNet")
+
+
+def general_graph(model: GeneralSmoother, onnx: Any) -> Any:
+    """The general smoother: windows (N, K, D, W), shown (N, K), strength () float32 -> smoothed; N, K and D free."""
+    import torch
+
+    axes, content = {0: "windows", 1: "joints", 2: "dims"}, io.BytesIO()
+    example = torch.randn(2, 3, 2, model.window_size, generator=torch.Generator().manual_seed(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # this exporter needs no further package, and torch says it is old
+        torch.onnx.export(
+            model,
+            (example, torch.ones(2, 3), torch.tensor(1.0)),
+            content,
+            input_names=["windows", "shown", "strength"],
+            output_names=["smoothed"],
+            dynamic_axes={"windows": axes, "shown": {0: "windows", 1: "joints"}, "smoothed": axes},
+            opset_version=GENERAL_OPSET,
+            dynamo=False,
+        )
+    exported = onnx.load_model_from_string(content.getvalue())
+    exported.producer_name = "SmoothNet"
     return exported
+
+
+# kind -> how its graph is made, its opset, and what the file says of it beside what is known of the checkpoint
+EXPORTERS: Mapping[str, tuple[Callable[[Any, Any], Any], int, Callable[[Any], dict[str, Any]]]] = {
+    "smoothnet": (smoothnet_graph, OPSET, lambda model: {name: getattr(model, name) for name in SIZES}),
+    "general": (
+        general_graph,
+        GENERAL_OPSET,
+        lambda model: {
+            **model.settings,
+            "kind": "general",
+            "taper": " ".join(f"{weight:.9g}" for weight in model.taper),
+            "strongest": kind_of(model)[1].strongest,
+        },
+    ),
+}
+
+
+def onnx_model(model: Any, known: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The network as an onnx.ModelProto, and what is written beside its graph.
+
+    Args:
+        known: of the checkpoint: epoch, normalize.
+
+    Raises:
+        SmoothNetError: onnx is not installed.
+    """
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise SmoothNetError("exporting needs the package onnx: pip install onnx") from error
+    make_graph, opset, describe = EXPORTERS[kind_of(model)[0]]
+    exported = make_graph(model, onnx)
+    metadata = {**describe(model), **known, "opset": opset}
+    onnx.helper.set_model_props(exported, {key: str(value) for key, value in metadata.items()})
+    onnx.checker.check_model(exported, full_check=True)
+    return exported, metadata
 
 
 def export_checkpoint(
@@ -99,12 +151,8 @@ def export_checkpoint(
     if output.suffix.lower() != ".onnx":
         raise SmoothNetError(f"the exported model {output} must end in .onnx, which is how it is recognised")
     model, known = load_model(checkpoint, window_size)
-    if not isinstance(model, SmoothNet):
-        raise SmoothNetError(f"{checkpoint} is of the kind {kind_of(model)[0]}, which cannot be exported")
-    sizes = ("window_size", "output_size", "hidden_size", "res_hidden_size", "num_blocks")
-    metadata = {**{name: getattr(model, name) for name in sizes}, **known}
-    content = onnx_model(model, metadata).SerializeToString()
-    metadata["opset"] = OPSET
+    exported, metadata = onnx_model(model, known)
+    content = exported.SerializeToString()
     if tolerance is not None:
         with tempfile.TemporaryDirectory() as folder:
             candidate = Path(folder, "candidate.onnx")
@@ -133,8 +181,10 @@ def verify_export(checkpoint: str | Path, exported: str | Path, seed: int = 0) -
     reference, candidate = load_network(checkpoint), load_network(exported)
     generator = np.random.default_rng(seed)
     worst = 0.0
-    for n, channels in ((1, 1), (3, 99), (64, 51)):
-        windows = generator.standard_normal((n, channels, reference.window)).astype(np.float32)
-        expected = reference.run(windows)
-        worst = max(worst, float(np.abs(candidate.run(windows) - expected).max() / np.abs(expected).max()))
+    for n, joints, dims in ((1, 1, 1), (3, 33, 3), (64, 25, 2)):
+        windows = generator.standard_normal((n, joints, dims, reference.window)).astype(np.float32)
+        for strength in {1.0, reference.strongest}:
+            expected = reference.smooth(windows, None, "none", strength)
+            found = candidate.smooth(windows, None, "none", strength)
+            worst = max(worst, float(np.abs(found - expected).max() / np.abs(expected).max()))
     return worst

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from ..utils.errors import SmoothNetError
-from . import smoothnet
+from . import general, smoothnet
 from .fused import inference
 from .normalize import with_normalization
 from .smoothnet import SmoothNet
@@ -29,19 +30,28 @@ class Kind:
         module: its class.
         build: MODEL settings -> a fresh network, its weights drawn from torch's generator.
         load: content of a checkpoint -> the network with its weights; a SmoothNetError where they are none of its kind.
-        channels: (network, normalisation, coordinates per joint, (n, K) joints shown or None) -> how it smooths.
+        channels: (network, normalisation, coordinates per joint, (n, K) joints shown or None, strength) -> how it
+            smooths.
         settings: what of a network does not follow from its weights; in the checkpoint under "model".
         multiply_adds: network -> those of one channel of one window.
+        by_joint: the network itself takes (N, K, D, W) windows, not (N, C, W), and frees itself of unit and origin.
         activations: (network, channels) -> floats that one window keeps for the backward pass; None: unknown.
+        strongest: the largest strength it has; up to 1 is interpolated outside.
+        taper: network -> (W,) weights of a window's frames in the mean over windows; None: all the same.
+        step: network -> frames between windows, unless the user says otherwise.
     """
 
     module: type[nn.Module]
     build: Callable[[Any], nn.Module]
     load: Callable[[Mapping[str, Any]], nn.Module]
-    channels: Callable[[Any, str, int, Any], Channels]
+    channels: Callable[[Any, str, int, Any, float], Channels]
     multiply_adds: Callable[[Any], int]
     settings: Callable[[Any], dict[str, Any]] = lambda model: {}
+    by_joint: bool = False
     activations: Callable[[Any, int], int] | None = None
+    strongest: float = 1.0
+    taper: Callable[[Any], np.ndarray | None] = lambda model: None
+    step: Callable[[Any], int] = lambda model: 1
 
 
 KINDS = {
@@ -49,9 +59,21 @@ KINDS = {
         SmoothNet,
         build=smoothnet.build,
         load=smoothnet.load,
-        channels=lambda model, normalize, dims, shown: with_normalization(inference(model), normalize, dims, shown),
+        channels=lambda model, normalize, dims, shown, _: with_normalization(inference(model), normalize, dims, shown),
         multiply_adds=smoothnet.multiply_adds,
         activations=smoothnet.activations,
+    ),
+    "general": Kind(
+        general.GeneralSmoother,
+        build=general.build,
+        load=general.load_general,
+        channels=general.on_channels,
+        multiply_adds=general.multiply_adds,
+        settings=lambda model: model.settings,
+        by_joint=True,
+        strongest=4.0,
+        taper=lambda model: model.taper,
+        step=lambda model: model.step,
     ),
 }
 
@@ -84,15 +106,16 @@ def description(model: nn.Module) -> dict[str, Any]:
     return {"name": name, **kind.settings(model)}
 
 
-def channel_network(model: nn.Module, normalize: str, dims: int, shown: Any = None) -> Channels:
+def channel_network(model: nn.Module, normalize: str, dims: int, shown: Any = None, strength: float = 1.0) -> Channels:
     """The network as evaluation and smoothing use it: (n, C, W) windows in the data's unit -> smoothed, the same.
 
     Args:
         normalize: the normalisation it was trained with.
         dims: coordinates per joint, which lie side by side among the C channels.
         shown: (n, K) of 0 and 1, joints that have values at all; None: all.
+        strength: above 1 smoother, for kinds that have it.
     """
-    return kind_of(model)[1].channels(model, normalize, dims, shown)
+    return kind_of(model)[1].channels(model, normalize, dims, shown, max(strength, 1.0))
 
 
 def window_of(model: Any) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from .normalize import with_normalization
 
 
 @dataclass
@@ -22,6 +23,11 @@ class Network:
         window: W, frames.
         normalize: the normalisation it was trained with, "none" or "body".
         model, device: the torch module and where it is; None for an exported model.
+        people: for networks that see all joints of a person at once and free themselves of unit and origin:
+            ((n, K, D, W) float32, (n, K) joints shown or None, strength) -> (n, K, D, W) float32.
+        taper: (W,) weights of a window's frames in the mean over windows; None: all the same.
+        step: frames between windows, unless the user says otherwise.
+        strongest: the largest strength it has.
     """
 
     run: Callable[[np.ndarray], np.ndarray]
@@ -29,6 +35,31 @@ class Network:
     normalize: str
     model: Any = None
     device: Any = None
+    people: Callable[[np.ndarray, np.ndarray | None, float], np.ndarray] | None = None
+    taper: np.ndarray | None = None
+    step: int = 1
+    strongest: float = 1.0
+
+    def smooth(
+        self, windows: np.ndarray, shown: np.ndarray | None = None, normalize: str = "none", strength: float = 1.0
+    ) -> np.ndarray:
+        """Windows in any unit, freed of it as the network needs: (n, K, D, W) floats without NaN -> the same, smoothed.
+
+        Args:
+            shown: (n, K) of 0 and 1, the joints that have values at all; None: all.
+            normalize: what is done around a network that does not do it itself, see lib.models.normalize.
+            strength: above 1 smoother, up to `strongest`; what is below 1 is the caller's.
+        """
+        n, joints, dims, frames = windows.shape
+        if self.people is None:
+            smooth = with_normalization(self.run, normalize, dims, shown)
+            return smooth(windows.reshape(n, joints * dims, frames)).reshape(windows.shape)
+        # It computes in float32: where the person stands stays out of it.
+        weight = np.ones((n, joints)) if shown is None else shown
+        count = np.maximum(weight.sum(1), 1)[:, None]
+        origin = (np.einsum("nkdw,nk->nd", windows, weight) / (count * frames))[:, None, :, None]
+        centred = (windows - origin).astype(np.float32)
+        return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
 
 
 PROBE_DIMS = 3  # coordinates per joint of the windows that a network is tried on
@@ -58,19 +89,39 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
         ) from error
     from ..utils.device import select_device
     from .checkpoints import load_model
-    from .kinds import channel_network, window_of
+    from .kinds import channel_network, kind_of, window_of
 
     model, metadata = load_model(path, window)
     place = select_device(str(device))
     model = model.to(place)
+    kind = kind_of(model)[1]
     smooth = channel_network(model, "none", 1)
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(place)
 
     def run(windows: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(windows, dtype=np.float32))
-            return smooth(x.to(place)).cpu().numpy()
+            return smooth(tensor(windows)).cpu().numpy()
 
-    return Network(run, window_of(model), metadata["normalize"], model, place)
+    def people(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+        n, joints, dims, frames = windows.shape
+        with torch.inference_mode():
+            flat = tensor(windows.reshape(n, joints * dims, frames))
+            network = channel_network(model, "none", dims, None if shown is None else tensor(shown), strength)
+            return network(flat).cpu().numpy().reshape(windows.shape)
+
+    return Network(
+        run,
+        window_of(model),
+        metadata["normalize"],
+        model,
+        place,
+        people=people if kind.by_joint else None,
+        taper=kind.taper(model),
+        step=kind.step(model),
+        strongest=kind.strongest,
+    )
 
 
 def _load_onnx(path: Path, device: str, window: int | None) -> Network:
@@ -104,9 +155,19 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     if window not in (None, size):
         raise SmoothNetError(f"{path} has a window of {size} frames, but {window} was asked for")
 
+    def answer(*inputs: np.ndarray) -> np.ndarray:
+        names = [given.name for given in session.get_inputs()]
+        arrays = (np.ascontiguousarray(array, dtype=np.float32) for array in inputs)
+        return session.run(None, dict(zip(names, arrays, strict=True)))[0]
+
+    def people(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+        shown = np.ones(windows.shape[:2]) if shown is None else shown
+        return answer(windows, shown, np.array(strength))
+
+    seen_whole = metadata.get("kind") == "general"  # all joints of a person at once
+
     def run(windows: np.ndarray) -> np.ndarray:
-        inputs = {session.get_inputs()[0].name: np.ascontiguousarray(windows, dtype=np.float32)}
-        return session.run(None, inputs)[0]
+        return people(windows[:, :, None], None, 1.0)[:, :, 0] if seen_whole else answer(windows)
 
     try:
         check_answer(run, size)
@@ -115,7 +176,16 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     except Exception as error:  # other inputs, types, operators: found out on the first run
         reason = " ".join(str(error).split())[:200]
         raise SmoothNetError(f"{path} cannot smooth windows of {size} frames ({reason}); export it again") from error
-    return Network(run, size, normalize)
+    if not seen_whole:
+        return Network(run, size, normalize)
+    try:
+        taper = np.array([float(number) for number in metadata["taper"].split()])
+        step, strongest = int(metadata["step"]), float(metadata["strongest"])
+        if taper.shape != (size,) or not (taper > 0).all() or not 1 <= step <= size or not 1 <= strongest < np.inf:
+            raise ValueError("they do not fit the window")
+    except (KeyError, ValueError) as error:
+        raise SmoothNetError(f"{path} does not say how its windows overlap ({error}); export it again") from error
+    return Network(run, size, normalize, people=people, taper=taper, step=step, strongest=strongest)
 
 
 def check_answer(run: Callable[[np.ndarray], np.ndarray], window: int) -> None:

@@ -48,7 +48,8 @@ def smooth_sequence(
         x: (L, C) float, array or tensor. Sequences shorter than W are padded with their last frame and cropped.
         window, step: W, and frames between the starts of windows; the last window always ends with the sequence.
         rows: (window, channel) pairs per call of the network, which bounds the memory.
-        weigh: starts of n windows -> how much they count in the mean, (n, C or 1, W or 1); None: all the same.
+        weigh: starts of n windows -> how much they count in the mean, (n, G, 1 or W), for G groups of C / G channels
+            side by side; None: all the same.
 
     Returns:
         (L, C) on the device of x; of the type of the weighted windows.
@@ -69,18 +70,19 @@ def smooth_sequence(
         frames = slice(run[0], run[-1] + window)
         if weigh is not None:
             counts = weigh(run) + _zeros(smoothed, (len(run), 1, window))
-            smoothed, counts = counts * smoothed, overlap_sum(counts, step)
-            weight = _zeros(counts, (length, counts.shape[1])) if weight is None else weight
-            weight[frames] += counts
+            smoothed = (counts[:, :, None] * smoothed.reshape(*counts.shape[:2], -1, window)).reshape(smoothed.shape)
+            counts = overlap_sum(counts, step)
+            weight = _zeros(counts, (length, counts.shape[1], 1)) if weight is None else weight
+            weight[frames] += counts[:, :, None]
         total = _zeros(smoothed, (length, channels)) if total is None else total
         total[frames] += overlap_sum(smoothed, step)
     if weight is None:
         changes = np.zeros(length + 1, np.float32)  # in the number of windows that cover a frame
         changes[starts] += 1
         changes[np.add(starts, window)] -= 1
-        weight = changes[:-1, None].cumsum(0)
+        weight = changes[:-1, None, None].cumsum(0)
         weight = weight if isinstance(total, np.ndarray) else total.new_tensor(weight)
-    return total / weight
+    return (total.reshape(*weight.shape[:2], -1) / weight).reshape(length, channels)
 
 
 def overlap_sum(windows: Array, step: int) -> Array:

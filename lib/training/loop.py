@@ -6,6 +6,7 @@ checkpoint that holds these numbers, the weights and the optimiser is therefore 
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,10 +80,12 @@ def train(
     model = build_model(cfg).to(device)
     scaled = dtype == torch.float16 and cfg.TRAIN.GRAD_SCALE > 0
     scaler = devices.make_grad_scaler(device, scaled, cfg.TRAIN.GRAD_SCALE or 1.0)
-    state = TrainingState(model, recipe.optimizer(model, cfg), scaler)
+    average = copy.deepcopy(model).requires_grad_(False) if cfg.TRAIN.AVERAGE else None
+    state = TrainingState(model, recipe.optimizer(model, cfg), scaler, average)
     resumed = find_resume(cfg.TRAIN.RESUME, run)
     if resumed is not None:
         restore(state, resumed, cfg, world)
+    source.begin(state.position.epoch)
     loss = recipe.loss(cfg)
     objective = world.wrap(make_objective(model, loss, cfg, source, device))
     describe(cfg, model, source, world, dtype)
@@ -90,7 +93,7 @@ def train(
     for data in test_sets if cfg.TRAIN.VALIDATE else []:
         share = world.share(data.offsets.diff().tolist())
         exam_sets.append((data, share, input_scores(data, share, cfg, body)))
-    exam = Exam(cfg, exam_sets, device, body, world, loss, recipe.by_joint)
+    exam = Exam(cfg, exam_sets, device, body, world, loss, kind_of(model)[1].by_joint)
 
     try:
         with Records(cfg, run, device, world, progress, echo) as records:
@@ -101,7 +104,7 @@ def train(
                     if world.main:
                         state.save(run, [LAST], cfg, world)
                     return False
-                rows = validate(exam, model, state.position, records.lines)
+                rows = validate(exam, state.result, state.position, records.lines)
                 close_epoch(job, state, run, rows, meter.rate * world.size)
                 if world.from_main(gives_up(state.history, cfg.TRAIN.EARLY_STOP)):
                     log.info("no better result in the last %d epochs: the run ends here", cfg.TRAIN.EARLY_STOP)
@@ -142,7 +145,9 @@ def train_epoch(job: Job, state: TrainingState) -> tuple[Meter, bool]:
             loss = train_step(job, state, batch, seed)
             position.batch += 1
             position.iteration += 1
-            if meter.add(loss, len(batch.x), batch.everyone / world.size, position):
+            state.follow(cfg.TRAIN.AVERAGE)
+            lr = state.optimizer.param_groups[0]["lr"]
+            if meter.add(loss, len(batch.x), batch.everyone / world.size, lr, position):
                 job.records.step(position, meter, bar)
             bar.update()
             job.records.profiled()
@@ -175,6 +180,9 @@ def train_step(job: Job, state: TrainingState, batch: Batch, seed: int) -> torch
     loss = loss.detach()
     if job.device.type == "cpu":
         check_finite(float(loss), position)
+    if job.cfg.TRAIN.CLIP:
+        scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.model.parameters(), job.cfg.TRAIN.CLIP)
     scaler.step(state.optimizer)
     scaler.update()
     position.overflows += scaler.get_scale() < scale
@@ -251,7 +259,7 @@ def describe(cfg: CfgNode, model: nn.Module, source: Source, world: World, dtype
     )  # fmt: skip
     log.info(
         "plan: %d windows of %d frames, %d batches of %d an epoch, %d epochs, %d %s, %s",
-        source.windows, cfg.MODEL.SLIDE_WINDOW_SIZE, len(source), cfg.TRAIN.BATCH_SIZE * world.size,
+        source.windows, cfg.MODEL.SLIDE_WINDOW_SIZE, len(source), source.size,
         cfg.TRAIN.EPOCH, world.size, "process" if world.size == 1 else "processes",
         "float32" if dtype is None else f"products in {str(dtype).removeprefix('torch.')}",
     )  # fmt: skip

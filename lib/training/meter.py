@@ -26,14 +26,18 @@ class Meter:
 
     def __init__(self, every: int, lines: IterationLog, total: float = 0.0, windows: int = 0):
         self.every, self.lines = every, lines
-        self.pending: list[tuple[torch.Tensor, int, float]] = []
+        self.pending: list[tuple[torch.Tensor, int, float, float]] = []
         self.total, self.windows, self.loss = total, windows, math.nan
         self.before = windows  # seen before a resume, which the speed leaves out
         self.start = self.last_read = time.perf_counter()
 
-    def add(self, loss: torch.Tensor, windows: int, weight: float, position: Position) -> bool:
-        """Note one iteration, its windows, and its loss's weight in the sum; True when the losses were read."""
-        self.pending.append((loss, windows, weight))
+    def add(self, loss: torch.Tensor, windows: int, weight: float, lr: float, position: Position) -> bool:
+        """Note one iteration, its windows, its loss's weight in the sum, and its learning rate.
+
+        Returns:
+            True when the losses were read.
+        """
+        self.pending.append((loss, windows, weight, lr))
         if len(self.pending) < self.every:
             return False
         self.read(position)
@@ -43,14 +47,16 @@ class Meter:
         """Read the pending losses; raises SmoothNetError for the first that is not finite."""
         if not self.pending:
             return
-        losses = torch.stack([loss for loss, _, _ in self.pending]).cpu().tolist()
+        losses = torch.stack([loss for loss, *_ in self.pending]).cpu().tolist()
         now = time.perf_counter()
-        rate = sum(windows for _, windows, _ in self.pending) / max(now - self.last_read, 1e-9)
+        seconds = max(now - self.last_read, 1e-9)
+        rate = sum(windows for _, windows, *_ in self.pending) / seconds
         self.last_read = now
-        for i, (loss, (_, windows, weight)) in enumerate(zip(losses, self.pending, strict=True)):
+        for i, (loss, (_, windows, weight, lr)) in enumerate(zip(losses, self.pending, strict=True)):
             batch = position.batch - len(losses) + i
             check_finite(loss, Position(position.epoch, batch))
-            self.lines.log(position.epoch, batch, **{"train.loss": loss, "train.ips": rate})
+            speed = {"train.ips": rate, "train.lr": lr, "train.time": seconds / len(losses)}
+            self.lines.log(position.epoch, batch, **{"train.loss": loss, **speed})
             self.total += loss * weight
             self.windows += windows
         self.loss = losses[-1]

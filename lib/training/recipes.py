@@ -17,6 +17,7 @@ from ..dataset.named import load_all
 from ..models.kinds import find_kind
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
+from . import pools
 from .loss import Loss, smoothnet_loss
 from .sources import PoseWindows, Source
 
@@ -36,7 +37,6 @@ class Recipe:
         loss: settings -> what is minimised.
         optimizer: (network, settings) -> its optimiser.
         rate: (settings, epoch, share of the epoch's batches that are done) -> learning rate of a step.
-        by_joint: its windows are (N, K, D, W), not (N, C, W).
     """
 
     data: Callable[[CfgNode], Any]
@@ -44,7 +44,6 @@ class Recipe:
     loss: Callable[[CfgNode], Loss]
     optimizer: Callable[[nn.Module, CfgNode], torch.optim.Optimizer] = make_optimizer
     rate: Callable[[CfgNode, int, float], float] = lambda cfg, epoch, done: cfg.TRAIN.LR * cfg.TRAIN.LRDECAY**epoch
-    by_joint: bool = False
 
 
 RECIPES = {
@@ -52,6 +51,13 @@ RECIPES = {
         data=lambda cfg: load_all(cfg, "train"),
         source=PoseWindows,
         loss=lambda cfg: smoothnet_loss(cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL),
+    ),
+    "general": Recipe(
+        data=pools.read_motion,
+        source=pools.Pools,
+        loss=pools.pool_loss,
+        optimizer=pools.pool_optimizer,
+        rate=pools.cosine,
     ),
 }
 

@@ -24,17 +24,19 @@ class Source(Protocol):
 
     Attributes:
         windows: of an epoch.
+        size: windows of a batch, all processes together; where they differ, the mean.
         channels: of a window, at most.
     """
 
     windows: int
+    size: int
     channels: int
 
     def begin(self, epoch: int) -> None:
-        """Make ready for an epoch: draw its order."""
+        """Make ready for an epoch: draw its order. All else is asked for after it."""
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Batches of the epoch."""
 
     def batch(self, number: int, seed: int) -> Batch:
         """This process's part of a batch of the epoch, on the device; `seed` is for what is drawn anew each time."""
@@ -56,7 +58,7 @@ class PoseWindows:
         self.channels = max(s.detected.shape[1] for s in sets)
         legacy = cfg.TRAIN.SAMPLING == "legacy"
         self.parts = epoch_batches([len(s) for s in sets], cfg.TRAIN.BATCH_SIZE, legacy, world.size)
-        self.begin(0)
+        self.size = cfg.TRAIN.BATCH_SIZE * world.size
 
     def begin(self, epoch: int) -> None:
         self.orders = [

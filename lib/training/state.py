@@ -44,6 +44,7 @@ class TrainingState:
     """Everything that changes while a run goes on.
 
     Attributes:
+        average: the running mean of the network's weights (TRAIN.AVERAGE), if there is one.
         history: one entry for each epoch, as metrics.json has them.
         best: lowest `performance` so far, NaN before the first.
         epoch_loss: sum of the losses and number of the windows of the current epoch, over all processes.
@@ -52,10 +53,22 @@ class TrainingState:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: Any
+    average: nn.Module | None = None
     position: Position = field(default_factory=Position)
     history: list[dict[str, Any]] = field(default_factory=list)
     best: float = math.nan
     epoch_loss: tuple[float, int] = (0.0, 0)
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is evaluated and used afterwards."""
+        return self.model if self.average is None else self.average
+
+    def follow(self, decay: float) -> None:
+        """Move the running mean towards the weights; from few steps it is the mean of the last ones."""
+        if self.average is not None:
+            step = 1 - min(decay, self.position.iteration / (self.position.iteration + 10))
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), step)
 
     def save(self, run: Path, names: list[str], cfg: CfgNode, world: World) -> None:
         """Write the checkpoint under each of `names` in the run folder."""
@@ -65,7 +78,8 @@ class TrainingState:
             "iteration": self.position.iteration,
             "overflows": self.position.overflows,
             "windows_per_step": cfg.TRAIN.BATCH_SIZE * world.size,
-            "state_dict": self.model.state_dict(),
+            "state_dict": self.result.state_dict(),
+            **({} if self.average is None else {"learning": self.model.state_dict()}),
             "performance": self.history[-1].get("performance") if self.history else None,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -109,7 +123,8 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}"
         )
     try:
-        state.model.load_state_dict(checkpoint["state_dict"])
+        state.result.load_state_dict(checkpoint["state_dict"])
+        state.model.load_state_dict(checkpoint["state_dict"] if state.average is None else checkpoint["learning"])
         state.optimizer.load_state_dict(checkpoint["optimizer"])
         for parameter, moments in state.optimizer.state.items():
             if any(moment.shape not in ((), parameter.shape) for moment in moments.values()):

@@ -54,7 +54,8 @@ def validate(exam: Exam, model: nn.Module, position: Position, lines: IterationL
     """Evaluate the network on every test set.
 
     Every process evaluates its share of the sequences and writes its val.loss (the training loss, of smoothed whole
-    sequences) to `lines`. The rows are rank 0's; other processes, and runs without test sets, get an empty list.
+    sequences) and the figures of all of them to `lines`. The rows are rank 0's; other processes, and runs without test
+    sets, get an empty list.
     """
     model.eval()
     cfg, rows, timer = exam.cfg, [], evaluation.Timer()
@@ -81,12 +82,25 @@ def validate(exam: Exam, model: nn.Module, position: Position, lines: IterationL
         if exam.world.main:
             rows.append(result_row(data, cfg.MODEL.SLIDE_WINDOW_SIZE, "", evaluation.summarise(everyone)))
     frames = sum(count for _, count in losses)
+    values = {}
     if frames:
         loss = sum(loss * count for loss, count in losses) / frames
         check_finite(loss, position)  # the last step of the epoch may have ruined the weights
         values = {"val.loss": loss, "val.ips": frames / max(timer.seconds, 1e-9)}
-        lines.log(position.epoch, position.batch - 1, **values)
+    if exam.sets:
+        lines.log(position.epoch, position.batch - 1, **values, **logged_metrics(exam.world.from_main(rows)))
     return rows
+
+
+def logged_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """The network's figures by the names of the ModelZoo's log: val.mpjpe; of several datasets val.<name>.mpjpe."""
+    values = {}
+    for row in rows:
+        name = f"{row['dataset']}_{row['estimator']}_{row['body_representation']}."
+        for key, value in row["metrics"].items():
+            if key.startswith("smoothnet_"):
+                values[f"val.{name if len(rows) > 1 else ''}{key.removeprefix('smoothnet_')}"] = value
+    return values
 
 
 def _with_loss(

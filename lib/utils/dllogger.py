@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from .errors import SmoothNetError
 
-UNITS = {"train.ips": "imgs/s", "val.ips": "imgs/s"}  # the tools' word; here a window is an image
+UNITS = {"train.ips": "imgs/s", "train.time": "s", "val.ips": "imgs/s"}  # the tools' word: here an image is a window
 METADATA = {
     "train.loss": {"unit": "", "GOAL": "MINIMIZE", "STAGE": "TRAIN"},
     "train.ips": {"unit": "imgs/s", "format": ":.3f", "GOAL": "MAXIMIZE", "STAGE": "TRAIN"},
+    "train.lr": {"unit": "", "STAGE": "TRAIN"},
+    "train.time": {"unit": "s", "format": ":.6f", "GOAL": "MINIMIZE", "STAGE": "TRAIN"},
     "val.loss": {"unit": "", "GOAL": "MINIMIZE", "STAGE": "VALID"},
     "val.ips": {"unit": "imgs/s", "format": ":.3f", "GOAL": "MAXIMIZE", "STAGE": "VALID"},
 }
+FORMATS = {"train.ips": ".2f", "train.time": ".6f", "val.ips": ".2f"}
 
 
 def format_line(epoch: int, iteration: int, values: dict[str, float], now: datetime.datetime) -> str:
     """One log line. Fields are `name : value unit`, joined by a space, so an empty unit leaves two."""
-    fields = [
-        f"{name} : {value:.2f} {UNITS[name]}" if name in UNITS else f"{name} : {value} "
-        for name, value in values.items()
-    ]
+    fields = [f"{name} : {value:{FORMATS.get(name, '')}} {UNITS.get(name, '')}" for name, value in values.items()]
     when = now.isoformat(sep=" ", timespec="microseconds")
     return f"TCAPPDLL {when} - Epoch: {epoch} Iteration: {iteration}  {' '.join(fields)}".rstrip()
 
@@ -33,7 +33,8 @@ def format_line(epoch: int, iteration: int, values: dict[str, float], now: datet
 class IterationLog:
     """Writes the lines of one process to `dllogger_rank<N>.log` in the run folder, and to a stream if given.
 
-    Where the vendor's tcap_dllogger is installed it writes the stream's lines, and `dllogger_rank<N>.json`.
+    Where the vendor's tcap_dllogger is installed it gets the same values: it writes the stream's lines, if there is a
+    stream, and `dllogger_rank<N>.json`.
 
     Args:
         folder: the run folder; the file is appended to, so a resumed run goes on in it.
@@ -48,9 +49,9 @@ class IterationLog:
         self.rank = rank
         self.echo = echo
         path = folder / f"dllogger_rank{rank}.log"
-        self.vendor = _vendor_logger(path.with_suffix(".json")) if echo is not None else None
         try:
             self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  (closed by close)
+            self.vendor = _vendor_logger(path.with_suffix(".json"), echo is not None)
         except OSError as error:
             raise SmoothNetError(f"cannot write {path}: {error.strerror}") from error
 
@@ -69,13 +70,14 @@ class IterationLog:
         self.file.close()
 
 
-def _vendor_logger(path: Path):
-    """The vendor's logger, or None where it is not installed."""
+def _vendor_logger(path: Path, echo: bool) -> Any:
+    """The vendor's logger, to a JSON file and, if `echo`, to stdout; None where it is not installed."""
     try:
         from tcap_dllogger import JSONStreamBackend, Logger, StdOutBackend, Verbosity
     except ImportError:
         return None
-    logger = Logger([StdOutBackend(Verbosity.DEFAULT), JSONStreamBackend(Verbosity.VERBOSE, str(path))])
+    stdout = [StdOutBackend(Verbosity.DEFAULT)] if echo else []
+    logger = Logger([*stdout, JSONStreamBackend(Verbosity.VERBOSE, str(path))])
     for name, metadata in METADATA.items():
         logger.metadata(name, metadata)
     return logger

@@ -187,7 +187,7 @@ class Workplace:
     def start(self, script: str, arguments: list[str]) -> int:
         if script.endswith("run_smoothnet.py"):
             child = run_smoothnet.build_command(run_smoothnet.parse(arguments))
-            if child[1].endswith("torchrun.py"):
+            if child[1].endswith("processes.py"):
                 return self.start_processes(arguments, child)
             script, arguments = str(Path(child[1]).relative_to(ROOT)), child[2:]
         if script.startswith("benchmarks/"):  # it starts processes that import it

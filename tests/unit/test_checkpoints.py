@@ -114,6 +114,8 @@ REFUSED = {
     "missing layer": ("drop", "decoder"),
     "a layer of another size": ("resize", "res_blocks.1.linear2"),
     "NaN weights": ("nan", "NaN"),
+    "huge weights": ("huge", "values up to .* damaged"),
+    "weights that overflow": ("overflow", "values up to (inf|nan) .* damaged"),
     "shorter output": ({"state_dict": SmoothNet(8, 4, 16, 8, 1).state_dict()}, "4 of 8 frames"),
 }
 
@@ -128,7 +130,9 @@ def test_what_is_refused(tmp_path, what):
         elif content == "resize":
             state["res_blocks.1.linear2.weight"] = torch.zeros(3, 3)
         else:
-            state["decoder.bias"][0] = torch.nan
+            state["decoder.bias"][0] = {"nan": torch.nan, "huge": 1e9, "overflow": 1.0}[content]
+            if content == "overflow":
+                state["decoder.weight"][:] = state["encoder.0.weight"][:] = 1e30
         content = {"state_dict": state}
     torch.save(content, tmp_path / "c.pth.tar")
     with pytest.raises(SmoothNetError, match=words) as error:

@@ -212,6 +212,30 @@ def test_command_says_what_it_wrote(tmp_path, capsys):
     assert "2 training and 1 test sequences of 20 frames" in printed
 
 
+def test_data_that_are_there_are_not_replaced_without_force_not_through_links_either(tmp_path):
+    main = runpy.run_path(str(ROOT / "data" / "make_demo.py"))["main"]
+    small = ["--train", "1", "--test", "1", "--frames", "9"]
+    theirs = tmp_path / "theirs"
+    assert main(["--output", str(theirs), *small]) == 0
+    before = {path: path.read_bytes() for path in theirs.rglob("*.npz")}
+    (tmp_path / "linked").symlink_to(theirs)  # the whole folder, the dataset's folder, one file, one that leads nowhere
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside/demo_synthetic_3D").symlink_to(theirs / "demo_synthetic_3D")
+    for folder, target in (("file", next(iter(before))), ("nowhere", tmp_path / "gone")):
+        (tmp_path / folder / "demo_synthetic_3D/detected").mkdir(parents=True)
+        (tmp_path / folder / "demo_synthetic_3D/detected/demo_synthetic_3D_test.npz").symlink_to(target)
+    for folder in ("theirs", "linked", "inside", "file", "nowhere"):
+        with pytest.raises(SmoothNetError, match=r"npz is there already; choose another --output, or .* --force"):
+            main(["--output", str(tmp_path / folder), *small, "--seed", "1"])
+    assert {path: path.read_bytes() for path in theirs.rglob("*.npz")} == before
+    assert (
+        main(["--output", str(tmp_path / "file"), *small, "--seed", "1", "--force"]) == 0
+    )  # the link goes, not its target
+    assert {path: path.read_bytes() for path in theirs.rglob("*.npz")} == before
+    assert main(["--output", str(theirs), *small, "--seed", "1", "--force"]) == 0
+    assert all(path.read_bytes() != content for path, content in before.items())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

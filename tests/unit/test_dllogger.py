@@ -2,13 +2,20 @@
 
 import datetime
 import io
+import json
 import re
 import sys
 import types
 
 import pytest
+import torch
+from helpers import SMALL, write_poses
 
 from lib.commands.arguments import run_main
+from lib.config import load_config
+from lib.dataset.named import load_all
+from lib.training.loop import train
+from lib.training.validation import logged_metrics
 from lib.utils.dllogger import IterationLog, format_line
 from lib.utils.errors import SmoothNetError
 from run_scripts import loss
@@ -52,12 +59,14 @@ def test_lines_go_to_the_file_of_the_rank_and_to_the_stream(tmp_path, monkeypatc
     assert "rank : 1  train.loss : 0.25  train.ips" in (tmp_path / "dllogger_rank1.log").read_text()
 
 
-def test_the_vendors_logger_is_used_where_it_is_installed(tmp_path, monkeypatch):
+@pytest.fixture
+def vendor(monkeypatch):
+    """A tcap_dllogger that notes what is asked of it."""
     calls = []
-    vendor = types.ModuleType("tcap_dllogger")
-    vendor.Verbosity = types.SimpleNamespace(DEFAULT=1, VERBOSE=2)
-    vendor.StdOutBackend = lambda verbosity: ("stdout", verbosity)
-    vendor.JSONStreamBackend = lambda verbosity, path: ("json", verbosity, path)
+    module = types.ModuleType("tcap_dllogger")
+    module.Verbosity = types.SimpleNamespace(DEFAULT=1, VERBOSE=2)
+    module.StdOutBackend = lambda verbosity: ("stdout", verbosity)
+    module.JSONStreamBackend = lambda verbosity, path: ("json", verbosity, path)
 
     class Logger:
         def __init__(self, backends):
@@ -69,16 +78,59 @@ def test_the_vendors_logger_is_used_where_it_is_installed(tmp_path, monkeypatch)
         def log(self, step, data):
             calls.append((step, data))
 
-    vendor.Logger = Logger
-    monkeypatch.setitem(sys.modules, "tcap_dllogger", vendor)
+    module.Logger = Logger
+    monkeypatch.setitem(sys.modules, "tcap_dllogger", module)
+    return calls
+
+
+def test_the_vendors_logger_is_used_where_it_is_installed(tmp_path, vendor):
     stream = io.StringIO()
     log = IterationLog(tmp_path, 0, stream)
     log.log(2, 3, **{"train.loss": 0.25})
     log.close()
-    assert calls[0] == [("stdout", 1), ("json", 2, str(tmp_path / "dllogger_rank0.json"))]
-    assert ("train.ips", "imgs/s") in calls
-    assert calls[-1] == ((2, 3), {"rank": 0, "train.loss": 0.25})
+    assert vendor[0] == [("stdout", 1), ("json", 2, str(tmp_path / "dllogger_rank0.json"))]
+    assert {("train.ips", "imgs/s"), ("train.lr", ""), ("train.time", "s")} <= set(vendor[1:-1])
+    assert vendor[-1] == ((2, 3), {"rank": 0, "train.loss": 0.25})
     assert stream.getvalue() == ""  # or every line would come twice
+    assert "rank : 0  train.loss : 0.25" in (tmp_path / "dllogger_rank0.log").read_text()
+
+
+def test_the_vendors_json_is_written_without_a_stream_too(tmp_path, vendor):
+    IterationLog(tmp_path, 1, None).log(0, 0, **{"train.loss": 0.25})
+    assert vendor[0] == [("json", 2, str(tmp_path / "dllogger_rank1.json"))]
+    assert vendor[-1] == ((0, 0), {"rank": 1, "train.loss": 0.25})
+
+
+def test_training_logs_the_names_that_the_vendors_tools_know(tmp_path, vendor):
+    base = write_poses(tmp_path / "poses")
+    named = {"DATASET_NAME": "toy", "ESTIMATOR": "est", "BODY_REPRESENTATION": "3D", "TRAIN.BATCH_SIZE": 16}
+    opts = ["DATASET.BASE_DIR", str(base), *SMALL, "TRAIN.EPOCH", "2", "TRAIN.LR", "0.01", "TRAIN.LRDECAY", "0.5"]
+    cfg = load_config(None, named, opts)
+    assert train(cfg, load_all(cfg, "train"), load_all(cfg, "test"), tmp_path, torch.device("cpu"), progress=False)
+    logged = [data for _, data in vendor[1:] if isinstance(data, dict)]
+    steps = [data for data in logged if "train.loss" in data]
+    assert list(steps[0]) == ["rank", "train.loss", "train.ips", "train.lr", "train.time"]
+    assert {data["train.lr"] for data in steps} == {0.01, 0.005}
+    assert all(data["train.time"] > 0 for data in steps)
+    validations = [data for data in logged if "val.loss" in data]
+    rows = [entry["results"][0]["metrics"] for entry in json.loads((tmp_path / "metrics.json").read_text())["history"]]
+    assert len(validations) == len(rows) == 2
+    for data, row in zip(validations, rows, strict=True):
+        for name in ("mpjpe", "pampjpe", "accel"):
+            assert data[f"val.{name}"] == row[f"smoothnet_{name}"]
+    text = (tmp_path / "dllogger_rank0.log").read_text()
+    assert re.search(r" train\.ips : \d+\.\d\d imgs/s train\.lr : 0\.01  train\.time : 0\.\d{6} s$", text, re.MULTILINE)
+
+
+def test_the_figures_of_several_datasets_have_names_of_their_own():
+    row = {"dataset": "aist", "estimator": "vibe", "body_representation": "3D", "metrics": {}}
+    row["metrics"] = {"smoothnet_mpjpe": 2.0, "input_mpjpe": 3.0}
+    assert logged_metrics([row]) == {"val.mpjpe": 2.0}
+    assert logged_metrics([row, row | {"dataset": "h36m"}]) == {
+        "val.aist_vibe_3D.mpjpe": 2.0,
+        "val.h36m_vibe_3D.mpjpe": 2.0,
+    }
+    assert logged_metrics([]) == {}
 
 
 def test_errors_by_hand():
@@ -112,7 +164,8 @@ def test_script_reads_rank_0_only_and_writes_the_plot(tmp_path, capsys):
     picture = tmp_path / "loss.png"
     argv = ["--sdaa-log", str(a), "--cuda-log", str(b), "--plot", str(picture)]
     assert loss.main(argv) == 0
-    assert "iterations compared: 2 (of 3 and 2)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "logs: 3 and 2 iterations" in said and "iterations compared: 2" in said
     assert picture.read_bytes().startswith(b"\x89PNG")
     c = write_log(tmp_path / "c.log", [5.0])
     assert loss.main(["--sdaa-log", str(c), "--cuda-log", str(b), "--plot", str(picture)]) == 1

@@ -11,6 +11,7 @@ from helpers import ROOT, command
 
 from lib.inference import Smoother
 from lib.models.export import OPSET, export_checkpoint, verify_export
+from lib.models.network import load_network
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 
@@ -50,6 +51,37 @@ def test_verify_sees_a_difference(exported, tmp_path):
     weight.CopyFrom(onnx.numpy_helper.from_array(array.astype(np.float32), weight.name))
     onnx.save(changed, tmp_path / "changed.onnx")
     assert verify_export(exported[0], tmp_path / "changed.onnx") > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("nan", "values up to nan"),
+        ("huge", "values up to .*e"),
+        ("fewer frames", "returns float32 of shape"),
+        ("one window", "cannot smooth windows of 8 frames"),
+    ],
+)
+def test_a_model_that_cannot_smooth_is_refused_when_it_is_loaded(exported, tmp_path, change, words):
+    model = onnx.load(exported[1])
+    weights = {w.name: w for w in model.graph.initializer}
+    array = onnx.numpy_helper.to_array(weights["decoder.bias"]).copy()
+    if change == "fewer frames":
+        for name in ("decoder.weight", "decoder.bias"):
+            cut = onnx.numpy_helper.to_array(weights[name])[..., :5].copy()
+            weights[name].CopyFrom(onnx.numpy_helper.from_array(cut, name))
+        model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 5
+    elif change == "one window":
+        dimension = model.graph.input[0].type.tensor_type.shape.dim[0]
+        dimension.Clear()
+        dimension.dim_value = 1
+    else:
+        array[0] = {"nan": np.nan, "huge": 1e20}[change]
+        weights["decoder.bias"].CopyFrom(onnx.numpy_helper.from_array(array, "decoder.bias"))
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(SmoothNetError, match=words) as error:
+        load_network(tmp_path / "m.onnx")
+    assert "m.onnx" in str(error.value)
 
 
 def test_a_model_that_differs_is_not_written(exported, tmp_path, monkeypatch):

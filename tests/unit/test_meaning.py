@@ -8,7 +8,6 @@ from helpers import ROOT
 
 from lib.formats import read_recording, write_recording
 from lib.formats.understood import spoken
-from lib.inference.tracks import smooth_recording
 from lib.utils.errors import SmoothNetError
 from lib.utils.rotations import axis_angle_to_matrix, matrix_to_6d, matrix_to_quaternion
 
@@ -42,7 +41,7 @@ def read(folder, array, **options):
 
 
 def smooth(recording, out):
-    smoothed, _ = smooth_recording(recording, blur)
+    smoothed = [blur(track.points) for track in recording.tracks]
     write_recording(recording, smoothed, out)
     return np.load(out, allow_pickle=False)
 
@@ -242,7 +241,7 @@ def test_boxes_and_what_else_lies_beside_keypoints_is_left_alone(tmp_path):
     assert [track.part for track in recording.tracks] == ["keypoints"] and recording.tracks[0].scores is not None
     assert recording.left_alone == list(others)
     assert spoken(recording.left_alone) == f"not smoothed: {', '.join(others)}"
-    smoothed, _ = smooth_recording(recording, blur)
+    smoothed = [blur(track.points) for track in recording.tracks]
     write_recording(recording, smoothed, tmp_path / "b.npz")
     after = np.load(tmp_path / "b.npz", allow_pickle=False)
     assert all(np.array_equal(after[name], array) for name, array in others.items())
@@ -482,7 +481,7 @@ def test_one_recording_in_three_forms(tmp_path):
     for name in ("a.npz", "a.json", "a"):
         recording = read_recording(tmp_path / name)
         assert len(recording.tracks) == 1 and f"{LOST} points missing" in recording.understood
-        smoothed.append(smooth_recording(recording, blur, window=8)[0][0])
+        smoothed.append(blur(recording.tracks[0].points))
     np.testing.assert_array_equal(smoothed[0], smoothed[1])
     np.testing.assert_array_equal(smoothed[0], smoothed[2])
 

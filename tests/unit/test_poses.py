@@ -12,9 +12,12 @@ import torch
 from helpers import names, object_array, write_npz, write_poses
 
 from lib.config import load_config
+from lib.dataset import poses
 from lib.dataset.facts import DATASETS, PW3D_TO_LSP, find_facts
 from lib.dataset.named import load_all
 from lib.dataset.poses import load_poses
+from lib.evaluation.evaluate import evaluate
+from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 
 
@@ -104,6 +107,35 @@ def test_the_root_comes_from_the_config_where_it_is_named(tmp_path):
     cfg = load_config(None, named, ["DATASET.ROOT_TOY_EST_3D", "3"])
     with pytest.raises(SmoothNetError, match=r"root joints \[3\] .* outside the 3 joints"):
         load_all(cfg, "test")
+
+
+def test_another_number_of_joints_of_a_known_dataset_is_a_warning_while_the_root_fits(tmp_path, caplog):
+    """As the official code, which evaluates whatever the files hold."""
+    write_poses(tmp_path, "h36m", "fcn", channels=60, phases=("test",))
+    data = load_poses(tmp_path, "h36m", "fcn", "3D", "test")
+    assert data.facts.joints == 20 and data.facts.root == (0,) and not data.facts.skeleton
+    assert "20 joints" in caplog.text and "have 17" in caplog.text
+    rows, _ = evaluate(load_config(), SmoothNet(8, None, 16, 8, 1).eval(), "none", [data], torch.device("cpu"))
+    assert rows[0]["metrics"]["input_mpjpe"] > 0
+    caplog.clear()
+    write_poses(tmp_path, "mupots", "tposenet", channels=42, phases=("test",))
+    with pytest.raises(SmoothNetError, match=r"root joints \[14\] of mupots lie outside the 14 joints"):
+        load_poses(tmp_path, "mupots", "tposenet", "3D", "test")
+    write_poses(tmp_path, "pw3d", "spin", "smpl", channels=69, phases=("test",))
+    with pytest.raises(SmoothNetError, match="24 joints x 3 are expected"):
+        load_poses(tmp_path, "pw3d", "spin", "smpl", "test")
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    truth = [np.arange(36, dtype=np.float32).reshape(4, 9), np.ones((4, 9), np.float32)]
+    detected = [x + 1 for x in truth]
+    images = [[f"s{i}/{frame}" for frame in range(4)] for i in range(2)]
+    for path in poses.write_poses(tmp_path / "new", "toy", "est", "3D", "test", images, truth, detected):
+        assert path.is_file()
+    data = load_poses(tmp_path / "new", "toy", "est", "3D", "test")
+    assert data.names == ["s0/0", "s1/0"] and data.offsets.tolist() == [0, 4, 8]
+    np.testing.assert_array_equal(data.groundtruth, np.concatenate(truth))
+    np.testing.assert_array_equal(data.detected, np.concatenate(detected))
 
 
 def rewrite(path: Path, **changes) -> None:

@@ -87,8 +87,8 @@ def test_weights_sum_to_one():
 def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
     script = Path(uiprmd.__file__).with_name("prepare_uiprmd.py")
 
-    def run(folder):
-        command = [sys.executable, script, folder, "--output", tmp_path / "poses"]
+    def run(folder, *options):
+        command = [sys.executable, script, folder, "--output", tmp_path / "poses", *options]
         return subprocess.run(command, capture_output=True, text=True)
 
     refused = run(tmp_path / "nowhere")
@@ -102,6 +102,9 @@ def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
         "uiprmd_gt_3D_train.npz",
         "uiprmd_kinect_3D_train.npz",
     }
+    again = run(raw)
+    assert again.returncode == 2 and "uiprmd_gt_3D_train.npz is there already" in again.stderr
+    assert run(raw, "--force").returncode == 0
 
 
 def test_forward_kinematics_turns_offsets_by_the_parents_angles():

@@ -1,0 +1,116 @@
+"""The general network through the one door: files, whole recordings, streams, exported models."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from lib.inference import Smoother
+from lib.models.checkpoints import load_model, save_checkpoint
+from lib.models.export import export_checkpoint
+from lib.models.general import GeneralSmoother
+from lib.models.kinds import description
+from lib.utils.errors import SmoothNetError
+
+W = 16
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A small network of chance, which smooths little but does everything that a trained one does."""
+    torch.manual_seed(0)
+    model = GeneralSmoother(W, hidden_size=16, res_hidden_size=8, num_blocks=2, knots=8, taper="triangle", step=4)
+    path = tmp_path_factory.mktemp("general") / "general.pth.tar"
+    save_checkpoint(path, {"state_dict": model.state_dict(), "model": description(model), "normalize": "none"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def smoother(checkpoint):
+    return Smoother.from_checkpoint(checkpoint)
+
+
+def recording(frames, joints=5, dims=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(frames, joints, dims)).cumsum(0) + 3 * rng.normal(size=(1, joints, dims))
+
+
+def test_a_checkpoint_keeps_what_does_not_follow_from_its_weights(checkpoint):
+    model, _ = load_model(checkpoint)
+    assert model.settings["knots"] == 8 and model.settings["taper"] == "triangle"
+    assert (Smoother.from_checkpoint(checkpoint).network.step, model.window_size) == (4, W)
+    with pytest.raises(SmoothNetError, match="window of 16 frames"):
+        load_model(checkpoint, 32)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("frames", [1, 2, 3, 7, W - 1, W, W + 1, 90])
+def test_unit_and_origin_do_not_matter(smoother, frames, dims):
+    x = recording(frames, 4, dims)
+    smoothed = smoother(x)
+    assert smoothed.shape == x.shape and np.isfinite(smoothed).all()
+    np.testing.assert_allclose(smoother(1000 * x + 70_000), 1000 * smoothed + 70_000, rtol=0, atol=0.01)
+
+
+def test_its_own_step_is_taken_unless_another_is_asked_for(smoother):
+    x = recording(90)
+    assert np.array_equal(smoother(x), smoother(x, step=4))
+    assert not np.array_equal(smoother(x), smoother(x, step=1))
+
+
+def test_a_stream_gives_what_a_whole_recording_gives_at_step_1(smoother):
+    x = recording(60)
+    x[20:23, 1] = np.nan
+    x[40:45] = np.nan
+    np.testing.assert_allclose(smoother(x, delay=W - 1), smoother(x, step=1), atol=1e-4)
+    assert np.array_equal(np.isnan(smoother(x)), np.isnan(x))
+
+
+def test_people_of_a_stream_do_not_know_of_each_other(smoother):
+    one, two = recording(40, seed=1), recording(40, seed=2) * 50
+    both, alone = smoother.stream(5, tracks=True), smoother.stream(5, tracks=True)
+    together = [both.push({"a": a, "b": b}) for a, b in zip(one, two, strict=True)]
+    single = [alone.push({"a": a}) for a in one]
+    for out, expected in zip(together[5:], single[5:], strict=True):
+        np.testing.assert_allclose(out["a"], expected["a"], atol=1e-5)
+
+
+def test_strength_goes_from_the_input_through_what_was_trained_to_smoother(checkpoint):
+    x = recording(200) + np.random.default_rng(5).normal(size=(200, 5, 3))
+    rough = []
+    for strength in (0, 0.5, 1, 2, 4):
+        smoothed = Smoother.from_checkpoint(checkpoint, strength=strength)(x)
+        rough.append(np.abs(np.diff(smoothed, n=2, axis=0)).mean())
+        if strength == 0:
+            np.testing.assert_allclose(smoothed, x)
+    assert all(more > less for more, less in pairwise(rough))
+    with pytest.raises(SmoothNetError, match="strengths from 0 to 4"):
+        Smoother.from_checkpoint(checkpoint, strength=4.5)
+
+
+def test_a_normalisation_around_it_is_refused(checkpoint):
+    with pytest.raises(SmoothNetError, match="frees itself"):
+        Smoother.from_checkpoint(checkpoint, normalize="body")
+
+
+def test_short_clips_are_smoothed_with_all_their_noise_in_sight(smoother):
+    """Padded with a frame that rests, most of the window would say that there is no noise."""
+    x = recording(9, seed=3) + np.random.default_rng(4).normal(size=(9, 5, 3))
+    mirrored = np.concatenate([x, 2 * x[-1] - x[-2 : -(W - 9) - 2 : -1]])
+    np.testing.assert_allclose(smoother(x), smoother(mirrored)[:9], atol=1e-5)
+
+
+def test_an_exported_one_gives_the_same_whole_and_live(checkpoint, smoother, tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "general.onnx"
+    assert export_checkpoint(checkpoint, path, tolerance=1e-5)["difference"] < 1e-5
+    exported = Smoother.from_checkpoint(path)
+    assert (exported.window, exported.network.step) == (W, 4)
+    x = recording(70)
+    x[10:12, 3] = np.nan
+    np.testing.assert_allclose(exported(x), smoother(x), atol=1e-4)
+    np.testing.assert_allclose(exported(x, delay=3), smoother(x, delay=3), atol=1e-4)
+    stronger = Smoother.from_checkpoint(path, strength=2), Smoother.from_checkpoint(checkpoint, strength=2)
+    np.testing.assert_allclose(stronger[0](x), stronger[1](x), atol=1e-4)
