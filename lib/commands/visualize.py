@@ -46,9 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SmoothNetError("--video goes with --input: which of a dataset's frames it shows is not known")
     cfg = load_config(args.cfg, named_settings(args), args.opts)
     drawn = Look(args.skeleton, args.edges, args.up)
+    made: Callable[[], Clip]
     if args.input:
         stem = re.sub(r"[^\w.-]+", "_", Path(args.input).resolve().stem) or "poses"
-        made = partial(_recorded, args, cfg, drawn)
+        made: Callable[[], Clip] = partial(_recorded, args, cfg, drawn)
     else:
         stem, made = _evaluated(args, cfg, drawn)
     sources = [Path(path) for path in (args.input, args.video) if path is not None]

@@ -257,7 +257,7 @@ def evaluate(
         kept = sorted((result for part, _, _ in parts for result in part), key=lambda result: result.index)
         summary = summarise(kept)
         summary["us_per_frame"] = 1e6 * sum(part[1] for part in parts) / max(sum(part[2] for part in parts), 1)
-        rows.append(result_row(data, model.window_size, cfg.EVALUATE.PRETRAINED, summary))
+        rows.append(result_row(data, window_of(model), cfg.EVALUATE.PRETRAINED, summary))
         names += [row.name for row in metrics_of(*data.facts.spaces) if row.name not in names]
         lines += sequence_lines(rows[-1], kept)
     table = [[*start, *(figures.get(name, "") for name in names)] for start, figures in lines]

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..formats import FORMATS, read_recording, write_recording
+from ..formats import FORMATS, write_recording
+from ..formats.understood import spoken
 from ..utils.errors import SmoothNetError
 from ..utils.files import exchange, printable, rename_new
 from ..utils.signals import ending_cleanly, undisturbed
@@ -37,15 +38,19 @@ class Done:
     source: Path
     out: Path
     format: str
+    understood: str  # what the numbers were taken for, and which are not smoothed
     fps: float | None
     report: Report
     seconds: float  # reading, smoothing and writing
 
     def text(self) -> str:
-        """What became what, the report and the time, in one line; a warning in a second."""
-        report, warning = self.report.text(self.fps), self.report.warning()
-        line = f"{printable(self.source)} -> {printable(self.out)} ({self.format}): {report} {self.seconds:.2f} s"
-        return line if warning is None else f"{line}\nwarning: {printable(self.source)}: {warning}"
+        """A line on what the file was taken for, one on what became of it, one with a warning where there is one."""
+        source, warning = printable(self.source), self.report.warning()
+        lines = [
+            f"{source} ({self.format}): {self.understood}",
+            f"{source} -> {printable(self.out)}: {self.report.text(self.fps)} {self.seconds:.2f} s",
+        ]
+        return "\n".join(lines if warning is None else [*lines, f"warning: {source}: {warning}"])
 
 
 @dataclass(frozen=True)
@@ -88,16 +93,16 @@ def smooth_files(
 def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing) -> tuple[Done, list[Path]]:
     """Smooth one file into the folder `place`; gives what was done, and which of the outputs stand there."""
     start = time.perf_counter()
-    options = smoothing.options
-    recording = read_recording(source, options.input_format, options.dims)
+    recording = smoothing.read(source)
     smoothed, report = smoothing(recording)
     fps = smoothing.fps(recording)
     write_recording(recording, smoothed, place / output.path.name)
     names = [output.path]
+    understood = "; ".join(filter(None, [recording.understood, spoken(recording.left_alone)]))
     if output.picture is not None and any(np.isfinite(values).any() for values in smoothed):
         plot_change(recording, smoothed, place / output.picture.name, fps)
         names.append(output.picture)
-    return Done(source, output.path, recording.format, fps, report, time.perf_counter() - start), names
+    return Done(source, output.path, recording.format, understood, fps, report, time.perf_counter() - start), names
 
 
 # ---------------------------------------------------------------- where outputs go
@@ -164,7 +169,7 @@ def _check_target(path: Path, source: Path, inputs: list[Path], *, folder: bool,
     lost = sorted(names - {entry.name for entry in source.iterdir()})
     if lost:
         raise SmoothNetError(f"{path} holds {lost[0]}, which {source} does not; it will not be replaced")
-    if not FORMATS["openpose"].detect(path):
+    if not FORMATS["openpose"].sniff(path):
         raise SmoothNetError(f"{path} holds files that are no OpenPose frames; it will not be replaced")
 
 
@@ -238,6 +243,11 @@ def _put_in_place(staged: list[tuple[Path, Path]], force: bool) -> None:
                 raise SmoothNetError(f"cannot write {target}: {error.strerror or error}") from error
 
 
+def _swap_back(temporary: Path, target: Path) -> None:
+    if not exchange(temporary, target):
+        raise OSError(f"cannot put {target} back")
+
+
 def _place(temporary: Path, target: Path, force: bool) -> Callable[[], None]:
     """Rename to the target; gives what undoes it. A folder that is empty counts as none."""
     folder = temporary.is_dir()
@@ -246,9 +256,9 @@ def _place(temporary: Path, target: Path, force: bool) -> Callable[[], None]:
             temporary.rename(target)  # fails where anything but an empty folder is
         else:
             rename_new(temporary, target)
-        return lambda: target.rename(temporary)
+        return lambda: os.rename(target, temporary)
     if exchange(temporary, target):  # what was there goes with the temporary folder
-        return lambda: target.rename(temporary) if not exchange(temporary, target) else None
+        return lambda: _swap_back(temporary, target)
     old = target.with_name(f".{target.name}.replaced")  # outside the temporary folder, in case this process is killed
     target.rename(old)
     try:

@@ -30,14 +30,14 @@ _SCORES = ("scores", "keypoint_scores")
 
 
 def smooth_lines(
-    lines: Iterable[str],
+    lines: Iterable[str | bytes],
     stream: AnyStream,
     min_score: float | None = None,
 ) -> Iterator[str]:
     """Yield each line smoothed, as many frames after it was read as the stream's delay; the rest when the lines end.
 
     Args:
-        lines: as said above.
+        lines: as said above, text or UTF-8.
         stream: from Smoothing.stream or Smoother.stream.
         min_score: points with a lower score are missing.
 
@@ -47,30 +47,17 @@ def smooth_lines(
     association = Association()
     waiting: deque[tuple[Any, list[Hashable]]] = deque()
     several = None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in _numbered(lines):
         value = _parse(line, number)
         key = _people_key(value)
         several = key is not None if several is None else several
         if several != (key is not None):
             raise SmoothNetError(f"line {number} is not of the form of the first line (one person or several)")
-        if several:
-            people = value[key] or []
-            if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
-                raise SmoothNetError(f"line {number}: {key!r} must be a list of objects")
-            poses = [_points(person, number, min_score) for person in people]
-            ids = [next((p[name] for name in _IDS if p.get(name) is not None), None) for p in people]
-            if any(not isinstance(id, int | str | float) for id in ids) or len(set(ids)) < len(ids):
-                shown = [i for i, pose in enumerate(poses) if pose is not None]
-                tracks = association.step(number, [poses[i] for i in shown])
-                ids = [None] * len(people)
-                for i, track in zip(shown, tracks, strict=True):
-                    ids[i] = f"track {track}"  # never the id of a file
-            frame = {id: pose for id, pose in zip(ids, poses, strict=True) if pose is not None}
+        frame: Any
+        if key is not None:
+            frame, ids = _people(value, key, number, min_score, association)
         else:
-            ids = [None]
-            frame = _points(value, number, min_score)
+            frame, ids = _points(value, number, min_score), [None]
         waiting.append((value, ids))
         try:
             out = stream.push(frame)
@@ -80,6 +67,34 @@ def smooth_lines(
             yield _line(*waiting.popleft(), out)
     for out in stream.flush():
         yield _line(*waiting.popleft(), out)
+
+
+def _numbered(lines: Iterable[str | bytes]) -> Iterator[tuple[int, str]]:
+    """The lines that are not empty, with their numbers from 1."""
+    for number, line in enumerate(lines, start=1):
+        try:
+            text = line.decode("utf-8") if isinstance(line, bytes) else line
+        except UnicodeDecodeError as error:
+            raise SmoothNetError(f"line {number} is not UTF-8 (byte {error.start + 1} of it)") from error
+        if text.strip():
+            yield number, text
+
+
+def _people(
+    value: dict[str, Any], key: str, number: int, min_score: float | None, association: Association
+) -> tuple[dict[Hashable, np.ndarray], list[Hashable]]:
+    """The people of a line that show anything, id -> (joints, dims), and the id of each person in it."""
+    people = value[key] or []
+    if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
+        raise SmoothNetError(f"line {number}: {key!r} must be a list of objects")
+    poses = [_points(person, number, min_score) for person in people]
+    ids: list[Any] = [next((p[name] for name in _IDS if p.get(name) is not None), None) for p in people]
+    if any(not isinstance(id, int | str | float) for id in ids) or len(set(ids)) < len(ids):
+        shown = {i: pose for i, pose in enumerate(poses) if pose is not None}
+        ids = [None] * len(people)
+        for i, track in zip(shown, association.step(number, list(shown.values())), strict=True):
+            ids[i] = f"track {track}"  # never the id of a file
+    return {id: pose for id, pose in zip(ids, poses, strict=True) if pose is not None}, ids
 
 
 def _parse(line: str, number: int) -> Any:

@@ -6,6 +6,7 @@ a Prepared.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ import numpy as np
 from ..filters.smoother import METHODS as CLASSICAL
 from ..filters.smoother import OUTLIERS, ClassicalSmoother, classical_smoother
 from ..filters.table import REFERENCE_FPS
+from ..formats import read_recording
 from ..formats.recording import Recording
 from ..utils.errors import SmoothNetError
 from .options import SmoothingOptions
@@ -137,6 +139,10 @@ class Smoothing:
     def fps(self, recording: Recording) -> float | None:
         """Frames a second: what the user says, else the file, else unknown."""
         return self.options.fps or recording.fps
+
+    def read(self, path: str | os.PathLike) -> Recording:
+        """Read a file as the options say."""
+        return read_recording(path, self.options.input_format, self.options.dims, self.options.layout)
 
     def __call__(self, recording: Recording) -> tuple[list[np.ndarray], Report]:
         """Smooth every track of a recording; see smooth_recording."""

@@ -24,6 +24,7 @@ class SmoothingOptions:
         fill: also write points in bridged gaps.
         dims: coordinates a joint, for files that do not say.
         input_format: name of the format of the input; None: told by content.
+        layout: what arrays and tables do not say of their axes, numbers and missing points, see formats/layout.py.
         fps: frames a second, where the file does not say or says it wrong.
         checkpoint: file, folder or name of the weights; None: those that come along.
         window: frames the network sees; None: the checkpoint's, or the default.
@@ -44,6 +45,7 @@ class SmoothingOptions:
     fill: bool = False
     dims: int | None = None
     input_format: str | None = None
+    layout: str | None = None
     fps: float | None = None
     checkpoint: str | None = None
     window: int | None = None

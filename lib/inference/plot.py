@@ -29,8 +29,7 @@ def plot_change(
     chosen = np.argsort(-change, kind="stable")[:joints]
     dims = values.shape[2]
     labels = "xyz" if dims <= 3 else [f"number {d}" for d in range(dims)]
-    times = track.start + np.arange(len(values))
-    times = times / fps if fps else times
+    times = (track.start + np.arange(len(values))) / (fps or 1.0)
     figure = Figure(figsize=(4.5 * dims, 2.0 * len(chosen) + 0.6), layout="constrained")
     axes = figure.subplots(len(chosen), dims, squeeze=False, sharex=True)
     shown = np.where(np.isfinite(values), track.points, np.nan)

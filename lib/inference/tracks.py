@@ -26,10 +26,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..formats.checks import check_output
 from ..formats.recording import Recording, Track
-from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, bridge, uncut
-from ..utils.rotations import sixd_to_matrix
 from .report import PartSums, Report, residual_lag
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -83,16 +82,15 @@ def smooth_recording(
         For each track an array like its `points`, NaN where nothing is to be written, and the report.
 
     Raises:
-        SmoothNetError: the method gives what cannot be: not a number, far away, no rotation.
+        SmoothNetError: see check_output.
     """
     report = Report(frames=recording.frame_count, tracks=len({(t.id, t.start) for t in recording.tracks}))
     report.notes = [ready.note] if ready.note else []
     sums: dict[str, PartSums] = defaultdict(PartSums)
     smoothed = []
     for track in recording.tracks:
-        found = present(track, min_score)
+        found = track.shown(min_score)
         values, rejected = _smooth_track(track, found, ready, max_gap)
-        check_output(recording, track, found, values)
         bridged = _count_gaps(report, found, max_gap, ready.window)
         if rejected is not None:
             report.outlier_frames = (report.outlier_frames or 0) + int(rejected.any(axis=1).sum())
@@ -104,50 +102,9 @@ def smooth_recording(
             values = np.where(wanted[..., None], lines, values)
         sums[track.part].add(track, values, found, rejected, residual_lag(fps))
         smoothed.append(values)
+    check_output(recording, smoothed, min_score)
     report.parts = {name: total.part() for name, total in sums.items()}
     return smoothed, report
-
-
-def present(track: Track, min_score: float | None) -> np.ndarray:
-    """(frames, joints) bool: the points that are there. A score of NaN condemns nobody."""
-    found = np.isfinite(track.points).all(axis=2)
-    if min_score is not None and track.scores is not None:
-        found &= ~(track.scores < min_score)
-    return found
-
-
-def check_output(recording: Recording, track: Track, found: np.ndarray, values: np.ndarray) -> None:
-    """Refuse what no smoother may give: `values` (frames, joints, dims) for the points `found` (frames, joints).
-
-    Raises:
-        SmoothNetError: a number that is not finite, a rotation that is none, or a coordinate further outside the range
-            of the input's than that range is long.
-    """
-
-    def refuse(bad: np.ndarray, what: str) -> None:
-        frame, joint = np.argwhere(bad)[0]
-        raise SmoothNetError(
-            f"{recording.path}: smoothing gave {what} for joint {joint} in frame {track.start + frame} of track "
-            f"{track.id}; the weights may be damaged or made for other data; nothing was written"
-        )
-
-    bad = found & ~np.isfinite(values).all(axis=2)
-    if bad.any():
-        refuse(bad, "no finite number")
-    if not found.any():
-        return
-    if track.kind == "rotations":
-        bad[found] = ~np.isfinite(sixd_to_matrix(values[found])).all(axis=(1, 2))
-        if bad.any():
-            refuse(bad, "no rotation")
-        return
-    shown = track.points[found]
-    low, high = shown.min(axis=0), shown.max(axis=0)
-    with np.errstate(over="ignore"):
-        room = (high - low).max() + 1e-6 * np.abs(shown).max()  # rounding
-        bad = found & ((values < low - room) | (values > high + room)).any(axis=2)
-    if bad.any():
-        refuse(bad, f"a point far away from all of the input, {np.array2string(values[bad][0], precision=4)},")
 
 
 def _count_gaps(report: Report, found: np.ndarray, max_gap: int, window: int | None) -> np.ndarray:

@@ -181,7 +181,7 @@ def _slow_bfloat16() -> str:
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     if supported is None or not supported():
         return "this processor has no bfloat16 instructions that PyTorch uses"
-    seconds = {torch.float32: [], torch.bfloat16: []}
+    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     with torch.autocast("cpu", enabled=False), torch.no_grad():
         x, w = torch.ones(1024, 512), torch.ones(128, 512)
         for _ in range(7):
@@ -205,7 +205,7 @@ def make_grad_scaler(device: torch.device, enabled: bool, init_scale: float = 65
     It has scale, unscale_, step, update, get_scale, state_dict and load_state_dict.
     """
     amp = getattr(_module(device), "amp", None) if device.type == "sdaa" else None
-    if hasattr(amp, "GradScaler"):
+    if amp is not None and hasattr(amp, "GradScaler"):
         return amp.GradScaler(init_scale=init_scale, enabled=enabled)
     return torch.amp.GradScaler(device.type, init_scale=init_scale, enabled=enabled)
 

@@ -6,6 +6,7 @@ A point is missing where one of its coordinates is NaN or infinite.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -55,8 +56,8 @@ def bridge_windows(windows: np.ndarray, missing: np.ndarray) -> np.ndarray:
     return start + share * (end - start)
 
 
-def uncut(found: np.ndarray, max_gap: int) -> list[tuple[int, int]]:
-    """(L,) bool -> spans [first, last) that begin and end with a found frame, with no gap longer than `max_gap`."""
+def uncut(found: Any, max_gap: int) -> list[tuple[int, int]]:
+    """(L,) of bool -> spans [first, last) that begin and end with a found frame; no gap in them is over `max_gap`."""
     frames = np.flatnonzero(found)
     if not len(frames):
         return []

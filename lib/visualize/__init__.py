@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..utils.errors import SmoothNetError
+from ..utils.signals import ending_cleanly
 from .clip import Clip, Curve, Look, Mesh, make_clip, motion_curves
 
 __all__ = [
@@ -120,7 +121,7 @@ def _write_frames(
     stride, write = (gif_stride(clip.fps), write_gif) if kind == "gif" else (1, write_mp4)
     if kind == "gif":
         size = (size[0] * 3 // 8 * 2, size[1] * 3 // 8 * 2)
-    with ExitStack() as stack:
+    with ending_cleanly(), ExitStack() as stack:
         pictures = None
         if video is not None:
             _, _, pictures = stack.enter_context(open_video(video))
@@ -129,8 +130,8 @@ def _write_frames(
         if clip.mesh is not None:
             from .meshes import MeshRenderer
 
-            painter.meshes = MeshRenderer(clip.mesh, painter.view)
-            stack.callback(painter.meshes.close)
+            painter.meshes = renderer = MeshRenderer(clip.mesh, painter.view)
+            stack.callback(renderer.close)
 
         def frames() -> Iterator[Image.Image]:
             for frame in range(clip.frames):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -13,6 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..dataset.skeletons import LEFT, MIDDLE, RIGHT
 from .clip import INPUT, SMOOTHED, TRUTH, Clip, Curve, trail_joints
+
+if TYPE_CHECKING:
+    from .meshes import MeshRenderer
 
 # Okabe and Ito's palette, told apart with any common colour blindness. Sides and series share no colour.
 SIDE_COLOURS = {LEFT: (213, 94, 0), RIGHT: (0, 114, 178), MIDDLE: (88, 92, 102)}
@@ -45,7 +49,8 @@ def series_colour(name: str) -> tuple[int, int, int]:
 
 def blend(colour: tuple[int, int, int], ground: tuple[int, int, int], share: float) -> tuple[int, int, int]:
     """`share` of `colour` over `ground`."""
-    return tuple(round(c * share + g * (1 - share)) for c, g in zip(colour, ground, strict=True))
+    red, green, blue = (round(c * share + g * (1 - share)) for c, g in zip(colour, ground, strict=True))
+    return red, green, blue
 
 
 class Canvas:
@@ -56,7 +61,15 @@ class Canvas:
         self.draw = ImageDraw.Draw(self.image)
         self.texts: list[tuple] = []
 
-    def line(self, points: Sequence, colour: tuple[int, int, int], width: float = 1.0) -> None:
+    @classmethod
+    def over(cls, ground: Image.Image) -> Canvas:
+        """A canvas on a copy of `ground`, which is SAMPLES times the size of the result."""
+        canvas = cls.__new__(cls)
+        canvas.image, canvas.texts = ground.copy(), []
+        canvas.draw = ImageDraw.Draw(canvas.image)
+        return canvas
+
+    def line(self, points: Sequence | np.ndarray, colour: tuple[int, int, int], width: float = 1.0) -> None:
         scaled = [(x * SAMPLES, y * SAMPLES) for x, y in points]
         self.draw.line(scaled, fill=colour, width=max(1, round(width * SAMPLES)), joint="curve")
 
@@ -126,7 +139,7 @@ def fit_view(clip: Clip, width: int, height: int, margin: float = 0.07) -> View:
     if not len(points):
         points = np.zeros((1, clip.dims))
     floor = None
-    if clip.dims == 3:
+    if clip.axes is not None:
         rotation = camera_rotation(clip.axes, YAW, PITCH)
         floor = float(np.quantile(points @ clip.axes[1], 0.002))
     else:
@@ -181,6 +194,7 @@ def grid_step(clip: Clip, view: View) -> float:
 
 def draw_floor(canvas: Canvas, clip: Clip, view: View, step: float) -> None:
     """A square grid on the height of the lowest joint: it shows scale and where up is."""
+    assert clip.axes is not None and view.floor is not None
     across, up, front = clip.axes
     half = 0.5 * view.width / view.scale
     count = int(np.ceil(half / step))
@@ -216,7 +230,7 @@ class PoseArtist:
             start = max(0, frame - self.trail_length)
             for joint in self.trails:
                 self._trail(canvas, joint, start, frame)
-        shown = np.flatnonzero(there[self.edges].all(axis=1)) if len(self.edges) else []
+        shown = np.flatnonzero(there[self.edges].all(axis=1)) if len(self.edges) else np.zeros(0, int)
         if len(shown):
             shown = shown[np.argsort(self.depth[frame][self.edges[shown]].mean(axis=1), kind="stable")]
         if self.halo:
@@ -226,9 +240,10 @@ class PoseArtist:
             canvas.line(pixels[self.edges[e]], self.edge_colours[e], self.width)
         radius = self.width * (0.82 if len(self.edges) else 1.1)
         for j in np.flatnonzero(there):
+            x, y = pixels[j]
             if self.halo:
-                canvas.disc(*pixels[j], radius + 1, PAPER)
-            canvas.disc(*pixels[j], radius, self.joint_colours[j])
+                canvas.disc(x, y, radius + 1, PAPER)
+            canvas.disc(x, y, radius, self.joint_colours[j])
 
     def _trail(self, canvas: Canvas, joint: int, start: int, frame: int) -> None:
         path, there = self.pixels[start : frame + 1, joint], self.there[start : frame + 1, joint]
@@ -258,7 +273,7 @@ class Chart:
     def x(self, frame: float) -> float:
         return self.left + (self.right - self.left) * (frame + 0.5) / self.frames
 
-    def y(self, value: float | np.ndarray) -> float | np.ndarray:
+    def y(self, value: float | np.ndarray) -> Any:
         share = (value - self.low) / (self.high - self.low)
         return self.bottom - (self.bottom - self.top) * np.clip(share, -0.02, 1.02)
 
@@ -337,117 +352,155 @@ def draw_curve(canvas: Canvas, chart: Chart, line: np.ndarray, colour: tuple[int
 # ---- one frame of a video ----
 
 
+@dataclass(frozen=True)
+class FrameLayout:
+    """Where everything stands in a frame: panels side by side above, charts below; pixels."""
+
+    width: int
+    height: int
+    scale: float  # of text and distances
+    small: float  # size of small text
+    pad: int
+    gap: int
+    head: int
+    foot: int
+    panel_width: int
+    one_line: bool  # name and means of a panel fit in one line
+    label: int  # height above a panel
+
+    @property
+    def panel_height(self) -> int:
+        return self.height - self.head - self.label - self.foot
+
+
+def frame_layout(clip: Clip, width: int, height: int) -> FrameLayout:
+    scale = width / 1280
+    small, pad, gap = max(9.0, 13 * scale), round(22 * scale), round(14 * scale)
+    count = len(clip.series)
+    panel_width = (width - 2 * pad - gap * (count - 1)) // count
+    one_line = all(
+        font(15 * scale, True).getlength(name) + font(small).getlength(mean_facts(clip, name)) + 34 * scale
+        <= panel_width
+        for name in clip.series
+    )
+    return FrameLayout(
+        width,
+        height,
+        scale,
+        small,
+        pad,
+        gap,
+        head=round(64 * scale),
+        foot=round(200 * scale) if any(curve.values for curve in clip.curves) else pad,
+        panel_width=panel_width,
+        one_line=one_line,
+        label=round((34 if one_line else 52) * scale),
+    )
+
+
 class FramePainter:
     """Frames of a clip at one size: panels side by side above, curves with a moving cursor below."""
 
     def __init__(self, clip: Clip, width: int = 1280, height: int = 720, over_video: bool = False):
         """`over_video`: `paint` is given the frames of the video that lie under the 2D poses."""
-        self.clip, self.size = clip, (width, height)
-        scale = width / 1280
-        self.small, pad, gap = max(9.0, 13 * scale), round(22 * scale), round(14 * scale)
-        head = round(64 * scale)
-        charts = [c for c in clip.curves if c.values]
-        foot = round(200 * scale) if charts else pad
-        count = len(clip.series)
-        panel_width = (width - 2 * pad - gap * (count - 1)) // count
-        facts = {name: mean_facts(clip, name) for name in clip.series}
-        # One line for the name and the means where they fit, else two.
-        fits = all(
-            font(15 * scale, True).getlength(name) + font(self.small).getlength(line) + 34 * scale <= panel_width
-            for name, line in facts.items()
-        )
-        label = round((34 if fits else 52) * scale)
-        self.view = fit_view(clip, panel_width, height - head - label - foot)
-
+        self.clip = clip
+        place = self.place = frame_layout(clip, width, height)
+        self.view = fit_view(clip, place.panel_width, place.panel_height)
         canvas = Canvas(width, height)
-        self._header(canvas, pad, scale)
+        self._header(canvas)
         tile = Canvas(self.view.width, self.view.height, PANEL)
         if clip.dims == 3:
             draw_floor(tile, clip, self.view, grid_step(clip, self.view))
         self.tile = tile.image
-        self.panels = []
-        for k, name in enumerate(clip.series):
-            x = pad + k * (panel_width + gap)
-            self.panels.append((x, head + label, name))
-            self._panel_label(canvas, name, facts[name], (x, head, panel_width), fits, scale)
-        halo = over_video
-        self.artists = {name: PoseArtist(clip, self.view, name, halo=halo) for name in clip.series}
-        self.charts: list[tuple[Chart, Curve, float, float]] = []
-        if charts:
-            chart_width = (width - 2 * pad - gap * (len(charts) - 1)) / len(charts)
-            for k, curve in enumerate(charts):
-                x, y = pad + k * (chart_width + gap), height - foot + round(28 * scale)
-                canvas.text(x, y, f"{curve.name}, {curve.unit}", self.small, INK, bold=True)
-                box = (x, y + 10 * scale, x + chart_width, height - 10 * scale)
-                chart = draw_chart(canvas, box, curve.values, clip.fps, first_frame=clip.first_frame)
-                self.charts.append((chart, curve, x + chart_width, y))
+        self.panels = [
+            (place.pad + k * (place.panel_width + place.gap), place.head + place.label, name)
+            for k, name in enumerate(clip.series)
+        ]
+        for x, _, name in self.panels:
+            self._panel_label(canvas, name, x, place.head)
+        self.artists = {name: PoseArtist(clip, self.view, name, halo=over_video) for name in clip.series}
+        self.charts = self._draw_charts(canvas)
         self.base = canvas.finish()
-        self.meshes = None  # lib/visualize/meshes.py hangs its renderer in here
+        self.meshes: MeshRenderer | None = None  # lib/visualize/meshes.py hangs its renderer in here
 
-    def _header(self, canvas: Canvas, pad: int, scale: float) -> None:
-        clip = self.clip
-        self.baseline = round(34 * scale)
-        title = cut_text(clip.title, 20 * scale, self.size[0] * 0.62, bold=True)
-        canvas.text(pad, self.baseline, title, 20 * scale, INK, bold=True)
-        self.counter = (self.size[0] - pad, self.baseline)
-        x, y = pad, self.baseline + 22 * scale
+    def _header(self, canvas: Canvas) -> None:
+        clip, place = self.clip, self.place
+        baseline = round(34 * place.scale)
+        title = cut_text(clip.title, 20 * place.scale, place.width * 0.62, bold=True)
+        canvas.text(place.pad, baseline, title, 20 * place.scale, INK, bold=True)
+        self.counter = (place.width - place.pad, baseline)
+        x, y = float(place.pad), baseline + 22 * place.scale
         if clip.mesh is None:
-            present = set(clip.skeleton.sides)
-            for side in (LEFT, RIGHT, MIDDLE):
-                if side in present and len(present) > 1:
-                    canvas.disc(x + 5 * scale, y - 4.5 * scale, 5 * scale, SIDE_COLOURS[side])
-                    x += 15 * scale
-                    words = f"{side} of the body" if side != MIDDLE else side
-                    x += canvas.text(x, y, words, self.small, FAINT) + 18 * scale
+            x = draw_sides(canvas, clip, x, y, place.small, place.scale)
         if clip.dims == 3:
             unit = clip.unit or "units"
-            canvas.text(x, y, f"grid {grid_step(clip, self.view):g} {unit}", self.small, FAINT)
+            canvas.text(x, y, f"grid {grid_step(clip, self.view):g} {unit}", place.small, FAINT)
 
-    def _panel_label(self, canvas: Canvas, name: str, facts: str, place: tuple, one_line: bool, scale: float) -> None:
-        x, y, width = place
+    def _panel_label(self, canvas: Canvas, name: str, x: float, y: float) -> None:
+        place, facts = self.place, mean_facts(self.clip, name)
+        scale = place.scale
         canvas.box(x, y + 13 * scale, x + 11 * scale, y + 24 * scale, series_colour(name), 3 * scale)
         canvas.text(x + 18 * scale, y + 24 * scale, name.capitalize(), 15 * scale, INK, bold=True)
-        if one_line:
-            canvas.text(x + width, y + 24 * scale, facts, self.small, FAINT, anchor="rs")
+        if place.one_line:
+            canvas.text(x + place.panel_width, y + 24 * scale, facts, place.small, FAINT, anchor="rs")
         else:
-            canvas.text(x, y + 43 * scale, cut_text(facts, self.small, width), self.small, FAINT)
+            canvas.text(x, y + 43 * scale, cut_text(facts, place.small, place.panel_width), place.small, FAINT)
+
+    def _draw_charts(self, canvas: Canvas) -> list[tuple[Chart, Curve, float, float]]:
+        """Draw the curves; gives of each its chart, the curve, and the right and upper end of its title."""
+        place, curves, charts = self.place, [curve for curve in self.clip.curves if curve.values], []
+        width = (place.width - 2 * place.pad - place.gap * (len(curves) - 1)) / max(len(curves), 1)
+        for k, curve in enumerate(curves):
+            x = place.pad + k * (width + place.gap)
+            y = place.height - place.foot + round(28 * place.scale)
+            canvas.text(x, y, f"{curve.name}, {curve.unit}", place.small, INK, bold=True)
+            box = (x, y + 10 * place.scale, x + width, place.height - 10 * place.scale)
+            chart = draw_chart(canvas, box, curve.values, self.clip.fps, first_frame=self.clip.first_frame)
+            charts.append((chart, curve, x + width, float(y)))
+        return charts
 
     def paint(self, frame: int, video_frame: Image.Image | None = None) -> Image.Image:
         """The picture of frame number `frame` of the clip, RGB."""
         image = self.base.copy()
         ground = self._video_tile(video_frame) if video_frame is not None else self.tile
         for x, y, name in self.panels:
-            canvas = Canvas.__new__(Canvas)
-            canvas.image, canvas.texts = ground.copy(), []
-            canvas.draw = ImageDraw.Draw(canvas.image)
-            if self.meshes is not None:
-                surface = self.meshes.render(name, frame)
-                canvas.image.paste(surface, (0, 0), surface)
-            else:
-                self.artists[name].draw(canvas, frame)
-            image.paste(canvas.image.reduce(SAMPLES), (x, y))
+            image.paste(self._panel(name, frame, ground), (x, y))
         draw = ImageDraw.Draw(image)
         clip = self.clip
         number_of = clip.first_frame + frame
         text = f"frame {number_of}   {number_of / clip.fps:.2f} s   {clip.fps:g} fps"
-        draw.text(self.counter, text, fill=FAINT, font=font(self.small), anchor="rs")
+        draw.text(self.counter, text, fill=FAINT, font=font(self.place.small), anchor="rs")
         for chart, curve, right, top in self.charts:
-            x = chart.x(frame)
-            draw.line(((x, chart.top), (x, chart.bottom)), fill=FAINT, width=1)
-            end = right
-            for name in reversed(list(curve.values)):
-                value = float(curve.values[name][frame])
-                colour = series_colour(name)
-                label = f"{name} {number(value)}"
-                draw.text((end, top), label, fill=INK, font=font(self.small), anchor="rs")
-                end -= font(self.small).getlength(label) + 10
-                level = top - self.small * 0.38
-                draw.ellipse((end - 4, level - 4, end + 4, level + 4), fill=colour)
-                end -= 18
-                if np.isfinite(value):
-                    y = float(chart.y(value))
-                    draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline=PAPER)
+            self._cursor(draw, chart, curve, frame, right, top)
         return image
+
+    def _panel(self, name: str, frame: int, ground: Image.Image) -> Image.Image:
+        canvas = Canvas.over(ground)
+        if self.meshes is not None:
+            surface = self.meshes.render(name, frame)
+            canvas.image.paste(surface, (0, 0), surface)
+        else:
+            self.artists[name].draw(canvas, frame)
+        return canvas.image.reduce(SAMPLES)
+
+    def _cursor(
+        self, draw: ImageDraw.ImageDraw, chart: Chart, curve: Curve, frame: int, right: float, top: float
+    ) -> None:
+        """The line at the present frame, and each series' value there: a dot on its curve, and a number above."""
+        small, x = self.place.small, chart.x(frame)
+        draw.line(((x, chart.top), (x, chart.bottom)), fill=FAINT, width=1)
+        for name in reversed(list(curve.values)):
+            value = float(curve.values[name][frame])
+            colour = series_colour(name)
+            label = f"{name} {number(value)}"
+            draw.text((right, top), label, fill=INK, font=font(small), anchor="rs")
+            right -= font(small).getlength(label) + 10
+            level = top - small * 0.38
+            draw.ellipse((right - 4, level - 4, right + 4, level + 4), fill=colour)
+            right -= 18
+            if np.isfinite(value):
+                y = float(chart.y(value))
+                draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline=PAPER)
 
     def _video_tile(self, frame: Image.Image) -> Image.Image:
         """The part of a video frame that the view shows, at the tile's size; white where the frame ends."""
@@ -458,6 +511,17 @@ class FramePainter:
         full = (view.width * SAMPLES, view.height * SAMPLES)
         part = frame.transform(full, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=PANEL)
         return Image.blend(part, Image.new("RGB", full, PAPER), 0.12)
+
+
+def draw_sides(canvas: Canvas, clip: Clip, x: float, y: float, size: float, scale: float = 1.0) -> float:
+    """What the colours of joints mean, where there are several; gives where the line goes on."""
+    present = set(clip.skeleton.sides)
+    for side in (LEFT, RIGHT, MIDDLE):
+        if side in present and len(present) > 1:
+            canvas.disc(x + 5 * scale, y - 4.5 * scale, 5 * scale, SIDE_COLOURS[side])
+            words = f"{side} of the body" if side != MIDDLE else side
+            x += 15 * scale + canvas.text(x + 15 * scale, y, words, size, FAINT) + 18 * scale
+    return x
 
 
 def cut_text(text: str, size: float, width: float, bold: bool = False) -> str:

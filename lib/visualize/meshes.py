@@ -48,13 +48,14 @@ class MeshRenderer:
         camera.focal_point = tuple(view.centre)
         camera.up = tuple(up)
         camera.parallel_scale = view.height / 2 / view.scale
-        self._plotter.set_background("white")
+        self._plotter.set_background("white")  # type: ignore[call-arg, arg-type]  (its wrapper hides the signature)
 
     def render(self, name: str, frame: int) -> Image.Image:
         """The surface of series `name` at `frame`: RGBA, SAMPLES times the view's size."""
         points = np.asarray(self._mesh.vertices[name][frame], dtype=np.float32)
         if not np.isfinite(points).all():  # nobody was found in this frame
-            return Image.new("RGBA", tuple(self._plotter.window_size), (0, 0, 0, 0))
+            width, height = self._plotter.window_size
+            return Image.new("RGBA", (width, height), (0, 0, 0, 0))
         self._surface.points = points
         self._surface.compute_normals(cell_normals=False, split_vertices=False, consistent_normals=False, inplace=True)
         self._actor.prop.color = [c / 255 for c in blend(series_colour(name), (226, 229, 235), 0.35)]

@@ -44,7 +44,7 @@ def describe(clip: Clip) -> dict:
         }
         for curve in clip.curves
     ]
-    axes = clip.axes if clip.dims == 3 else np.eye(3)
+    axes = clip.axes if clip.axes is not None else np.eye(3)
     centre, extent = _extent(clip)
     grid = None
     if clip.dims == 3:
@@ -102,7 +102,7 @@ def _extent(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         points = np.zeros((1, clip.dims))
-    if clip.dims == 3:
+    if clip.axes is not None:
         points = points @ clip.axes.T
     else:
         points = np.column_stack([points[:, 0], -points[:, 1], np.zeros(len(points))])

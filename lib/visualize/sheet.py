@@ -7,7 +7,6 @@ import os
 import numpy as np
 from PIL import Image
 
-from ..dataset.skeletons import LEFT, MIDDLE, RIGHT
 from ..utils.files import atomic_write
 from .clip import INPUT, SMOOTHED, Clip, changed_most
 from .drawing import (
@@ -15,12 +14,12 @@ from .drawing import (
     INK,
     PANEL,
     SAMPLES,
-    SIDE_COLOURS,
     Canvas,
     PoseArtist,
     View,
     cut_text,
     draw_chart,
+    draw_sides,
     fit_view,
     font,
     mean_facts,
@@ -107,14 +106,8 @@ def _header(canvas: Canvas, clip: Clip) -> None:
     last = clip.first_frame + clip.frames - 1
     frames = f"frames {clip.first_frame} to {last}   {clip.frames / clip.fps:.2f} s   {clip.fps:g} fps"
     canvas.text(WIDTH - PAD, 46, frames, 13, FAINT, anchor="rs")
-    x, present = PAD, set(clip.skeleton.sides)
-    if clip.mesh is None and len(present) > 1:
-        for side in (LEFT, RIGHT, MIDDLE):
-            if side in present:
-                canvas.disc(x + 5, 69, 5, SIDE_COLOURS[side])
-                words = f"{side} of the body" if side != MIDDLE else side
-                x += 15 + canvas.text(x + 15, 74, words, 13, FAINT) + 18
     if clip.mesh is None:
+        x = draw_sides(canvas, clip, PAD, 74, 13)
         canvas.text(x, 74, "lines behind the joints: their path over the last 0.6 s", 13, FAINT)
 
 
@@ -136,7 +129,7 @@ def _strip(canvas: Canvas, clip: Clip, view: View, renderer, name: str, moments:
 
 
 def _legend(canvas: Canvas, clip: Clip, y: float) -> None:
-    x = WIDTH - PAD
+    x: float = WIDTH - PAD
     for name in reversed(list(clip.series)):
         x -= font(13).getlength(name)
         canvas.text(x, y, name, 13, INK)

@@ -16,10 +16,8 @@ from yacs.config import CfgNode
 from ..dataset.poses import PoseData
 from ..evaluation.evaluate import Method, SequenceResult, evaluate_sequences, summarise
 from ..evaluation.metrics import METRICS
-from ..formats import read_recording
 from ..formats.recording import Recording, Track
 from ..inference.methods import Smoothing
-from ..inference.tracks import present
 from ..utils.errors import SmoothNetError
 from ..utils.files import printable
 from ..utils.rotations import sixd_to_axis_angle
@@ -176,8 +174,9 @@ def recorded_clip(
         SmoothNetError: as read_recording, or there is no such track.
     """
     options = smoothing.options
-    recording = read_recording(path, options.input_format, options.dims)
+    recording = smoothing.read(path)
     smoothed, report = smoothing(recording)
+    log.info("%s: %s", path, recording.understood)
     log.info("%s: %s", path, report.text(smoothing.fps(recording)))
     if report.warning():
         log.warning("%s: %s", path, report.warning())
@@ -259,7 +258,7 @@ def _on_one_timeline(
         track = recording.tracks[number]
         rows = slice(track.start - start, track.start - start + len(track.points))
         columns = slice(place * joints, (place + 1) * joints)
-        found = present(track, min_score)
+        found = track.shown(min_score)
         series[INPUT][rows, columns] = np.where(found[..., None], track.points, np.nan)
         series[SMOOTHED][rows, columns] = smoothed[number]
     return series, start

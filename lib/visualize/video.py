@@ -77,6 +77,7 @@ def _encode(
         command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{fps:.6f}", "-i", "-", "-an", *options, str(result)]
         with open(log, "wb") as stderr:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr)
+            assert process.stdin is not None
             try:
                 for frame in frames:
                     process.stdin.write(frame.tobytes())
@@ -95,25 +96,70 @@ def _encode(
             shutil.copyfileobj(source, target, 1 << 20)
 
 
+# How a file of each kind begins: offset -> bytes, and the name of ffmpeg's reader for it. Others are not read: among
+# ffmpeg's readers are playlists, which never end or open further files and addresses.
+CONTAINERS: tuple[tuple[dict[int, bytes], str], ...] = (
+    *(({4: kind}, "mov") for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")),
+    ({0: b"\x1aE\xdf\xa3"}, "matroska"),  # and WebM
+    ({0: b"RIFF", 8: b"AVI "}, "avi"),
+    ({0: b"FLV\x01"}, "flv"),
+    ({0: b"GIF8"}, "gif"),
+    ({0: b"OggS"}, "ogg"),
+    ({0: b"0&\xb2u\x8ef\xcf\x11"}, "asf"),  # and WMV
+    ({0: b"\x00\x00\x01\xba"}, "mpeg"),
+    ({0: b"G", 188: b"G", 376: b"G"}, "mpegts"),
+    ({4: b"G", 196: b"G", 388: b"G"}, "mpegts"),  # with a time before each packet, as cameras write it
+)
+LARGEST_FRAME = 2**26  # pixels; of 8192 x 8192
+
+
+def container(path: str | os.PathLike) -> str:
+    """The name of ffmpeg's reader for a video file, by its first bytes.
+
+    Raises:
+        SmoothNetError: no file, or none of CONTAINERS.
+    """
+    if not Path(path).is_file():
+        raise SmoothNetError(f"there is no video {path}")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(400)
+    except OSError as error:
+        raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+    for marks, name in CONTAINERS:
+        if all(head.startswith(mark, at) for at, mark in marks.items()):
+            return name
+    raise SmoothNetError(
+        f"{path} cannot be read as a video: it is none of mp4, mov, mkv, webm, avi, flv, gif, ogg, wmv and mpeg; "
+        "convert it to mp4"
+    )
+
+
 @contextmanager
-def open_video(path: str | os.PathLike):
+def open_video(
+    path: str | os.PathLike,
+) -> Iterator[tuple[tuple[int, int], float, Iterator[Image.Image]]]:
     """Open a video; gives its size (width, height), its rate and an iterator over its frames (Pillow, RGB).
+
+    ffmpeg reads the one file, as the kind that its first bytes say, and nothing that it may name.
 
     Raises:
         SmoothNetError: no such file, or ffmpeg cannot read it.
     """
+    kind = container(path)
     ffmpeg()
     import imageio_ffmpeg
 
-    if not Path(path).is_file():
-        raise SmoothNetError(f"there is no video {path}")
-    reader = imageio_ffmpeg.read_frames(str(path))
+    options = ["-protocol_whitelist", "file", "-f", kind]
+    reader = imageio_ffmpeg.read_frames(f"file:{Path(path).absolute()}", input_params=options)
     try:
         try:
             meta = next(reader)
         except Exception as error:  # imageio-ffmpeg raises OSError, RuntimeError or IndexError by the kind of damage
             raise SmoothNetError(f"{path} cannot be read as a video: {str(error).splitlines()[0]}") from error
-        size = tuple(meta["size"])
+        width, height = size = tuple(meta["size"])
+        if not 0 < width * height <= LARGEST_FRAME:
+            raise SmoothNetError(f"{path} has frames of {width} x {height} pixels; make them smaller")
         yield size, float(meta["fps"]), (Image.frombytes("RGB", size, data) for data in reader)
     finally:
         reader.close()

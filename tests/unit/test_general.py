@@ -15,6 +15,7 @@ from lib.models.general import (
     GeneralSmoother,
     load_general,
     member_roughness,
+    pad_recording,
     running_median,
     smoother_matrix,
     window_taper,
@@ -181,6 +182,14 @@ def test_tapers_are_positive_and_symmetric(kind, window):
     taper = window_taper(window, kind)
     assert taper.min() > 0 and taper.max() <= 1
     np.testing.assert_allclose(taper, taper[::-1])
+
+
+def test_short_recordings_go_on_as_they_were():
+    line = np.arange(10.0)[:, None, None] * np.ones((1, 2, 3))
+    np.testing.assert_allclose(pad_recording(line, 32)[:, 1, 2], np.arange(32.0))
+    assert pad_recording(line, 8) is line
+    assert (pad_recording(line[3:4], 32) == 3).all()
+    assert pad_recording(line[:2], 32).shape == (32, 2, 3)
 
 
 def test_an_unknown_taper_and_sizes_are_refused():
