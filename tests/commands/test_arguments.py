@@ -93,7 +93,10 @@ def test_smooth_and_visualize_take_the_same_options_for_how_poses_are_smoothed()
     alone = argparse.ArgumentParser()
     add_smoothing_arguments(alone)
     assert smooth == visualize == smoothing_options(alone.parse_args(words))
-    assert smooth == SmoothingOptions(3, None, 0.5, 4, True, 2, "csv", 50.0, "w", 16, "cpu")
+    assert smooth == SmoothingOptions(
+        step=3, min_score=0.5, max_gap=4, fill=True, dims=2, input_format="csv", fps=50.0, checkpoint="w", window=16,
+        device="cpu",
+    )  # fmt: skip
 
 
 def test_what_is_left_open_comes_from_the_settings_where_there_are_any():

@@ -94,7 +94,7 @@ def test_evaluation_through_the_launcher(trained, base, tmp_path):
     assert re.search(r"network: \d+ parameters, [\d.]+ M multiply-adds and [\d.]+ us per frame", out.stdout)
     assert (tmp_path / "table.md").read_text().count("\n") == 4 + len(FILTERS)
     lines = (tmp_path / "eval/per_sequence.csv").read_text().splitlines()
-    assert len(lines) == 1 + 2 * 6
+    assert len(lines) == 1 + 2 * (2 + len(FILTERS))
 
 
 def test_resuming_gives_the_run_that_was_never_stopped(trained, base, tmp_path):

@@ -148,11 +148,11 @@ def test_a_resume_names_what_is_different(base, tmp_path, capsys):
     folder, poses = tmp_path / "run", write_poses(tmp_path / "poses", "other")
     assert train(base, folder) == 0
     assert train(base, folder, "--resume", "auto") == 0
-    assert "resumed with another setting" not in capsys.readouterr().out
+    assert "goes on with other settings" not in capsys.readouterr().out
     changes = ("--dataset_name", "other", "--epoch", "2", "--seed", "7", "--lr", "0.5")
     assert train(poses, folder, "--resume", "auto", *changes) == 0
     named = re.findall(
-        r"resumed with another setting: (\S+) is (\S+), was (\S+)", (folder / "train_log.txt").read_text()
+        r"the run goes on with other settings: (\S+) is (\S+), was (\S+)", (folder / "train_log.txt").read_text()
     )
     assert named == [
         ("SEED_VALUE", "7", "4321"), ("DATASET_NAME", "'other'", "'toy'"),
