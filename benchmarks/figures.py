@@ -79,7 +79,7 @@ def fast_motion(path: Path) -> None:
 
 
 def response(path: Path) -> None:
-    """How much of a sinusoid that all joints follow is kept: without noise, and with noise of NOISE of the body's size."""
+    """How much of a sinusoid that all joints follow is kept: without noise, and with NOISE of the body's size."""
     from matplotlib.figure import Figure
 
     rng = np.random.default_rng(1)
