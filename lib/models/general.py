@@ -111,7 +111,7 @@ class GeneralSmoother(nn.Module):
             not change the network, but belong to its weights.
     """
 
-    of_window: torch.Tensor
+    of_window: torch.Tensor  # the constants, see _constants
     of_trusted: torch.Tensor
     of_median: torch.Tensor
     fit_moments: torch.Tensor
@@ -197,8 +197,8 @@ class GeneralSmoother(nn.Module):
         x, unit, features = self._features(windows - offset, offset, weight)
 
         h = F.leaky_relu(self.encoder(features), SLOPE)
+        context: Any
         for context, down, up in zip(self.contexts, self.down, self.up, strict=True):
-            assert isinstance(context, nn.ModuleList)
             of_axis = (h * weight).sum(1, keepdim=True)
             told = context[0](h.mean(2, keepdim=True)) + context[1](of_axis) + context[2](of_axis.mean(2, keepdim=True))
             h = h + F.leaky_relu(told, SLOPE)
@@ -268,8 +268,7 @@ class GeneralSmoother(nn.Module):
                 (x, filled, running_median(x)), (self.of_window, self.of_trusted, self.of_median), strict=True
             )
         ]
-        members = torch.cat(smoothed + fits, dim=-1)
-        return members.reshape(*x.shape[:3], self.members, self.window_size)
+        return torch.cat(smoothed + fits, dim=-1).reshape(*x.shape[:3], self.members, self.window_size)
 
 
 def asinh(x: torch.Tensor) -> torch.Tensor:
