@@ -12,6 +12,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .normalize import with_normalization
+from .onnx_file import read_onnx
 from .trial import check_answer
 
 
@@ -63,7 +64,6 @@ class Network:
         return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
 
 
-EXTERNAL_DATA = b"\x0a\x08location"  # how a tensor in an ONNX file begins to name the file that holds its values
 
 
 def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
@@ -134,21 +134,14 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     providers = [name for name in wanted.get(kind, []) if name in onnxruntime.get_available_providers()]
     if not providers:
         raise SmoothNetError(f"this onnxruntime cannot run {path} on {device}; use the device cpu")
+    file = read_onnx(path)
+    metadata, size = file.metadata, file.window
     try:
-        # Some versions of onnxruntime read weights from files outside the model's folder; exported models have none.
-        if EXTERNAL_DATA in path.read_bytes():
-            raise SmoothNetError(f"{path} was refused: it keeps weights in another file; export it again")
-        session = onnxruntime.InferenceSession(str(path), providers=providers)
-        metadata = session.get_modelmeta().custom_metadata_map
-    except SmoothNetError:
-        raise
+        session = onnxruntime.InferenceSession(file.content, providers=providers)
     except Exception as error:  # onnxruntime has its own exceptions for every kind of damage
         reason = " ".join(str(error).split())[:200]
         raise SmoothNetError(f"{path} is not a readable ONNX model ({reason}); export it again") from error
-    try:
-        size, normalize = int(metadata["window_size"]), metadata["normalize"]
-    except (KeyError, ValueError) as error:
-        raise SmoothNetError(f"{path} does not say its {error}; export it with export_smoothnet.py") from error
+    normalize = metadata.get("normalize", "")
     if normalize not in ("none", "body"):
         raise SmoothNetError(f"{path} names an unknown normalisation {normalize!r}; export it again")
     if window not in (None, size):
@@ -163,7 +156,7 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
         shown = np.ones(windows.shape[:2]) if shown is None else shown
         return answer(windows, shown, np.array(strength))
 
-    seen_whole = metadata.get("kind") == "general"  # all joints of a person at once
+    seen_whole = file.kind == "general"  # all joints of a person at once
 
     def run(windows: np.ndarray) -> np.ndarray:
         return people(windows[:, :, None], None, 1.0)[:, :, 0] if seen_whole else answer(windows)
