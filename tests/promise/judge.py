@@ -133,7 +133,7 @@ def right(case: Case, work: Path) -> None:
         content = torch.load(work / "run/checkpoint.pth.tar", weights_only=True)
         assert all(bool(torch.isfinite(value).all()) for value in content["state_dict"].values()), "weights not finite"
     elif case.command == "visualize":
-        pictures = [path for path in (work / "pictures").rglob("*") if path.is_file()]
+        pictures = [path for folder in outputs for path in folder.rglob("*") if path.is_file()]
         assert pictures, "no picture"
         for path in pictures:
             picture(path)
