@@ -64,8 +64,6 @@ class Network:
         return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
 
 
-
-
 def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
     """Load a .onnx file with onnxruntime (torch is not imported), anything else as a torch checkpoint.
 
