@@ -156,6 +156,7 @@ def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
     place = 0
     while place < len(content):
         key, place = _varint(content, place)
+        value: bytes | int
         wire = key & 7
         if wire == 0:
             value, place = _varint(content, place)
