@@ -17,7 +17,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bomb
 from .kinds import channel_network, find_kind, named_in, window_of
-from .network import PROBE_DIMS, check_answer
+from .trial import PROBE_DIMS, check_answer
 
 
 def _numpy_scalars() -> Any:
