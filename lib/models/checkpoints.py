@@ -142,5 +142,16 @@ def publishable(checkpoint: Mapping[str, Any], sigma: float = 0.0) -> dict[str, 
         gauss /= gauss.sum(1, keepdim=True)
         for key in ("decoder.weight", "decoder.bias"):
             state[key] = (gauss @ state[key].double()).float()
-    kept = {key: checkpoint[key] for key in ("epoch", "normalize", "model", "config") if key in checkpoint}
+    kept = {key: checkpoint[key] for key in ("epoch", "normalize", "model") if key in checkpoint}
+    if "config" in checkpoint:
+        kept["config"] = _without_folders(checkpoint["config"])
     return {**kept, "state_dict": state, "decoder_sigma": sigma}
+
+
+def _without_folders(settings: Any) -> Any:
+    """The settings with the names of files, but not where they lie on somebody's machine."""
+    if isinstance(settings, Mapping):
+        return {key: _without_folders(value) for key, value in settings.items()}
+    if isinstance(settings, str) and "/" in settings:
+        return ",".join(Path(part).name for part in settings.split(","))
+    return settings
