@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -48,7 +49,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             with zipfile.ZipFile(path) as file:
                 for member in file.infolist():
                     refuse_bomb(member, f"{member.filename} in the checkpoint {path}")
-        with _numpy_scalars():
+        with _numpy_scalars(), warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # what PyTorch finds odd in a foreign file is refused below, in one sentence
             content = torch.load(path, map_location="cpu", weights_only=True)
     except SmoothNetError:
         raise

@@ -124,6 +124,8 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}"
         )
     try:
+        if not all(value.isfinite().all() and not value.is_complex() for value in checkpoint["state_dict"].values()):
+            raise ValueError("its weights are not all finite numbers")
         state.result.load_state_dict(checkpoint["state_dict"])
         state.model.load_state_dict(checkpoint["state_dict"] if state.average is None else checkpoint["learning"])
         state.optimizer.load_state_dict(checkpoint["optimizer"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import signal
 import zipfile
@@ -86,7 +87,7 @@ def sentence(case: Case, stderr: str) -> list[str]:
 def misplaced(case: Case, outcome: Outcome) -> list[str]:
     """Files that changed, appeared or went, other than the output."""
     found = []
-    outputs = [f"work/{name}".replace("work//", "/") for name in case.outputs if name.strip("./")]
+    outputs = [os.path.normpath(os.path.join("work", name)) for name in case.outputs if name.strip("./")]
 
     def is_output(name: str) -> bool:
         return any(name == output or name.startswith(output.rstrip("/") + "/") for output in outputs)

@@ -563,7 +563,7 @@ def place_output(case: Case, rng: random.Random) -> None:
         new = f"/proc/{out}"
     elif step == "an input" and case.inputs:
         new = rng.choice(case.inputs)
-    if new != str(out):
+    if new != str(out) and str(out) in case.argv:
         case.argv = [new if word == str(out) else word for word in case.argv]
         case.outputs = []
     case.note(
@@ -583,7 +583,7 @@ def rename_input(case: Case, rng: random.Random) -> None:
     case.argv = [new if word == str(old) else word for word in case.argv]
     case.inputs = [new if name == str(old) else name for name in case.inputs]
     words = re.findall(r"\w{3,}", new) or [suffix or new]
-    case.note(f"{old} is called {new!a}", *words, "INPUT" if new.startswith("-") else "")
+    case.note(f"{old} is called {new!a}", *words, *(("INPUT", "expected one argument") if new.startswith("-") else ()))
 
 
 # ---------------------------------------------------------------------------------------------------------- arguments
