@@ -1,5 +1,6 @@
 # make demo   own environment, generated data, training, evaluation, pictures
-# make test   the same environment, lint and the whole test suite
+# make quick  the same environment, lint, types and the tests that answer within a minute on two cores
+# make test   lint, types and the whole test suite
 PYTHON ?= python3
 VENV ?= .venv
 # What pip installs as PyTorch. On Linux, for the small CPU build:
@@ -7,10 +8,15 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint clean
+.PHONY: demo quick test unit lint clean
 
 demo: $(VENV)/base.done
 	$(VENV)/bin/python run_scripts/demo.py
+
+quick: lint unit
+
+unit: $(VENV)/dev.done
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m "not slow"
 
 test: lint
 	$(VENV)/bin/python -m pytest -n auto
@@ -18,6 +24,7 @@ test: lint
 lint: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 $(VENV)/base.done: requirements.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -52,7 +52,8 @@ def try_case(place: Place, seed: int, keep: Path | None = None) -> tuple[str, in
 
 def signature(command: str, complaint: str) -> str:
     """What complaints of one cause have in common."""
-    return f"{command.split()[0]} {re.sub(r'0x[0-9a-f]+|[-+]?[0-9][0-9.e+-]*|(?<=[:,( ])[^ ]*case[^ ]*', '#', complaint)[:110]}"
+    numbers = r"0x[0-9a-f]+|[-+]?[0-9][0-9.e+-]*|(?<=[:,( ])[^ ]*case[^ ]*"
+    return f"{command.split()[0]} {re.sub(numbers, '#', complaint)[:110]}"
 
 
 def try_seeds(seeds: range, keep: Path | None = None) -> Iterator[tuple[int, str, int, list[str], str]]:
@@ -83,7 +84,7 @@ def jobs(seeds: range, count: int, keep: Path | None) -> Iterator[tuple[int, str
                     file.flush()
             os._exit(0)
         os.close(writer)
-        pipes.append(open(reader, "rb"))
+        pipes.append(os.fdopen(reader, "rb"))
     while pipes:
         for pipe in list(pipes):
             try:
@@ -112,10 +113,8 @@ def main() -> int:
             if len(group) == 1:
                 print(f"case {seed}: {complaint[:300]!a}\n    {text[:300]}", flush=True)
         if n % 500 == 0:
-            print(
-                f"... {n} cases, {sum(len(v) for v in broken.values())} complaints of {len(broken)} kinds, {time.time() - start:.0f} s",
-                flush=True,
-            )
+            count = sum(map(len, broken.values()))
+            print(f"... {n} cases, {count} complaints of {len(broken)} kinds, {time.time() - start:.0f} s", flush=True)
     print(f"\ncases {args.seed} to {args.seed + args.cases - 1}, {time.time() - start:.0f} s")
     for name, count in sorted(outcomes.items()):
         print(f"{count:7} {name}")

@@ -1,12 +1,13 @@
 """Processes for commands that start at once: each is a fork of this one, which has already imported PyTorch.
 
-Reads lines of JSON, {"script": ..., "argv": [...], "cwd": ..., "env": {...}, "out": path, "err": path}, runs each script as
-`python script ...` would and answers with its exit status, -N after signal N. Ends when its input does.
+Reads lines of JSON, the arguments of run_script, runs each script as `python script ...` would, and answers with its
+exit status, -N after signal N. Ends when its input does.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import json
 import os
@@ -35,10 +36,8 @@ def import_early() -> None:
 
     names = [m.name for m in pkgutil.walk_packages(lib.__path__, "lib.") if not m.name.endswith("__main__")]
     for name in (*names, *NEEDED_LATE):
-        try:
+        with contextlib.suppress(ImportError):  # the command will say so
             importlib.import_module(name)
-        except ImportError:  # the command will say so
-            pass
 
 
 def run_script(script: str, argv: list[str], cwd: str, env: dict[str, str], out: str, err: str) -> None:
@@ -47,7 +46,7 @@ def run_script(script: str, argv: list[str], cwd: str, env: dict[str, str], out:
     os.environ.update(env)
     for number, path in ((0, os.devnull), (1, out), (2, err)):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), number)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", errors="backslashreplace")
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", errors="backslashreplace")
     sys.argv = [script, *argv]
     try:
         runpy.run_path(script, run_name="__main__")

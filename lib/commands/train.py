@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import TextIO, cast
 
 from .arguments import make_parser, named_settings
 from .runs import Output, StopOnSignal, hold, make_run_folder, refuse_to_mix, start_run
@@ -27,15 +28,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     test_sets = load_all(cfg, "test") if cfg.TRAIN.VALIDATE and cfg.DATASET_NAME else []
     body = body_for(test_sets, cfg.SMPL_MODEL_DIR)
     stop = StopOnSignal()
-    out = Output(stop)
+    out = cast(TextIO, Output(stop))
     world = join(device, cfg.TRAIN.TIMEOUT)
     with ExitStack() as until_the_end:
-        if world.main:
-            run = make_run_folder(cfg)
-            until_the_end.enter_context(hold(run))
-            refuse_to_mix(run, resume=bool(cfg.TRAIN.RESUME))
-            start_run(cfg, run, device, "train", out)
-        run = world.from_main(run if world.main else None)
+        made = make_run_folder(cfg) if world.main else None
+        if made is not None:
+            until_the_end.enter_context(hold(made))
+            refuse_to_mix(made, resume=bool(cfg.TRAIN.RESUME))
+            start_run(cfg, made, device, "train", out)
+        run = world.from_main(made)
+        assert run is not None  # rank 0 made it
         # the progress bar is for people, the iteration lines for tools
         echoed = {"yes": True, "no": False, "auto": not sys.stdout.isatty()}[cfg.LOG.ECHO]
         with explain_out_of_memory(device, OUT_OF_MEMORY), explain_lost_contact():

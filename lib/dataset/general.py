@@ -10,7 +10,7 @@ import torch
 
 from ..utils.errors import SmoothNetError
 from .motion import MotionSource, Recording, View, clean_windows, generate_motion, pair_windows
-from .noise import ErrorModel, add_errors
+from .noise import ErrorModel, add_errors, extend
 
 # What an error of the input counts as at least, in units of the body's size: a quarter of a millimetre of a person.
 # It keeps windows without any error from being divided by nothing.
@@ -28,7 +28,8 @@ class PoolSettings:
 
     windows: int = 48_000
     window_size: int = 32
-    pairs: float = 0.15  # share of windows that are real pairs
+    pairs: float = 0.18  # share of windows that are real pairs
+    short: float = 0.05  # share of windows as recordings shorter than a window give them
     view: View = field(default_factory=View)
     errors: ErrorModel = field(default_factory=ErrorModel)
 
@@ -37,6 +38,8 @@ class PoolSettings:
             raise SmoothNetError(f"a pool needs at least 100 windows, not {self.windows}")
         if not 0 <= self.pairs < 1:
             raise SmoothNetError(f"the share of real pairs must be at least 0 and below 1, not {self.pairs}")
+        if not 0 <= self.short <= 1:
+            raise SmoothNetError(f"the share of short windows must be between 0 and 1, not {self.short}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,11 @@ def make_pool(
         detected = add_errors(truth, size, rng, settings.errors)
         # What comes relative to a joint is relative to the detected one.
         detected = np.where(relative[:, None, None, None], detected - detected[:, :1], detected)
-        if real:
+        cut = rng.integers(min(8, settings.window_size), settings.window_size + 1, len(truth))
+        length = np.where(rng.random(len(truth)) < settings.short, cut, settings.window_size)
+        hold = rng.random(len(truth)) < 0.4
+        detected, truth = extend(detected, length, hold), extend(truth, length, hold)
+        if pairs is not None and real:
             seen, true = pair_windows(pairs, real, joints, dims, settings.window_size, rng, settings.view)
             detected, truth = np.concatenate([detected, seen]), np.concatenate([truth, true])
         groups.append(

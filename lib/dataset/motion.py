@@ -21,6 +21,7 @@ from ..utils.unpickle import Npz
 from .noise import log_uniform
 
 REFERENCE_FPS = 30.0  # speed 1 is a recording seen at this rate
+FASTEST = 28.0  # sizes of the body a second, 14 m/s for an adult: no joint moves faster
 SLOWEST_SOURCE = 25.0  # frames per second; recordings below are never read between their frames
 
 
@@ -210,6 +211,21 @@ LAYOUTS: tuple[tuple[set[str], Callable[[Path, set[str]], list[Recording]]], ...
 )
 
 
+def plausible(recordings: Sequence[Recording], fastest: float = FASTEST) -> list[Recording]:
+    """The recordings in which no joint of the truth moves faster than `fastest`, in sizes of the body a second.
+
+    Faster ones hold lost or exchanged markers, and a smoother would learn to keep such jumps.
+    """
+
+    def speed(recording: Recording) -> float:
+        body = recording.truth - recording.truth.mean(axis=1, keepdims=True)
+        size = float(np.sqrt((body**2).sum(-1).mean())) or 1.0
+        step = np.linalg.norm(np.diff(recording.truth, axis=0), axis=-1).max(initial=0.0)
+        return float(step) / size * recording.fps
+
+    return [recording for recording in recordings if recording.truth.shape[1] == 1 or speed(recording) <= fastest]
+
+
 def generate_motion(rng: np.random.Generator, frames: int, joints: int = 15, fps: float = REFERENCE_FPS) -> np.ndarray:
     """A made-up creature in made-up, partly very fast motion: (T, K, 3) float32, metres.
 
@@ -274,7 +290,7 @@ def _root_path(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
 class View:
     """How recordings are read into windows; shares are of the windows, 0 to 1."""
 
-    speed: tuple[float, float] = (0.2, 4.5)  # times the real one at 30 frames per second, log-uniform
+    speed: tuple[float, float] = (0.2, 5.5)  # times the real one at 30 frames per second, log-uniform
     backwards: float = 0.3
     relative: float = 0.45  # to the first joint, which then rests at the origin
     any_rotation: float = 0.5  # the rest turns about the vertical (second) axis only

@@ -27,7 +27,7 @@ class ErrorModel:
     each in its share of the windows, independently. Sizes are in units of the body's, pairs are ranges.
     """
 
-    level: tuple[float, float] = (0.0006, 0.12)  # standard deviation of a coordinate, log-uniform
+    level: tuple[float, float] = (0.0006, 0.3)  # standard deviation of a coordinate, log-uniform
     clean: float = 0.06  # windows without any base noise
     fast_tau: tuple[float, float] = (1.0, 5.0)  # time constant of AR(1) noise
     slow_tau: tuple[float, float] = (4.0, 30.0)
@@ -332,12 +332,36 @@ def low_pass(windows: Array, chosen: Array, rng: Generator) -> Array:
 
 
 def bridge(windows: Array, chosen: Array, rng: Generator) -> Array:
-    """Runs of 1 to 12 frames replaced by a straight line between their neighbours, held at the window's ends."""
+    """Runs of 1 to 12, some of up to 28, frames replaced by a straight line between their neighbours, held at the
+    window's ends."""
     n, joints, _, frames = windows.shape
     whole = rng.random(n) < 0.25
     mask = event_mask((n, joints, frames), chosen & ~whole, rng, lengths=(1, 12))
+    mask |= event_mask((n, joints, frames), chosen & (rng.random(n) < 0.15), rng, lengths=(10, 28), events=1)
     mask |= event_mask((n, 1, frames), chosen & whole, rng, lengths=(1, 12), events=1)
     return bridge_windows(windows, mask)
+
+
+def extend(windows: Array, length: Array, hold: Array) -> Array:
+    """Windows of short recordings: only the first `length` frames are real.
+
+    Args:
+        windows: (N, K, D, W).
+        length: (N,) integers from 2 to W.
+        hold: (N,) bool: the rest repeats the last real frame; otherwise it goes on as the point reflection of what
+            was before (as numpy.pad with mode "reflect" and reflect_type "odd"), with the same speed.
+    """
+    frames = windows.shape[-1]
+    last = length[:, None] - 1
+    turns, place = np.divmod(np.arange(frames), last)
+    odd = turns % 2 == 1
+    index = np.where(hold[:, None], np.minimum(np.arange(frames), last), np.where(odd, last - place, place))
+    taken = np.take_along_axis(windows, index[:, None, None], axis=-1)
+    start = windows[..., :1]
+    end = np.take_along_axis(windows, last[:, None, None], axis=-1)
+    turns, odd = turns[:, None, None].astype(windows.dtype), odd[:, None, None]
+    reflected = np.where(odd, 2 * end - taken + (turns - 1) * (end - start), taken + turns * (end - start))
+    return np.where(_each(hold), taken, reflected)
 
 
 def round_to(windows: Array, grid: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .normalize import with_normalization
 from .onnx_file import read_onnx
+from .trial import check_answer
 
 
 @dataclass
@@ -61,10 +62,6 @@ class Network:
         origin = (np.einsum("nkdw,nk->nd", windows, weight) / (count * frames))[:, None, :, None]
         centred = (windows - origin).astype(np.float32)
         return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
-
-
-PROBE_DIMS = 3  # coordinates per joint of the windows that a network is tried on
-LARGEST_ANSWER = 1e4  # to windows whose values are about 1
 
 
 def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
@@ -179,26 +176,6 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     except (KeyError, ValueError) as error:
         raise SmoothNetError(f"{path} does not say how its windows overlap ({error}); export it again") from error
     return Network(run, size, normalize, people=people, taper=taper, step=step, strongest=strongest)
-
-
-def check_answer(run: Callable[[np.ndarray], np.ndarray], window: int) -> None:
-    """Smooth two windows of size 1, one of noise and one that rests, and look at the result.
-
-    Raises:
-        SmoothNetError: its shape is another, it is not finite, or so large that no smoother's weights gave it.
-    """
-    windows = np.ones((2, 4 * PROBE_DIMS, window), np.float32)
-    windows[0] = np.random.default_rng(0).standard_normal(windows.shape[1:])
-    answer = np.asarray(run(windows))
-    if answer.shape != windows.shape or answer.dtype != np.float32:
-        raise SmoothNetError(
-            f"it returns {answer.dtype} of shape {answer.shape} for windows of float32 of shape {windows.shape}"
-        )
-    if not np.abs(answer).max() <= LARGEST_ANSWER:
-        raise SmoothNetError(
-            f"it returns values up to {np.abs(answer).max():.3g} for windows whose values are about 1: "
-            "its weights are damaged"
-        )
 
 
 def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:

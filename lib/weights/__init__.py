@@ -7,7 +7,7 @@ from pathlib import Path
 from ..utils.errors import SmoothNetError
 
 FOLDER = Path(__file__).resolve().parent
-DEFAULT = "uiprmd_kinect_3D"
+DEFAULT = "general"
 DEFAULT_WINDOW = 32
 
 
@@ -23,14 +23,16 @@ def find_weights(path: str | Path | None, window: int | None = None) -> Path:
         SmoothNetError: those that come along are not of that window.
     """
     name = f"checkpoint_{window or DEFAULT_WINDOW}.pth.tar"
-    if path is not None and Path(path).exists():
-        return Path(path) / name if Path(path).is_dir() else Path(path)
-    parts = [DEFAULT] if path is None else list(Path(path).parts)
+    named = path is not None
+    path = Path(DEFAULT if path is None else path)
+    if named and path.exists():
+        return path / name if path.is_dir() else path
+    parts = list(path.parts)
     if parts[:2] == ["data", "checkpoints"]:
         del parts[:2]
     folder = FOLDER / parts[0] if parts else FOLDER
     if not folder.is_dir() or folder == FOLDER or len(parts) > 2:
-        return Path(path)  # which does not exist, as whoever opens it will say
+        return path  # which does not exist, as whoever opens it will say
     file = folder / (parts[1] if len(parts) == 2 else name)
     if not file.is_file():
         have = ", ".join(sorted(f.name for f in folder.glob("checkpoint_*")))

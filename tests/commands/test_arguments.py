@@ -93,7 +93,10 @@ def test_smooth_and_visualize_take_the_same_options_for_how_poses_are_smoothed()
     alone = argparse.ArgumentParser()
     add_smoothing_arguments(alone)
     assert smooth == visualize == smoothing_options(alone.parse_args(words))
-    assert smooth == SmoothingOptions(3, None, 0.5, 4, True, 2, "csv", 50.0, "w", 16, "cpu")
+    assert smooth == SmoothingOptions(
+        step=3, min_score=0.5, max_gap=4, fill=True, dims=2, input_format="csv", fps=50.0, checkpoint="w", window=16,
+        device="cpu",
+    )  # fmt: skip
 
 
 def test_what_is_left_open_comes_from_the_settings_where_there_are_any():
@@ -132,12 +135,19 @@ def python(*words: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, *map(str, words)], env=environment, capture_output=True, **options)
 
 
+def test_every_room_of_the_library_is_a_package_of_the_wheel():
+    rooms = {path.parent.relative_to(ROOT / "lib").parts for path in (ROOT / "lib").rglob("__init__.py")}
+    named = re.search(r"(?s)\npackages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text())[1]
+    assert re.findall(r'"(\S+)"', named) == sorted(".".join(("smoothnet", *room)) for room in rooms)
+
+
 def test_the_package_is_a_command():
     done = python("-m", "lib", "--help", cwd=ROOT)
     assert done.returncode == 0 and b"usage: python -m lib COMMAND" in done.stdout
     assert python("-m", "lib", cwd=ROOT).returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     "words",
@@ -180,6 +190,7 @@ def test_a_full_disk_is_one_sentence(unbuffered):
     assert done.returncode == 2 and re.fullmatch(r"error: cannot write the output: .*\n", done.stderr)
 
 
+@pytest.mark.slow
 def test_file_names_that_are_not_utf_8(tmp_path):
     tmp = os.fsencode(tmp_path)
     folder = tmp + b"/\xff\xe9"
@@ -190,7 +201,7 @@ def test_file_names_that_are_not_utf_8(tmp_path):
     settings = [b"--opts", b"DATASET.BASE_DIR", folder]
     data, small = [os.fsencode(word) for word in DATA], [os.fsencode(word) for word in SMALL]
     for script, words, printed in (
-        (b"smooth", [folder + b"/a.npy", b"-o", folder + b"/b.npy", b"--checkpoint", weights], folder + b"/b.npy"),
+        (b"smooth", [folder + b"/a.npy", b"-o", folder + b"/b.npy", b"--checkpoint", weights], rb"/\xff\xe9/b.npy"),
         (b"smooth", [folder + b"/none.npy", b"-o", folder + b"/c.npy"], None),
         (b"train", [*data, b"--epoch", b"1", b"--logdir", folder + b"/run", *settings, *small], None),  # TensorBoard
     ):

@@ -51,7 +51,9 @@ NOT_RUN = {
     r"make (demo|test)": "they install PyTorch, and CI itself is `make test`; what make would do is looked at below",
     r"pip install [\w .-]+": "needs the network; the names are compared with pyproject.toml, test_package.py installs",
     r"(DOCKER_BUILDKIT=0 .*)?docker ": "needs a Docker engine; the steps of the Dockerfile are those of a script",
-    r"conda activate ": "the vendor's image has it",
+    r"conda (activate|env list)": "the vendor's image has it; docker.sh goes through what the image does with it",
+    r"cd ": "says where the next command is given",
+    r"bash tests/slow/docker\.sh": "builds two images, some ten minutes; tests/slow/test_image.py runs it if asked to",
     r"python benchmarks/run\.py": "takes minutes; CI runs it with --quick",
     r"bash run_scripts/test\.sh": "two trainings of 100 steps; loss.py, which it ends with, is run",
 }
@@ -65,12 +67,13 @@ PLACEHOLDERS = {
     r"--min_score S": "--min_score 0.3",
     r"--max_gap N": "--max_gap 5",
     r"--delay D": "--delay 4",
-    r"results/(<run>|RUN)": "{run}",
+    r"results/(<run>|RUN|path_to)": "{run}",
     r"epoch_\d+\.pth": "epoch_1.pth",  # each run below is of one epoch
     r"prepare_uiprmd\.py FOLDER": "prepare_uiprmd.py raw --output data/prepared",
     r"ARGUMENTS": "--device cpu --cfg configs/h36m_fcn_3D.yaml",
     r"--sdaa-log A --cuda-log B": "--sdaa-log {run}/dllogger_rank0.log --cuda-log {run}/dllogger_rank0.log",
-    r"--device sdaa": "--device cpu",
+    r"align\.py --device sdaa( --step \d+)?": "align.py --device cpu --step 2",
+    r"--device (sdaa|cuda)": "--device cpu",
     r"--nproc_per_node 4 --nnode 2": "--nproc_per_node 1 --nnode 2",
     r"--nproc_per_node 4": "--nproc_per_node 2 --master_port {port}",
     r"10\.0\.0\.1": "127.0.0.1",
@@ -233,6 +236,7 @@ def workplace(tmp_path, free_port, monkeypatch):
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in READMES if name != CHINESE])
 def test_every_command_runs(name, workplace):
     for module in ("onnx", "onnxruntime", "imageio_ffmpeg") if name == ENGLISH else ():
@@ -246,6 +250,7 @@ def test_every_command_runs(name, workplace):
         the_metrics_are_laid_out_as_shown(workplace)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", sorted({line for name in READMES for line in commands_of(name) if SEVERAL.search(line)})
 )
@@ -324,11 +329,12 @@ def test_both_languages_hold_the_same_commands():
     english, chinese = (Counter(commands_of(name)) for name in (ENGLISH, CHINESE))
     assert english == chinese
     blocks = [code_of(text_of(name))[1] for name in (ENGLISH, CHINESE)]
-    assert [set(block) for block in blocks] == [{"python", "json", "bibtex"}] * 2
+    assert [set(block) for block in blocks] == [{"python", "json", "bibtex", "text"}] * 2
     for language in ("json", "bibtex"):
         assert blocks[0][language] == blocks[1][language]
-    code = [[re.sub(r"\s+#.*", "", line) for line in block["python"][0].splitlines()] for block in blocks]
-    assert code[0] == code[1]
+    for language in ("python", "text"):
+        code = [[re.sub(r"\s+#.*", "", line) for line in block[language][0].splitlines()] for block in blocks]
+        assert code[0] == code[1]
 
 
 def test_both_languages_hold_the_same_numbers():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import signal
 import zipfile
@@ -45,6 +46,8 @@ def complaints(case: Case, outcome: Outcome, folder: Path) -> list[str]:
 def allowed(case: Case) -> set[int]:
     """Other statuses than 0 and 2 that are no broken promise."""
     statuses = {1} if case.command == "loss" else set()
+    if case.closed:
+        statuses.add(128 + signal.SIGPIPE)
     if case.signal:
         statuses |= {128 + case.signal[0], -case.signal[0]}
     return statuses
@@ -53,7 +56,7 @@ def allowed(case: Case) -> set[int]:
 def last_frame(text: str) -> str:
     """The exception and the innermost line of this repository."""
     frames = re.findall(r'File "([^"]*/(?:lib|data|run_scripts)/[^"]*)", line (\d+), in (\S+)', text)
-    name, line, function = frames[-1] if frames else ("?", "0", "?")
+    name, _, function = frames[-1] if frames else ("?", "0", "?")
     last = text.strip().splitlines()[-1][:200]
     short = re.sub(r".*/(lib|data|run_scripts)/", r"\1/", name)
     return f"{short}:{function}: {last}"
@@ -77,21 +80,21 @@ def sentence(case: Case, stderr: str) -> list[str]:
     if case.words and not any(
         word in text or ascii(word)[1:-1] in text or repr(word)[1:-1] in text for word in case.words
     ):
-        return [f"names: {text[:300]!r} has none of {sorted(set(w[:40] for w in case.words))}"]
+        return [f"names: {text[:300]!r} has none of {sorted({w[:40] for w in case.words})}"]
     return []
 
 
 def misplaced(case: Case, outcome: Outcome) -> list[str]:
     """Files that changed, appeared or went, other than the output."""
     found = []
-    outputs = [f"work/{name}".replace("work//", "/") for name in case.outputs]
+    outputs = [os.path.normpath(os.path.join("work", name)) for name in case.outputs if name.strip("./")]
 
     def is_output(name: str) -> bool:
         return any(name == output or name.startswith(output.rstrip("/") + "/") for output in outputs)
 
     for name in sorted({*outcome.before, *outcome.after}):
         old, new = outcome.before.get(name), outcome.after.get(name)
-        if old == new:
+        if old == new or name.startswith("tmp/.ses") or name.startswith("tmp/.cache"):  # of ONNX Runtime
             continue
         what = "new" if old is None else "gone" if new is None else "changed"
         if re.search(
@@ -131,7 +134,7 @@ def right(case: Case, work: Path) -> None:
         content = torch.load(work / "run/checkpoint.pth.tar", weights_only=True)
         assert all(bool(torch.isfinite(value).all()) for value in content["state_dict"].values()), "weights not finite"
     elif case.command == "visualize":
-        pictures = [path for path in (work / "pictures").rglob("*") if path.is_file()]
+        pictures = [path for folder in outputs for path in folder.rglob("*") if path.is_file()]
         assert pictures, "no picture"
         for path in pictures:
             picture(path)
@@ -241,5 +244,6 @@ def same_lines(folder: Path, case: Case) -> None:
 
 
 def describe(case: Case) -> str:
-    number = f", {signal.Signals(case.signal[0]).name}" if case.signal else ""
-    return f"{case.command} {' '.join(ascii(word)[1:-1][:60] for word in case.argv)}{number}  [{'; '.join(case.done) or 'good input'}]"
+    """One line: the command, and what was done to its input."""
+    words = " ".join(ascii(word)[1:-1][:60] for word in case.argv)
+    return f"{case.command} {words}  [{'; '.join(case.done) or 'good input'}]"

@@ -21,13 +21,51 @@ import numpy as np
 import torch
 
 NUMBERS = [
-    "nan", "inf", "-inf", "1e400", "-1", "0", "1e30", "-9999", "9" * 400, "1e-320", "", "null", "true", "[]", '"x"',
-    "{}", "0x_", "2020-01-01", "1_000", "1,5", "0x1F", "-0.0", "1e300", str(2**63), "\N{ARABIC-INDIC DIGIT THREE}",
-]  # fmt: skip
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "-1",
+    "0",
+    "1e30",
+    "-9999",
+    "9" * 400,
+    "1e-320",
+    "",
+    "null",
+    "true",
+    "[]",
+    '"x"',
+    "{}",
+    "0x_",
+    "2020-01-01",
+    "1_000",
+    "1,5",
+    "0x1F",
+    "-0.0",
+    "1e300",
+    str(2**63),
+    "\N{ARABIC-INDIC DIGIT THREE}",
+]
 NAMES = [
-    "with space{}", "dollar $x$ {}", "quote'\"{}", "new\nline{}", "-dash{}", "ümläut 姿{}", "bad\udcff\udc80{}", "x" * 200 + "{}",
-    "percent%s%d{}", "brace{{0}}{}", "star*?[a]{}", "back\\slash{}", ".hidden{}", "tab\t{}", "a.b.c{}", "#x{}", "~{}",
-]  # fmt: skip
+    "with space{}",
+    "dollar $x$ {}",
+    "quote'\"{}",
+    "new\nline{}",
+    "-dash{}",
+    "ümläut 姿{}",
+    "bad\udcff\udc80{}",
+    "x" * 200 + "{}",
+    "percent%s%d{}",
+    "brace{{0}}{}",
+    "star*?[a]{}",
+    "back\\slash{}",
+    ".hidden{}",
+    "tab\t{}",
+    "a.b.c{}",
+    "#x{}",
+    "~{}",
+]
 TYPES = ["<f2", "<f4", ">f8", "<i8", "<i2", "u1", "?", "<c16", "<U9", "S5", "O", "<M8[s]", "<f8,<f8", "<g"]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -85,10 +123,16 @@ def change_bytes(path: Path, rng: random.Random) -> str:
 def replace_whole(path: Path, rng: random.Random) -> str:
     what = rng.choice(("nothing", "noise", "zeros", "text", "PK", "pickle", "deep JSON", "a zip", "UTF-16"))
     content = {
-        "nothing": b"", "noise": rng.randbytes(rng.randint(1, 3000)), "zeros": bytes(1000), "text": b"hello\n" * 20,
-        "PK": b"PK\x03\x04" + rng.randbytes(60), "pickle": b"\x80\x04]\x94.", "deep JSON": b"[" * 50_000,
-        "a zip": b"PK\x05\x06" + bytes(18), "UTF-16": path.read_bytes().decode("latin1").encode("utf-16"),
-    }[what]  # fmt: skip
+        "nothing": b"",
+        "noise": rng.randbytes(rng.randint(1, 3000)),
+        "zeros": bytes(1000),
+        "text": b"hello\n" * 20,
+        "PK": b"PK\x03\x04" + rng.randbytes(60),
+        "pickle": b"\x80\x04]\x94.",
+        "deep JSON": b"[" * 50_000,
+        "a zip": b"PK\x05\x06" + bytes(18),
+        "UTF-16": path.read_bytes().decode("latin1").encode("utf-16"),
+    }[what]
     path.write_bytes(content)
     return f"replaced by {what}"
 
@@ -116,7 +160,7 @@ def change_text(path: Path, rng: random.Random) -> str:
         elif step == "drop line":
             text = "".join(lines[:i] + lines[i + 1 :])
         elif step == "double line":
-            text = "".join(lines[:i] + [lines[i]] + lines[i:])
+            text = "".join([*lines[:i], lines[i], *lines[i:]])
         elif step == "swap lines":
             lines[i], lines[j] = lines[j], lines[i]
             text = "".join(lines)
@@ -162,13 +206,34 @@ def change_json(path: Path, rng: random.Random) -> str:
 
 def change_yaml(path: Path, rng: random.Random) -> str:
     lines = [
-        "a: &a {}\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\n", "x: &x [*x]\n", "TRAIN: &t {LR: *t}\n", "LOGDIR: 2020-01-01\n",
-        "SEED_VALUE: -1\n", f"SEED_VALUE: {2**70}\n", "SEED_VALUE: 0x_\n", "EXP_NAME: !!python/name:os.system\n",
-        "TRAIN: 3\n", "1: 2\n", "? [a, b]\n: c\n", "DEVICE: [cpu]\n", "MODEL: {SLIDE_WINDOW_SIZE: 8, SLIDE_WINDOW_SIZE: 9}\n",
-        "a: " + "[" * 3000 + "]" * 3000 + "\n", "TRAIN: {EPOCH: " + "9" * 400 + "}\n", "<<: {DEVICE: cpu}\n", "--- \n---\n",
-        "EXP_NAME: ../../x\n", "EXP_NAME: 'a/b'\n", "LOGDIR: \"a\\0b\"\n", "TRAIN: {LR: .nan}\n", "TRAIN: {LR: -.inf}\n", "%TAG\n",
-        "OUTPUT_DIR: /proc\n", "VIS: {END: 1.5}\n", "TRAIN: {RESUME: 7}\n", "DATASET: {BASE_DIR: }\n",
-    ]  # fmt: skip
+        "a: &a {}\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\n",
+        "x: &x [*x]\n",
+        "TRAIN: &t {LR: *t}\n",
+        "LOGDIR: 2020-01-01\n",
+        "SEED_VALUE: -1\n",
+        f"SEED_VALUE: {2**70}\n",
+        "SEED_VALUE: 0x_\n",
+        "EXP_NAME: !!python/name:os.system\n",
+        "TRAIN: 3\n",
+        "1: 2\n",
+        "? [a, b]\n: c\n",
+        "DEVICE: [cpu]\n",
+        "MODEL: {SLIDE_WINDOW_SIZE: 8, SLIDE_WINDOW_SIZE: 9}\n",
+        "a: " + "[" * 3000 + "]" * 3000 + "\n",
+        "TRAIN: {EPOCH: " + "9" * 400 + "}\n",
+        "<<: {DEVICE: cpu}\n",
+        "--- \n---\n",
+        "EXP_NAME: ../../x\n",
+        "EXP_NAME: 'a/b'\n",
+        'LOGDIR: "a\\0b"\n',
+        "TRAIN: {LR: .nan}\n",
+        "TRAIN: {LR: -.inf}\n",
+        "%TAG\n",
+        "OUTPUT_DIR: /proc\n",
+        "VIS: {END: 1.5}\n",
+        "TRAIN: {RESUME: 7}\n",
+        "DATASET: {BASE_DIR: }\n",
+    ]
     line = rng.choice(lines)
     text = path.read_text()
     path.write_text(line + text if rng.random() < 0.5 else text + line)
@@ -188,12 +253,20 @@ def change_array(array: np.ndarray, rng: random.Random) -> tuple[np.ndarray, str
         return array.astype(kind), kind
     if step == "shape":
         shapes: dict[str, Callable[[], np.ndarray]] = {
-            "transposed": lambda: array.T, "one more axis": lambda: array[None], "flat": lambda: array.reshape(-1),
-            "no frames": lambda: array[:0], "one frame": lambda: array[:1], "last axis cut": lambda: array[..., :-1],
-            "an axis of none": lambda: array[..., :0], "a number": lambda: array.reshape(-1)[0], "twice": lambda: np.concatenate([array, array], -1),
-            "Fortran": lambda: np.asfortranarray(array), "many axes": lambda: array.reshape((1,) * 20 + array.shape),
-            "frames swapped with joints": lambda: np.swapaxes(array, 0, -1), "every other": lambda: array[::2],
-        }  # fmt: skip
+            "transposed": lambda: array.T,
+            "one more axis": lambda: array[None],
+            "flat": lambda: array.reshape(-1),
+            "no frames": lambda: array[:0],
+            "one frame": lambda: array[:1],
+            "last axis cut": lambda: array[..., :-1],
+            "an axis of none": lambda: array[..., :0],
+            "a number": lambda: array.reshape(-1)[0],
+            "twice": lambda: np.concatenate([array, array], -1),
+            "Fortran": lambda: np.asfortranarray(array),
+            "many axes": lambda: array.reshape((1,) * 20 + array.shape),
+            "frames swapped with joints": lambda: np.swapaxes(array, 0, -1),
+            "every other": lambda: array[::2],
+        }
         name = rng.choice(list(shapes))
         return np.asarray(shapes[name]()), name
     array = array.astype(np.float64)
@@ -290,7 +363,7 @@ def change_h5(path: Path, rng: random.Random) -> str:
             table.attrs["values_block_0_kind"] = np.bytes_(rng.randbytes(30))
         elif step == "values":
             rows = table[:]
-            rows["values_block_0"], what = change_array(rows["values_block_0"], rng)
+            rows["values_block_0"], step = change_array(rows["values_block_0"], rng)
             table[:] = rows
         else:
             rows, attributes = table[:], dict(table.attrs)
@@ -360,8 +433,24 @@ def change_onnx(path: Path, rng: random.Random) -> str:
 
     model = onnx.load(path)
     graph = model.graph
-    step = rng.choice(("weights", "weights", "opset", "input type", "input name", "axis", "metadata", "no metadata", "external",
-                       "drop node", "swap output", "constant output", "initializer shape", "loop"))  # fmt: skip
+    step = rng.choice(
+        (
+            "weights",
+            "weights",
+            "opset",
+            "input type",
+            "input name",
+            "axis",
+            "metadata",
+            "no metadata",
+            "external",
+            "drop node",
+            "swap output",
+            "constant output",
+            "initializer shape",
+            "loop",
+        )
+    )
     weights = [x for x in graph.initializer if x.data_type == TensorProto.FLOAT]
     if step == "weights":
         tensor = rng.choice(weights)
@@ -401,10 +490,14 @@ def change_onnx(path: Path, rng: random.Random) -> str:
         tensor.dims[0] = rng.choice((1, 2**30, 2**40))
     elif step == "loop":
         body = helper.make_graph(
-            [helper.make_node("Identity", ["more"], ["more_out"])], "body",
-            [helper.make_tensor_value_info("i", TensorProto.INT64, []), helper.make_tensor_value_info("more", TensorProto.BOOL, [])],
+            [helper.make_node("Identity", ["more"], ["more_out"])],
+            "body",
+            [
+                helper.make_tensor_value_info("i", TensorProto.INT64, []),
+                helper.make_tensor_value_info("more", TensorProto.BOOL, []),
+            ],
             [helper.make_tensor_value_info("more_out", TensorProto.BOOL, [])],
-        )  # fmt: skip
+        )
         graph.initializer.append(helper.make_tensor("forever", TensorProto.INT64, [], [2**62]))
         graph.initializer.append(helper.make_tensor("yes", TensorProto.BOOL, [], [True]))
         graph.node.insert(0, helper.make_node("Loop", ["forever", "yes"], [], body=body))
@@ -470,7 +563,7 @@ def place_output(case: Case, rng: random.Random) -> None:
         new = f"/proc/{out}"
     elif step == "an input" and case.inputs:
         new = rng.choice(case.inputs)
-    if new != str(out):
+    if new != str(out) and str(out) in case.argv:
         case.argv = [new if word == str(out) else word for word in case.argv]
         case.outputs = []
     case.note(
@@ -490,72 +583,95 @@ def rename_input(case: Case, rng: random.Random) -> None:
     case.argv = [new if word == str(old) else word for word in case.argv]
     case.inputs = [new if name == str(old) else name for name in case.inputs]
     words = re.findall(r"\w{3,}", new) or [suffix or new]
-    case.note(f"{old} is called {new!a}", *words, "-dash" if new.startswith("-") else "")
+    case.note(f"{old} is called {new!a}", *words, *(("INPUT", "expected one argument") if new.startswith("-") else ()))
 
 
 # ---------------------------------------------------------------------------------------------------------- arguments
 
-VALUES = ["", "-1", "0", "nan", "inf", "1e300", "9" * 400, "None", "[]", "x", "0x_", "2020-01-01", "bad\udcff", "a\nb", "$HOME",
-          "1,2", "True", "-0.0", "1e-300", str(2**70), "1.5", "{}", "a" * 5000, "ü", "../x", "3,3,3"]  # fmt: skip
-FLAGS = {
-    "smooth": ["--fps", "--min_score", "--max_gap", "--step", "--delay", "--format", "--dims", "--window", "--device", "--checkpoint"],
-    "stream": ["--delay", "--min_score", "--max_gap", "--window", "--device", "--checkpoint"],
-    "eval": ["--dataset_name", "--estimator", "--body_representation", "--slide_window_size", "--slide_window_step_size", "--tradition",
-             "--fps", "--report", "--seed", "--device", "--cfg", "--exp_name"],
-    "train": ["--dataset_name", "--estimator", "--body_representation", "--slide_window_size", "--lr", "--seed", "--step", "--resume",
-              "--grad_scale", "--early_stop", "--num_workers", "--autocast", "--device", "--cfg", "--profiler"],
-    "visualize": ["--visualize_video_id", "--dims", "--track", "--min_score", "--skeleton", "--edges", "--up", "--size", "--format",
-                  "--input_format", "--video", "--tradition", "--slide_window_size"],
-    "export": ["--window", "--checkpoint"],
+VALUES = [
+    "",
+    "-1",
+    "0",
+    "nan",
+    "inf",
+    "1e300",
+    "9" * 400,
+    "None",
+    "[]",
+    "x",
+    "0x_",
+    "2020-01-01",
+    "bad\udcff",
+    "a\nb",
+    "$HOME",
+    "1,2",
+    "True",
+    "-0.0",
+    "1e-300",
+    str(2**70),
+    "1.5",
+    "{}",
+    "a" * 5000,
+    "ü",
+    "../x",
+    "3,3,3",
+]
+OTHER_FLAGS = {  # of what is no command of lib
     "loss": ["--plot", "--sdaa-log"],
     "prepare": ["--train_people", "--test_people"],
     "demo": ["--train", "--test", "--frames", "--fps", "--seed", "--body_representation"],
-}  # fmt: skip
+}
 # Large values of these ask for a long run or a large network, which is then what the user gets.
-SIZES = re.compile(r"EPOCH|SIZE|NUM_BLOCK|STEP$|frames|--train$|--test$|--size|people")
+SIZES = re.compile(r"EPOCH|SIZE|NUM_BLOCK|STEP$|frames|epoch|step|--train$|--test$|size|people")
 
 
 def change_argument(case: Case, rng: random.Random) -> None:
     """A strange value for an argument or a setting."""
-    from lib.config import DEFAULTS
+    from lib.commands.arguments import arguments
+    from lib.config import settings
 
     value = rng.choice(VALUES)
     if case.command in ("eval", "train", "visualize") and rng.random() < 0.6:
-        keys: list[str] = []
-
-        def collect(node, prefix=""):
-            for key, item in node.items():
-                collect(item, f"{prefix}{key}.") if hasattr(item, "items") else keys.append(prefix + key)
-
-        collect(DEFAULTS)
-        key = rng.choice(keys)
+        key, setting = rng.choice(list(settings().items()))
         if SIZES.search(key) and value in (str(2**70), "1e300"):
             value = "-1"
         case.argv += [key, value] if "--opts" in case.argv else ["--opts", key, value]
-        case.note(f"{key} = {value[:30]!a}", key, key.split(".")[-1], value[:100])
-        if key.split(".")[-1] in ("LOGDIR", "OUTPUT_DIR", "REPORT", "PROFILER_PATH"):
+        case.note(f"{key} = {value[:30]!a}", key, *setting.flags.split(), value[:100])
+        if setting.path == "out" or key in ("LOGDIR", "OUTPUT_DIR"):
             case.outputs += [value, "results"]
         return
-    flag = rng.choice(FLAGS[case.command])
+    rows = arguments("smooth" if case.command == "stream" else case.command)
+    flags = [
+        flag for row in rows if "action" not in row.options for flag in row.flags if flag not in ("--opts", "inputs")
+    ]
+    flag = rng.choice(OTHER_FLAGS.get(case.command) or flags)
     if SIZES.search(flag) and value in (str(2**70), "1e300"):
         value = "-1"
     at = case.argv.index("--opts") if "--opts" in case.argv else len(case.argv)
-    case.argv[at:at] = [f"{flag}={value}"]
+    case.argv[at:at] = [f"{flag}={value}" if flag.startswith("--") else f"{flag}{value}"]
     case.note(f"{flag} {value[:30]!a}", flag, flag[2:], flag[2:].replace("_", " "), value[:100])
-    if flag in ("--plot", "--report"):
+    if flag in ("--plot", "--report", "--logdir", "-o", "--output", "--output_video_path", "--profiler_path"):
         case.outputs.append(value)
 
 
 # ------------------------------------------------------------------------------------------------------------- choice
 
 BY_ENDING: dict[str, list[Callable[[Path, random.Random], str]]] = {
-    ".npz": [change_npz] * 4 + [change_bytes], ".npy": [change_npy] * 4 + [change_bytes],
-    ".json": [change_json] * 3 + [change_text] * 2 + [change_bytes], ".csv": [change_text] * 4 + [change_bytes],
-    ".trc": [change_text] * 4 + [change_bytes], ".txt": [change_text] * 2 + [change_bytes], ".log": [change_text, change_bytes],
-    ".yaml": [change_yaml] * 3 + [change_text] * 2 + [change_bytes], ".h5": [change_h5] * 2 + [change_bytes],
-    ".tar": [change_checkpoint] * 4 + [change_bytes], ".pth": [change_checkpoint] * 4 + [change_bytes],
-    ".onnx": [change_onnx] * 4 + [change_bytes], "": [change_text, change_text, change_bytes], ".pkl": [change_bytes],
-}  # fmt: skip
+    ".npz": [change_npz] * 4 + [change_bytes],
+    ".npy": [change_npy] * 4 + [change_bytes],
+    ".json": [change_json] * 3 + [change_text] * 2 + [change_bytes],
+    ".csv": [change_text] * 4 + [change_bytes],
+    ".trc": [change_text] * 4 + [change_bytes],
+    ".txt": [change_text] * 2 + [change_bytes],
+    ".log": [change_text, change_bytes],
+    ".yaml": [change_yaml] * 3 + [change_text] * 2 + [change_bytes],
+    ".h5": [change_h5] * 2 + [change_bytes],
+    ".tar": [change_checkpoint] * 4 + [change_bytes],
+    ".pth": [change_checkpoint] * 4 + [change_bytes],
+    ".onnx": [change_onnx] * 4 + [change_bytes],
+    "": [change_text, change_text, change_bytes],
+    ".pkl": [change_bytes],
+}
 
 
 def change_input(case: Case, rng: random.Random) -> None:
@@ -563,7 +679,7 @@ def change_input(case: Case, rng: random.Random) -> None:
     path = Path(rng.choice(case.inputs))
     words = [path.name]
     if path.is_dir():  # of OpenPose frames
-        path = rng.choice(sorted(path.iterdir()))
+        path = rng.choice([*sorted(path.iterdir()), path])
         words.append(path.name)
     if not path.is_file() or path.stat().st_nlink > 1:
         return

@@ -18,6 +18,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,8 +113,21 @@ def import_everything() -> None:
     for module in pkgutil.walk_packages(lib.__path__, "lib."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in ("matplotlib.figure", "torch.utils.tensorboard", "torch._dynamo", "PIL.Image", "onnx", "h5py", "smplx",
-                 "scipy.ndimage", "scipy.optimize", "tqdm", "run_scripts.loss", "data.make_demo", "data.prepare_uiprmd"):  # fmt: skip
+    for name in (
+        "matplotlib.figure",
+        "torch.utils.tensorboard",
+        "torch._dynamo",
+        "PIL.Image",
+        "onnx",
+        "h5py",
+        "smplx",
+        "scipy.ndimage",
+        "scipy.optimize",
+        "tqdm",
+        "run_scripts.loss",
+        "data.make_demo",
+        "data.prepare_uiprmd",
+    ):
         importlib.import_module(name)
     torch.set_num_threads(1)
     threads = len(os.listdir("/proc/self/task"))  # one that holds a lock at the fork holds it for ever in the child
@@ -168,7 +182,7 @@ def become(folder: Path, stdout: Path, stderr: Path, stdin: Path | None, closed:
     else:
         os.dup2(os.open(stdout, flags), 1)
     os.dup2(os.open(stderr, flags), 2)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", buffering=1 << 16), open(2, "w", buffering=1)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", 1)
     sys.stderr.reconfigure(errors="backslashreplace")
     logging.getLogger().handlers.clear()
     logging.getLogger("lib").handlers.clear()
@@ -241,10 +255,8 @@ def run(case: Case, folder: Path, call: Callable[[list[str]], int] | None = None
             late = True
             os.killpg(pid, signal.SIGKILL)
         time.sleep(0.0005 if now - started < 0.05 else 0.003)
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)  # what it may have started
-    except ProcessLookupError:
-        pass
     texts = [p.read_text(errors="replace") if p.exists() else "" for p in (folder / "stdout", folder / "stderr")]
     late = late or os.waitstatus_to_exitcode(status) == -signal.SIGXCPU
     return Outcome(
@@ -264,8 +276,12 @@ def look(folder: Path) -> dict[str, tuple]:
                 continue
             if stat.S_ISREG(mode):
                 with open(path, "rb") as file:
-                    found[key] = ("file", hashlib.file_digest(file, "sha1").hexdigest() if sys.version_info >= (3, 11)
-                                  else hashlib.sha1(file.read()).hexdigest())  # fmt: skip
+                    found[key] = (
+                        "file",
+                        hashlib.file_digest(file, "sha1").hexdigest()
+                        if sys.version_info >= (3, 11)
+                        else hashlib.sha1(file.read()).hexdigest(),
+                    )
             else:
                 found[key] = (stat.S_IFMT(mode), os.readlink(path) if stat.S_ISLNK(mode) else "")
     return found

@@ -47,8 +47,14 @@ class Scene:
 
 
 SMOOTH_OPTIONS = [
-    ["--fps", "25"], ["--min_score", "0.3"], ["--max_gap", "2"], ["--step", "2"], ["--delay", "3"], ["--fill"], ["--force"],
-]  # fmt: skip
+    ["--fps", "25"],
+    ["--min_score", "0.3"],
+    ["--max_gap", "2"],
+    ["--step", "2"],
+    ["--delay", "3"],
+    ["--fill"],
+    ["--force"],
+]
 TEN_FRAMES = object_array([np.full((9, 30), 50.0) + np.arange(9)[:, None]])
 
 
@@ -147,9 +153,11 @@ def raw_names() -> list[str]:
         f"raw/Segmented Movements/{folder}/m01_s{number:02d}_e01_{kind}.txt"
         for number in (1, 9)
         for folder, kind in (
-            ("Kinect/Positions", "positions"), ("Kinect/Angles", "angles"), ("Vicon/Positions", "positions"),
+            ("Kinect/Positions", "positions"),
+            ("Kinect/Angles", "angles"),
+            ("Vicon/Positions", "positions"),
         )
-    ]  # fmt: skip
+    ]
 
 
 PAIR = [TRUTH.format("test"), DETECTED.format("test")]
@@ -160,9 +168,14 @@ BASE = ["--opts", "DATASET.BASE_DIR", "poses"]
 GOOD = ["--checkpoint", "good.pth.tar"]
 EVALUATED = ["run", "table.md", "table.csv", "table.json"]
 EVAL_OPTIONS = [
-    ["--tradition", "all"], ["--slide_window_step_size", "4"], ["--fps", "25"], ["--report", "table.md"],
-    ["--report", "table.csv"], ["--report", "table.json"], ["--per_sequence"],
-]  # fmt: skip
+    ["--tradition", "all"],
+    ["--slide_window_step_size", "4"],
+    ["--fps", "25"],
+    ["--report", "table.md"],
+    ["--report", "table.csv"],
+    ["--report", "table.json"],
+    ["--per_sequence"],
+]
 PICTURE_OPTIONS = [["--format", "html"], ["--format", "gif"], ["--size", "320x240"]]
 
 
@@ -174,36 +187,101 @@ def all_scenes() -> dict[str, Scene]:
         "smooth by a checkpoint": Scene("smooth", [*smooth, "good.pth.tar"], points, ["good.pth.tar"], ["o.npz"]),
         "smooth by an old checkpoint": Scene("smooth", [*smooth, "old.pth"], old_checkpoint, ["old.pth"], ["o.npz"]),
         "smooth by ONNX": Scene("smooth", [*smooth, "m.onnx"], onnx_model, ["m.onnx"], ["o.npz"]),
-        "stream": Scene("stream", ["-", "--stream", *GOOD], live_lines, ["lines"], [],
-                        options=[["--delay", "2"], ["--min_score", "0.6"], ["--max_gap", "1"]], stdin="lines"),
-        "eval 3D": Scene("eval", [*DATA, "--logdir", "run", *GOOD, *BASE], pose_files, [*PAIR, "good.pth.tar"],
-                         EVALUATED, False, EVAL_OPTIONS),
-        "eval 2D": Scene("eval", [*JHMDB, "--logdir", "run", *GOOD, *BASE], pixels,
-                         ["poses/jhmdb_simplepose_2D/groundtruth/jhmdb_gt_2D_test.npz",
-                          "poses/jhmdb_simplepose_2D/detected/jhmdb_simplepose_2D_test.npz"],
-                         EVALUATED, False, EVAL_OPTIONS),
-        "eval smpl": Scene("eval", [*SMPL_DATA, "--logdir", "run", *GOOD, *BASE, "SMPL_MODEL_DIR", "smpl"], bodies,
-                           ["smpl/SMPL_NEUTRAL.pkl", "smpl/J_regressor_extra.npy",
-                            "poses/pw3d_spin_smpl/groundtruth/pw3d_gt_smpl_test.npz",
-                            "poses/pw3d_spin_smpl/detected/pw3d_spin_smpl_test.npz"],
-                           EVALUATED, False),
-        "train": Scene("train", [*DATA, "--epoch", "1", "--logdir", "run", *BASE, *SMALL], pose_files,
-                       [*TRAIN_PAIR, *PAIR], ["run"], False, [["--seed", "3"], ["--autocast"], ["--early_stop", "1"]]),
-        "train by a settings file": Scene("train", ["--cfg", "c.yaml", "--logdir", "run", *BASE], settings,
-                                          ["c.yaml"], ["run"], False),
-        "train on": Scene("train", [*DATA, "--epoch", "2", "--logdir", "run", "--resume", "resume.pth.tar", *BASE, *SMALL],
-                          a_run, ["resume.pth.tar"], ["run"], False),
-        "visualize a file": Scene("visualize", ["--input", "a.npz", *GOOD, "--device", "cpu", "--format", "png",
-                                                "--output_video_path", "pictures"],
-                                  points, ["a.npz"], ["pictures"], False, PICTURE_OPTIONS),
-        "visualize a dataset": Scene("visualize", [*DATA, *GOOD, "--format", "png", "--output_video_path", "pictures", *BASE],
-                                     pose_files, PAIR, ["pictures"], False, PICTURE_OPTIONS),
-        "export": Scene("export", [*GOOD, "-o", "m.onnx"], points, ["good.pth.tar"], ["m.onnx"],
-                        options=[["--verify"], ["--window", "8"]]),
+        "stream": Scene(
+            "stream",
+            ["-", "--stream", *GOOD],
+            live_lines,
+            ["lines"],
+            [],
+            options=[["--delay", "2"], ["--min_score", "0.6"], ["--max_gap", "1"]],
+            stdin="lines",
+        ),
+        "eval 3D": Scene(
+            "eval",
+            [*DATA, "--logdir", "run", *GOOD, *BASE],
+            pose_files,
+            [*PAIR, "good.pth.tar"],
+            EVALUATED,
+            False,
+            EVAL_OPTIONS,
+        ),
+        "eval 2D": Scene(
+            "eval",
+            [*JHMDB, "--logdir", "run", *GOOD, *BASE],
+            pixels,
+            [
+                "poses/jhmdb_simplepose_2D/groundtruth/jhmdb_gt_2D_test.npz",
+                "poses/jhmdb_simplepose_2D/detected/jhmdb_simplepose_2D_test.npz",
+            ],
+            EVALUATED,
+            False,
+            EVAL_OPTIONS,
+        ),
+        "eval smpl": Scene(
+            "eval",
+            [*SMPL_DATA, "--logdir", "run", *GOOD, *BASE, "SMPL_MODEL_DIR", "smpl"],
+            bodies,
+            [
+                "smpl/SMPL_NEUTRAL.pkl",
+                "smpl/J_regressor_extra.npy",
+                "poses/pw3d_spin_smpl/groundtruth/pw3d_gt_smpl_test.npz",
+                "poses/pw3d_spin_smpl/detected/pw3d_spin_smpl_test.npz",
+            ],
+            EVALUATED,
+            False,
+        ),
+        "train": Scene(
+            "train",
+            [*DATA, "--epoch", "1", "--logdir", "run", *BASE, *SMALL],
+            pose_files,
+            [*TRAIN_PAIR, *PAIR],
+            ["run"],
+            False,
+            [["--seed", "3"], ["--autocast"], ["--early_stop", "1"]],
+        ),
+        "train by a settings file": Scene(
+            "train", ["--cfg", "c.yaml", "--logdir", "run", *BASE], settings, ["c.yaml"], ["run"], False
+        ),
+        "train on": Scene(
+            "train",
+            [*DATA, "--epoch", "2", "--logdir", "run", "--resume", "resume.pth.tar", *BASE, *SMALL],
+            a_run,
+            ["resume.pth.tar"],
+            ["run"],
+            False,
+        ),
+        "visualize a file": Scene(
+            "visualize",
+            ["--input", "a.npz", *GOOD, "--device", "cpu", "--format", "png", "--output_video_path", "pictures"],
+            points,
+            ["a.npz"],
+            ["pictures"],
+            False,
+            PICTURE_OPTIONS,
+        ),
+        "visualize a dataset": Scene(
+            "visualize",
+            [*DATA, *GOOD, "--format", "png", "--output_video_path", "pictures", *BASE],
+            pose_files,
+            PAIR,
+            ["pictures"],
+            False,
+            PICTURE_OPTIONS,
+        ),
+        "export": Scene(
+            "export",
+            [*GOOD, "-o", "m.onnx"],
+            points,
+            ["good.pth.tar"],
+            ["m.onnx"],
+            options=[["--verify"], ["--window", "8"]],
+        ),
         "loss": Scene("loss", ["--sdaa-log", "a.log", "--cuda-log", "b.log"], logs, ["a.log", "b.log"], ["loss.png"]),
         "prepare": Scene("prepare", ["raw", "--output", "o", "--train_people", "1"], markers, raw_names(), ["o"]),
-        "demo": Scene("demo", ["--output", "o", "--train", "1", "--test", "1", "--frames", "9"], lambda: None, [], ["o"]),
-    }  # fmt: skip
+        "demo": Scene(
+            "demo", ["--output", "o", "--train", "1", "--test", "1", "--frames", "9"], lambda: None, [], ["o"]
+        ),
+    }
     return scenes
 
 

@@ -4,13 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tarfile
+import venv
 import zipfile
 
 import numpy as np
 import pytest
 from helpers import ROOT
 
-BUILT_FROM = ("lib", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "NOTICE")
+import lib
+
+BUILT_FROM = ("lib", "pyproject.toml", "MANIFEST.in", "requirements.txt", "README.md", "LICENSE", "NOTICE")
 
 
 def python(*arguments, cwd, **environment):
@@ -26,18 +31,22 @@ def python(*arguments, cwd, **environment):
     )
 
 
+def copy_sources(to):
+    to.mkdir()
+    for path in (ROOT / name for name in BUILT_FROM):
+        if path.is_dir():
+            shutil.copytree(path, to / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, to)
+    return to
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """(wheel file, folder it was installed to), built from a copy so that nothing is left in the checkout."""
     pytest.importorskip("setuptools")
     folder = tmp_path_factory.mktemp("package")
-    source = folder / "source"
-    source.mkdir()
-    for path in (ROOT / name for name in BUILT_FROM):
-        if path.is_dir():
-            shutil.copytree(path, source / path.name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif path.exists():
-            shutil.copy(path, source)
+    source = copy_sources(folder / "source")
     pip = ("-m", "pip", "--disable-pip-version-check", "--quiet")
     build = (*pip, "wheel", source, "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
     done = python(*build, cwd=folder)
@@ -62,6 +71,61 @@ def test_the_wheel_does_not_ask_for_torch(installed):
     needed = [line for line in lines if line.startswith("Requires-Dist:")]
     assert any("numpy" in line and "extra" not in line for line in needed)
     assert [line for line in needed if "torch" in line.split()[1]] == ['Requires-Dist: torch>=2.4; extra == "torch"']
+
+
+def test_every_room_and_every_file_of_the_library_is_in_the_wheel(installed):
+    files = [path for path in (ROOT / "lib").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    with zipfile.ZipFile(installed[0]) as wheel:
+        shipped = {name for name in wheel.namelist() if name.startswith("smoothnet/")}
+    assert shipped == {f"smoothnet/{path.relative_to(ROOT / 'lib').as_posix()}" for path in files}
+
+
+def test_what_the_metadata_say(installed):
+    with zipfile.ZipFile(installed[0]) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        text = wheel.read(name).decode()
+        licences = {name.rpartition("/")[2] for name in wheel.namelist() if "/licenses/" in name}
+    for line in (f"Version: {lib.__version__}", "License-Expression: BSD-3-Clause", "Requires-Python: >=3.10"):
+        assert f"\n{line}\n" in text
+    assert "\nAuthor: " in text and "\nProject-URL: Paper, " in text and (ROOT / "README.md").read_text() in text
+    assert licences == {"LICENSE", "NOTICE"}
+
+
+def test_the_source_archive_builds_the_same_wheel(installed, tmp_path):
+    pytest.importorskip("build")
+    done = python(
+        "-m", "build", "--no-isolation", "--outdir", tmp_path, copy_sources(tmp_path / "source"), cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")  # made of what is in the archive alone
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(installed[0]) as other:
+        assert sorted((info.filename, info.CRC) for info in one.infolist() if "RECORD" not in info.filename) == sorted(
+            (info.filename, info.CRC) for info in other.infolist() if "RECORD" not in info.filename
+        )
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        assert not [name for name in archive.getnames() if "/tests/" in name]  # half of a suite would help nobody
+
+
+def test_an_editable_install_gives_the_command_and_the_code_of_the_checkout(tmp_path):
+    source = copy_sources(tmp_path / "source")
+    venv.create(tmp_path / "venv", with_pip=False)
+    inside = tmp_path / "venv" / "bin"
+    packages = {"PYTHONPATH": sysconfig.get_path("purelib")}  # setuptools, and what the library needs
+    words = ("install", "--no-deps", "--no-index", "--no-build-isolation", "--editable", source)
+    done = python("-m", "pip", "--quiet", "--python", inside / "python", *words, cwd=tmp_path, **packages)
+    assert done.returncode == 0, done.stderr
+
+    def command(*words):
+        return subprocess.run(
+            [inside / "smoothnet", *words], cwd=tmp_path, env={**os.environ, **packages}, capture_output=True, text=True
+        )
+
+    assert command("--version").stdout == f"smoothnet {lib.__version__}\n"
+    path = source / "lib/__init__.py"
+    path.write_text(path.read_text().replace(lib.__version__, "9.9.9"))
+    assert command("smooth", "--version").stdout == "smoothnet 9.9.9\n"
+    done = command("visualize", "--help")
+    assert done.returncode == 0 and "smoothnet visualize --input" in done.stdout and "_smoothnet.py" not in done.stdout
 
 
 def test_the_wheel_claims_no_name_but_smoothnet(installed):

@@ -1,12 +1,11 @@
 """benchmarks/accuracy.py: that it measures what it says, and splits what it says."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import command
 
 from benchmarks import accuracy
 from benchmarks.motion import PARTS, Clip, _without_repeats, body_size, fast_motion, generated, held_out, recorded
@@ -163,10 +162,10 @@ def test_pairs_are_read_from_both_forms(tmp_path):
 
 
 def test_the_command(tmp_path):
-    command = [sys.executable, "benchmarks/accuracy.py", "--quick", "--part", "settings", "--methods", "input,rts:0.8"]
-    done = subprocess.run([*command, "--json", tmp_path / "out.json"], cwd=ROOT, capture_output=True, text=True)
+    words = ["benchmarks/accuracy.py", "--quick", "--part", "settings", "--methods", "input,rts:0.8"]
+    done = command(*words, "--json", tmp_path / "out.json")
     assert done.returncode == 0, done.stderr
     assert "rts:0.8" in done.stdout
     assert json.loads((tmp_path / "out.json").read_text())["summary"]["rts:0.8"]["mpjpe"] < 1
-    wrong = subprocess.run([*command, "--data", tmp_path / "no"], cwd=ROOT, capture_output=True, text=True)
+    wrong = command(*words, "--data", tmp_path / "no")
     assert wrong.returncode == 1 and "does not exist" in wrong.stderr and "Traceback" not in wrong.stderr

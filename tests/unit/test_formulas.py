@@ -56,6 +56,7 @@ def test_training_is_adam_with_amsgrad_on_the_published_loss_with_a_rate_that_de
         torch.testing.assert_close(trained[key], value, rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_neither_hash_seed_nor_workers_nor_a_second_run_change_a_bit(tmp_path):
     base = write_poses(tmp_path / "poses")
     weights = []

@@ -3,6 +3,7 @@
 import io
 import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.dataset.motion import generate_motion
 from lib.models.general import (
     BANK,
     GeneralSmoother,
     load_general,
     member_roughness,
+    pad_recording,
     running_median,
     smoother_matrix,
     window_taper,
@@ -183,6 +186,14 @@ def test_tapers_are_positive_and_symmetric(kind, window):
     np.testing.assert_allclose(taper, taper[::-1])
 
 
+def test_short_recordings_go_on_as_they_were():
+    line = np.arange(10.0)[:, None, None] * np.ones((1, 2, 3))
+    np.testing.assert_allclose(pad_recording(line, 32)[:, 1, 2], np.arange(32.0))
+    assert pad_recording(line, 8) is line
+    assert (pad_recording(line[3:4], 32) == 3).all()
+    assert pad_recording(line[:2], 32).shape == (32, 2, 3)
+
+
 def test_an_unknown_taper_and_sizes_are_refused():
     with pytest.raises(SmoothNetError, match="uniform, triangle, hann"):
         window_taper(32, "box")
@@ -246,3 +257,20 @@ def test_the_exported_network_computes_the_same(model, tmp_path):
             feed = {"windows": windows.numpy(), "shown": shown.numpy(), "strength": np.array(strength, np.float32)}
             expected = smooth(model, windows, shown, strength=torch.tensor(strength))
             np.testing.assert_allclose(session.run(None, feed)[0], expected.numpy(), atol=2e-5)
+
+
+def test_the_shipped_weights_smooth_what_they_never_saw_and_leave_clean_motion_alone():
+    folder = Path(__file__).resolve().parents[2] / "data" / "checkpoints" / "general"
+    checkpoint = torch.load(folder / "checkpoint_32.pth.tar", weights_only=True)
+    shipped = load_general(checkpoint)
+    assert checkpoint["step"] == 8 and len(checkpoint["window_weights"]) == shipped.window_size == 32
+    rng = np.random.default_rng(20)
+    motion = np.stack([generate_motion(rng, W, joints=17) for _ in range(20)]).transpose(0, 2, 3, 1)
+    truth = torch.from_numpy(np.ascontiguousarray(motion))
+    seen = truth + 0.03 * torch.from_numpy(rng.standard_normal(motion.shape, dtype=np.float32))
+
+    def error(points):
+        return (points - truth).square().sum(2).sqrt().mean().item()
+
+    assert error(smooth(shipped, seen)) < 0.7 * error(seen)
+    assert error(smooth(shipped, truth)) < 0.001  # metres

@@ -19,6 +19,7 @@ from lib.dataset.motion import (
     generate_motion,
     load_recordings,
     pair_windows,
+    plausible,
 )
 from lib.dataset.noise import ErrorModel
 from lib.utils.errors import SmoothNetError
@@ -225,6 +226,15 @@ def test_sources_without_what_is_asked_for_say_so(rng):
         MotionSource([Recording("a", "g", "", turning())], {"h": 1.0})
     with pytest.raises(SmoothNetError, match="no motion to cut"):
         MotionSource([])
+
+
+def test_recordings_with_lost_markers_are_left_out():
+    jump = turning()
+    jump[50, 2] += 3.0
+    good, bad = Recording("good", "g", "", turning()), Recording("bad", "g", "", jump)
+    assert plausible([good, bad]) == [good]
+    slow = Recording("slow", "g", "", jump, fps=5.0)
+    assert plausible([slow]) == [slow]
 
 
 def test_shares_go_to_groups_whatever_their_length(rng):

@@ -191,6 +191,17 @@ def test_a_joint_that_is_never_seen_stays(rng):
     assert np.array_equal(bridge_windows(clean, missing), clean)
 
 
+@pytest.mark.parametrize("length", [2, 3, 8, 17, 31, 32])
+def test_short_windows_are_held_or_reflected(rng, length):
+    clean = walk(rng, (2, 3, 2, 32))
+    held, reflected = noise.extend(clean, np.full(2, length), np.array([True, False]))
+    rest = 32 - length
+    np.testing.assert_array_equal(held[..., :length], clean[0][..., :length])
+    assert (held[..., length:] == clean[0][..., length - 1 : length]).all()
+    expected = np.pad(clean[1][..., :length], [(0, 0), (0, 0), (0, rest)], mode="reflect", reflect_type="odd")
+    np.testing.assert_allclose(reflected, expected, atol=1e-4)
+
+
 def test_rounded_coordinates_lie_on_the_grid(rng):
     clean = walk(rng, (2, 3, 2, 32))
     rounded = noise.round_to(clean, np.array([0.25, 0.0]))

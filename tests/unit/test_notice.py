@@ -1,7 +1,9 @@
 """The check that every Python file carries the licence."""
 
+import re
 import runpy
 import subprocess
+from pathlib import PurePath
 
 import pytest
 from helpers import ROOT
@@ -42,3 +44,25 @@ def test_missing_notices_are_named_and_put_in_once(checkout, capsys):
     assert (checkout / "empty.py").read_text() == NOTICE and (checkout / "untracked.py").read_text() == ""
     capsys.readouterr()
     assert script["main"](["--root", str(checkout)]) == 0 and not capsys.readouterr().out
+
+
+def test_every_sample_weight_and_package_has_its_terms():
+    notice = (ROOT / "NOTICE").read_text()
+    out = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = [name for name in out.splitlines() if not name.startswith("tests/")]
+    weights = {PurePath(name).parent.name for name in listed if name.endswith((".pth.tar", ".onnx"))}
+    samples = {
+        "/".join(PurePath(name).parts[:3])
+        for name in listed
+        if name.startswith("data/samples/") and not name.endswith((".md", ".txt"))
+    }
+    assert weights and samples
+    for name in weights:
+        assert re.search(rf"/{name} \(checkpoint_.*\): trained by", notice), (
+            f"NOTICE does not say what {name} learnt from"
+        )
+    for place in samples:
+        assert place in notice, f"NOTICE does not say where {place} is from"
+    packages = re.findall(r"^([a-z0-9_-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    for package in packages:
+        assert package in notice.lower(), f"NOTICE does not name the licence of {package}"

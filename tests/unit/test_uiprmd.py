@@ -1,10 +1,8 @@
 import gzip
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import command
 from scipy.spatial.transform import Rotation
 
 from data import uiprmd
@@ -85,11 +83,8 @@ def test_weights_sum_to_one():
 
 
 def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
-    script = Path(uiprmd.__file__).with_name("prepare_uiprmd.py")
-
     def run(folder, *options):
-        command = [sys.executable, script, folder, "--output", tmp_path / "poses", *options]
-        return subprocess.run(command, capture_output=True, text=True)
+        return command("data/prepare_uiprmd.py", folder, "--output", tmp_path / "poses", *options)
 
     refused = run(tmp_path / "nowhere")
     assert refused.returncode == 2 and refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1

@@ -91,7 +91,7 @@ def differ(a: np.ndarray, b: np.ndarray) -> bool:
     return (np.abs(a - b).max(axis=-1) > 40).sum() > 20
 
 
-@pytest.fixture(params=["3D", "2D", "smpl"])
+@pytest.fixture(params=["3D", "2D", pytest.param("smpl", marks=pytest.mark.slow)])
 def any_clip(request):
     if request.param == "smpl":
         return mesh_clip(request.getfixturevalue("smpl_dir"))
