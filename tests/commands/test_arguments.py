@@ -199,7 +199,7 @@ def test_file_names_that_are_not_utf_8(tmp_path):
     settings = [b"--opts", b"DATASET.BASE_DIR", folder]
     data, small = [os.fsencode(word) for word in DATA], [os.fsencode(word) for word in SMALL]
     for script, words, printed in (
-        (b"smooth", [folder + b"/a.npy", b"-o", folder + b"/b.npy", b"--checkpoint", weights], folder + b"/b.npy"),
+        (b"smooth", [folder + b"/a.npy", b"-o", folder + b"/b.npy", b"--checkpoint", weights], b"/b.npy"),
         (b"smooth", [folder + b"/none.npy", b"-o", folder + b"/c.npy"], None),
         (b"train", [*data, b"--epoch", b"1", b"--logdir", folder + b"/run", *settings, *small], None),  # TensorBoard
     ):
