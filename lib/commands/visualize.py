@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made: Callable[[], Clip]
     if args.input:
         stem = re.sub(r"[^\w.-]+", "_", Path(args.input).resolve().stem) or "poses"
-        made: Callable[[], Clip] = partial(_recorded, args, cfg, drawn)
+        made = partial(_recorded, args, cfg, drawn)
     else:
         stem, made = _evaluated(args, cfg, drawn)
     sources = [Path(path) for path in (args.input, args.video) if path is not None]

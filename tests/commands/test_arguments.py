@@ -147,6 +147,7 @@ def test_the_package_is_a_command():
     assert python("-m", "lib", cwd=ROOT).returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     "words",
@@ -189,6 +190,7 @@ def test_a_full_disk_is_one_sentence(unbuffered):
     assert done.returncode == 2 and re.fullmatch(r"error: cannot write the output: .*\n", done.stderr)
 
 
+@pytest.mark.slow
 def test_file_names_that_are_not_utf_8(tmp_path):
     tmp = os.fsencode(tmp_path)
     folder = tmp + b"/\xff\xe9"
