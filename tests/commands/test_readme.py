@@ -62,7 +62,7 @@ PLACEHOLDERS = {
     r"INPUT \[INPUT \.\.\.\] -o OUT": "{trc} {npz} -o out{n}",
     r"INPUT -o OUT": "{trc} -o out{n}.trc",
     r"--checkpoint PATH": "--checkpoint {weights}",
-    r"8\|16\|32\|64": "16",
+    r"8\|32\|64": "64",
     r"--fps F": "--fps 30",
     r"--min_score S": "--min_score 0.3",
     r"--max_gap N": "--max_gap 5",
