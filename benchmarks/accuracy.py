@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py                                # classical smoothers and the default weights
     python benchmarks/accuracy.py --data FOLDER --json out.json  # with the clean motion and the pairs found there
-    python benchmarks/accuracy.py --methods input,rts,rts:0.5,butterworth:6Hz,hampel+rts,smoothnet:8,my.pth.tar
+    python benchmarks/accuracy.py --methods input,rts,rts:0.5,butterworth:6Hz,hampel+rts,uiprmd_kinect_3D:8,my.pth.tar
     python benchmarks/accuracy.py --quick                        # some seconds; for CI
 
 Everything is deterministic. Choose settings with --part settings and report figures of --part report (the default):
@@ -32,6 +32,7 @@ from benchmarks.motion import PARTS, Clip, body_size, generated, of_part, record
 from lib.filters import METHODS, classical_smoother
 from lib.utils.errors import SmoothNetError
 from lib.utils.files import write_json
+from lib.weights import FOLDER
 
 Method = Callable[[np.ndarray, float], np.ndarray]
 DEFAULT_METHODS = (
@@ -44,7 +45,8 @@ DEFAULT_METHODS = (
     "median",
     "oneeuro",
     "hampel+butterworth",
-    "smoothnet",
+    "uiprmd_kinect_3D:32",
+    "network",
 )
 REFERENCE = "rts"  # what the others must beat
 MARGIN = 1.0005  # by so much a figure must be larger to count as worse
@@ -52,7 +54,7 @@ MARGIN = 1.0005  # by so much a figure must be larger to count as worse
 
 # ---------------------------------------------------------------- methods
 def method(text: str) -> Method:
-    """input | [hampel+]FILTER[:STRENGTH or :CUTOFFHz] | smoothnet[:WINDOW] | a checkpoint's path.
+    """input | [hampel+]FILTER[:STRENGTH or :CUTOFFHz] | network (the default) | WEIGHTS[:WINDOW] | a checkpoint's path.
 
     Raises:
         SmoothNetError: none of these.
@@ -72,12 +74,14 @@ def method(text: str) -> Method:
         return lambda points, fps: classical_smoother(name, fps=fps, **options)(points)
     from lib.inference import Smoother
 
-    if name == "smoothnet":
-        network = Smoother.from_checkpoint(window=int(setting) if setting else None)
+    if name == "network":
+        network = Smoother.from_checkpoint()
     elif Path(text).exists():
         network = Smoother.from_checkpoint(text)
+    elif (FOLDER / name).is_dir() and name.isidentifier():
+        network = Smoother.from_checkpoint(name, window=int(setting) if setting.isdecimal() else None)
     else:
-        raise SmoothNetError(f"there is no method {text!r}: {', '.join(METHODS)}, smoothnet[:WINDOW] or a checkpoint")
+        raise SmoothNetError(f"there is no method {text!r}: {', '.join(METHODS)}, network, weights or a checkpoint")
     return lambda points, fps: network(points)
 
 

@@ -11,9 +11,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from lib.models.checkpoints import save_checkpoint
-from lib.models.smoothnet import SmoothNet
+from lib.models.smoothnet import ENCODER_SLOPE, SmoothNet
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,6 +82,21 @@ def write_checkpoint(path: Path, window: int = 8, **sizes) -> Path:
     """An untrained small network."""
     model = SmoothNet(window, hidden_size=16, res_hidden_size=8, num_blocks=2, **sizes)
     save_checkpoint(path, {"epoch": 1, "state_dict": model.state_dict()})
+    return path
+
+
+def write_averaging_checkpoint(path: Path, window: int = 8) -> Path:
+    """A network that gives the mean of three neighbouring frames (of two at the ends of its window), exactly.
+
+    leaky(x) - leaky(-x) = (1 + slope) x, so a network of LeakyReLUs can be linear.
+    """
+    model = SmoothNet(window, hidden_size=2 * window, res_hidden_size=4, num_blocks=1)
+    near = (np.abs(np.subtract.outer(np.arange(window), np.arange(window))) <= 1).astype(np.float32)
+    mean = torch.from_numpy(near / near.sum(1, keepdims=True))
+    state = {name: torch.zeros_like(value) for name, value in model.state_dict().items()}
+    state["encoder.0.weight"] = torch.cat([torch.eye(window), -torch.eye(window)])
+    state["decoder.weight"] = torch.cat([mean, -mean], dim=1) / (1 + ENCODER_SLOPE)
+    save_checkpoint(path, {"epoch": 1, "state_dict": state})
     return path
 
 

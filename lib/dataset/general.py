@@ -83,7 +83,7 @@ def make_pool(
         length = np.where(rng.random(len(truth)) < settings.short, cut, settings.window_size)
         hold = rng.random(len(truth)) < 0.4
         detected, truth = extend(detected, length, hold), extend(truth, length, hold)
-        if real:
+        if pairs is not None and real:
             seen, true = pair_windows(pairs, real, joints, dims, settings.window_size, rng, settings.view)
             detected, truth = np.concatenate([detected, seen]), np.concatenate([truth, true])
         groups.append(

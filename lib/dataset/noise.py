@@ -27,7 +27,7 @@ class ErrorModel:
     each in its share of the windows, independently. Sizes are in units of the body's, pairs are ranges.
     """
 
-    level: tuple[float, float] = (0.0006, 0.12)  # standard deviation of a coordinate, log-uniform
+    level: tuple[float, float] = (0.0006, 0.3)  # standard deviation of a coordinate, log-uniform
     clean: float = 0.06  # windows without any base noise
     fast_tau: tuple[float, float] = (1.0, 5.0)  # time constant of AR(1) noise
     slow_tau: tuple[float, float] = (4.0, 30.0)

@@ -42,7 +42,7 @@ class Association:
             frame: Its number, larger than the last one's.
             poses: (joints, dims) each, NaN where missing; joint counts may differ.
         """
-        from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+        from scipy.optimize import linear_sum_assignment
 
         self._last_seen = {t: seen for t, seen in self._last_seen.items() if frame - seen[0] <= self.memory}
         tracks = list(self._last_seen)

@@ -75,9 +75,9 @@ def _read_results(path: Path, name: str, id_keys: tuple[str, ...]) -> Recording:
     return Recording(path, name, make_tracks(path, detections), count, source=[document], left_alone=left_alone)
 
 
-def read_alphapose(path: Path, **_) -> Recording:
+def read_alphapose(path: Path, **_: Any) -> Recording:
     return _read_results(path, "alphapose", ("idx",))
 
 
-def read_coco(path: Path, **_) -> Recording:
+def read_coco(path: Path, **_: Any) -> Recording:
     return _read_results(path, "coco", ("track_id",))

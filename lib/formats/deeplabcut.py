@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from ..utils.errors import SmoothNetError
 from .recording import Recording
@@ -17,7 +18,7 @@ def sniff_deeplabcut(path: Path) -> bool:
         return file.read(16).removeprefix(b"\xef\xbb\xbf").startswith(b"scorer,")
 
 
-def read_deeplabcut(path: Path, **_) -> Recording:
+def read_deeplabcut(path: Path, **_: Any) -> Recording:
     lines = read_lines(path)
     header = _header(path, lines)
     table = make_table(path, lines, ",", len(header))

@@ -37,7 +37,7 @@ class Block:
 
 def _h5py():
     try:
-        import h5py  # type: ignore[import-untyped]
+        import h5py
     except ImportError as error:
         raise SmoothNetError("reading .h5 files needs h5py: pip install h5py") from error
     return h5py
@@ -56,7 +56,7 @@ def sniff_h5(path: Path) -> bool:
         return file.read(len(_SIGNATURE)) == _SIGNATURE
 
 
-def read_h5(path: Path, **_) -> Recording:
+def read_h5(path: Path, **_: Any) -> Recording:
     h5py = _h5py()
     try:
         with h5py.File(path, "r") as file:

@@ -122,7 +122,7 @@ def _square(array: np.ndarray, layout: Layout, where: str) -> tuple[tuple[int, .
     shape = array.shape
     if array.ndim < 3 or shape[-2:] not in ((3, 3), (4, 4)):
         return shape, None
-    flat = array.reshape(-1, shape[-1] ** 2).astype(np.float64)
+    flat = _sample(array.reshape(-1, shape[-1] ** 2)).astype(np.float64)
     short = (*shape[:-2], flat.shape[1])
     if shape[-1] == 4:
         rotation, point = (0, 1, 2, 4, 5, 6, 8, 9, 10), (3, 7, 11)
@@ -207,6 +207,8 @@ def _roughness(array: np.ndarray, axis: int) -> float:
 
 # ------------------------------------------------------------------------------------------- the numbers of a joint
 
+_ENOUGH = 100_000  # points that tell what the numbers of all are
+
 
 def _pieces(view: np.ndarray, where: str, dims: int | None) -> tuple[Piece, ...]:
     """What the last axis of (frames, ..., joints, numbers) holds."""
@@ -215,12 +217,12 @@ def _pieces(view: np.ndarray, where: str, dims: int | None) -> tuple[Piece, ...]
         if numbers < dims:
             raise SmoothNetError(f"{where}: the last axis has {numbers} numbers, --dims asks for {dims}")
         return (Piece(tuple(range(dims)), score=dims if numbers > dims else None),)
-    flat = view.reshape(-1, numbers)
+    if numbers in (1, 2):
+        return (Piece(tuple(range(numbers))),)
+    flat = _sample(view.reshape(-1, numbers))
     rotation = _rotation_pieces(flat)
     if rotation:
         return rotation
-    if numbers in (1, 2):
-        return (Piece(tuple(range(numbers))),)
     if numbers == 3:
         _refuse_angles(view, where)
         return (Piece((0, 1), score=2) if _third_is_score(flat, where) else Piece((0, 1, 2)),)
@@ -241,6 +243,13 @@ def _pieces(view: np.ndarray, where: str, dims: int | None) -> tuple[Piece, ...]
         f"{where}: each joint has {numbers} numbers and nothing tells what they are; say it, as in --layout "
         "x,y,z,qw,qx,qy,qz"
     )
+
+
+def _sample(flat: np.ndarray) -> np.ndarray:
+    """As many rows of (N, numbers) as are needed to tell what they are."""
+    if len(flat) <= _ENOUGH:
+        return flat
+    return flat[np.random.default_rng(0).integers(0, len(flat), _ENOUGH)]
 
 
 def _unmarked(flat: np.ndarray) -> np.ndarray:
@@ -378,7 +387,7 @@ def _stride(matrix: np.ndarray, where: str, dims: int | None) -> tuple[int, tupl
     if dims is None:
         for numbers in (9, 4, 7, 6):
             if columns % numbers == 0:
-                rotation = _rotation_pieces(matrix.reshape(-1, numbers))
+                rotation = _rotation_pieces(_sample(matrix.reshape(-1, numbers)))
                 if rotation:
                     return numbers, rotation
     for numbers in (4, 3):
@@ -393,7 +402,7 @@ def _stride(matrix: np.ndarray, where: str, dims: int | None) -> tuple[int, tupl
 
 def _column_is_score(matrix: np.ndarray, numbers: int, where: str, dims: int | None) -> bool:
     """Whether the last of every 3 or 4 numbers of (T, N) is a score: in [0, 1] beside coordinates that are not."""
-    table = matrix.reshape(-1, numbers)
+    table = _sample(matrix.reshape(-1, numbers))
     if numbers == 3:
         try:
             return _third_is_score(table, where)

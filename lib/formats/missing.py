@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,9 +28,10 @@ def mark_missing(tracks: list[Track], missing: float | str = "auto") -> dict[flo
         return {}
     counts: dict[float, int] = {}
     for value in [missing] if isinstance(missing, float) else _candidates(tracks):
+        others = None if isinstance(missing, float) else _others(tracks, value)
         for track in tracks:
             same = (track.points == value).all(axis=2)
-            gone = same if isinstance(missing, float) else _stands_apart(track, same, value, tracks)
+            gone = same if others is None else _stands_apart(track, same, value, others)
             if gone.any():
                 counts[value] = counts.get(value, 0) + int(gone.sum())
                 track.points[gone] = np.nan
@@ -41,55 +43,51 @@ def _candidates(tracks: list[Track]) -> list[float]:
     if not equal:
         return []
     values, counts = np.unique(np.concatenate(equal)[:, 0], return_counts=True)
-    often = values[(counts > 1) & ~np.isin(values, _MARKS)][
-        np.argsort(-counts[(counts > 1) & ~np.isin(values, _MARKS)])
-    ]
+    repeated = (counts > 1) & ~np.isin(values, _MARKS)
+    often = values[repeated][np.argsort(-counts[repeated])]
     return [*(mark for mark in _MARKS if mark in values), *map(float, often[:4])]
 
 
-def _stands_apart(track: Track, same: np.ndarray, value: float, tracks: list[Track]) -> np.ndarray:
+@dataclass(frozen=True)
+class _Others:
+    """The points of a part that are not the mark."""
+
+    extent: float  # the largest of their box
+    outside: bool  # the mark lies outside of their box, in every coordinate
+    far: bool  # by more than its extent
+    apart: bool  # it lies outside of where nearly all of them are, in every coordinate
+
+
+def _others(tracks: list[Track], value: float) -> _Others:
+    points = np.concatenate([t.points[np.isfinite(t.points).all(axis=2)] for t in tracks])
+    points = points[~(points == value).all(axis=1)]
+    if not len(points):
+        return _Others(0.0, True, False, False)
+    low, high = points.min(axis=0), points.max(axis=0)
+    extent = float((high - low).max())
+    outside = bool(((value < low) | (value > high)).all())
+    far = outside and bool((np.maximum(low - value, value - high) > extent).all())
+    low, high = np.quantile(points, (0.02, 0.98), axis=0)
+    return _Others(extent, outside, far, bool(((value < low) | (value > high)).all()))
+
+
+def _stands_apart(track: Track, same: np.ndarray, value: float, others: _Others) -> np.ndarray:
     """Of the points that are the mark, (frames, joints), those that can be no positions."""
     if not same.any():
         return same
-    low, high = _box(tracks, value)
-    alone = bool(low[0] > high[0])  # there is nothing else in the file
-    extent = 0.0 if alone else float((high - low).max())
-    outside = bool(((value < low) | (value > high)).all())
     if value not in _MARKS:
-        far = outside and not alone and bool((np.maximum(low - value, value - high) > extent).all())
-        return same if far else np.zeros_like(same)
+        return same if others.far else np.zeros_like(same)
     several = track.points.shape[1] > 1
     whole = (same | np.isnan(track.points).all(axis=2)).all(axis=1)
-    gone = same & whole[:, None] & several & (value == 0 or outside)
+    gone = same & whole[:, None] & several & (value == 0 or others.outside)
     for joint in np.flatnonzero((same & ~gone).any(axis=0)):
         marked = same[:, joint] & ~gone[:, joint]
         shown = np.isfinite(track.points[:, joint]).all(axis=1) & ~same[:, joint]
         if not shown.any():
-            gone[marked, joint] = several and _lies_apart(tracks, value)
-        elif _jumps(track.points[:, joint], marked, shown, value, extent):
+            gone[marked, joint] = several and others.apart
+        elif _jumps(track.points[:, joint], marked, shown, value, others.extent):
             gone[marked, joint] = True
     return gone
-
-
-def _box(tracks: list[Track], value: float) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest coordinates of the points that are not the mark."""
-    dims = tracks[0].points.shape[2]
-    low, high = np.full(dims, np.inf), np.full(dims, -np.inf)
-    for track in tracks:
-        points = track.points[np.isfinite(track.points).all(axis=2) & ~(track.points == value).all(axis=2)]
-        if len(points):
-            low, high = np.minimum(low, points.min(axis=0)), np.maximum(high, points.max(axis=0))
-    return low, high
-
-
-def _lies_apart(tracks: list[Track], value: float) -> bool:
-    """Whether the mark lies outside of where nearly all points are, in every coordinate."""
-    points = np.concatenate([t.points[np.isfinite(t.points).all(axis=2)] for t in tracks])
-    points = points[~(points == value).all(axis=1)]
-    if not len(points):
-        return False
-    low, high = np.quantile(points, (0.02, 0.98), axis=0)
-    return bool(((value < low) | (value > high)).all())
 
 
 def _jumps(path: np.ndarray, marked: np.ndarray, shown: np.ndarray, value: float, extent: float) -> bool:
@@ -109,6 +107,8 @@ def mark_absurd(tracks: list[Track]) -> list[str]:
     """Single coordinates of another magnitude than all others (one 1e30 among pixels) make their point missing."""
     values = np.concatenate([t.points[np.isfinite(t.points).all(axis=2)].ravel() for t in tracks])
     if len(values) < 20:
+        return []
+    if max(abs(values.min()), abs(values.max())) <= 1e6:
         return []
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     with np.errstate(over="ignore"):

@@ -37,7 +37,7 @@ def sniff_mmpose(path: Path) -> bool:
     return path.suffix.lower() == ".json" and path.is_file() and _mmpose_frames(read_document(path).value) is not None
 
 
-def read_mmpose(path: Path, **_) -> Recording:
+def read_mmpose(path: Path, **_: Any) -> Recording:
     document = read_document(path)
     found = _mmpose_frames(document.value)
     if found is None:

@@ -42,7 +42,7 @@ def sniff_openpose(path: Path) -> bool:
     return bool(files) and _is_openpose(read_document(files[0]).value)
 
 
-def read_openpose(path: Path, **_) -> Recording:
+def read_openpose(path: Path, **_: Any) -> Recording:
     files = _one_sequence(path)
     documents = [read_document.__wrapped__(file) for file in files]
     people = [_people(document) for document in documents]

@@ -4,6 +4,7 @@ blank row."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def sniff_trc(path: Path) -> bool:
         return file.read(16).removeprefix(b"\xef\xbb\xbf").startswith(b"PathFileType")
 
 
-def read_trc(path: Path, **_) -> Recording:
+def read_trc(path: Path, **_: Any) -> Recording:
     lines = read_lines(path)
     if len(lines) < 5 or not lines[0].lstrip("\ufeff").startswith("PathFileType"):
         raise SmoothNetError(f"{path} is not a .trc file: its first line must start with PathFileType")

@@ -109,8 +109,8 @@ def classical_method(options: SmoothingOptions) -> Prepared:
         clean = _clean(whole) if options.outliers else None
         return Ready(run, alone=not whole.row.causal, clean=clean, note=note)
 
-    if options.cutoff is None or options.fps:
-        at(options.fps, options.outliers)  # says what is wrong before anything is read
+    # Say what is wrong before anything is read; a cut-off fits or not when the frame rate is known.
+    at(options.fps or max(REFERENCE_FPS, 4 * (options.cutoff or 0.0)), options.outliers)
     return Prepared(ready, lambda: at(options.fps, options.outliers).stream(options.delay))
 
 

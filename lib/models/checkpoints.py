@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -17,7 +18,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bomb
 from .kinds import channel_network, find_kind, named_in, window_of
-from .network import PROBE_DIMS, check_answer
+from .trial import PROBE_DIMS, check_answer
 
 
 def _numpy_scalars() -> Any:
@@ -48,7 +49,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             with zipfile.ZipFile(path) as file:
                 for member in file.infolist():
                     refuse_bomb(member, f"{member.filename} in the checkpoint {path}")
-        with _numpy_scalars():
+        with _numpy_scalars(), warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # what PyTorch finds odd in a foreign file is refused below, in one sentence
             content = torch.load(path, map_location="cpu", weights_only=True)
     except SmoothNetError:
         raise
@@ -142,5 +146,16 @@ def publishable(checkpoint: Mapping[str, Any], sigma: float = 0.0) -> dict[str, 
         gauss /= gauss.sum(1, keepdim=True)
         for key in ("decoder.weight", "decoder.bias"):
             state[key] = (gauss @ state[key].double()).float()
-    kept = {key: checkpoint[key] for key in ("epoch", "normalize", "model", "config") if key in checkpoint}
+    kept = {key: checkpoint[key] for key in ("epoch", "normalize", "model") if key in checkpoint}
+    if "config" in checkpoint:
+        kept["config"] = _without_folders(checkpoint["config"])
     return {**kept, "state_dict": state, "decoder_sigma": sigma}
+
+
+def _without_folders(settings: Any) -> Any:
+    """The settings with the names of files, but not where they lie on somebody's machine."""
+    if isinstance(settings, Mapping):
+        return {key: _without_folders(value) for key, value in settings.items()}
+    if isinstance(settings, str) and "/" in settings:
+        return ",".join(Path(part).name for part in settings.split(","))
+    return settings

@@ -72,7 +72,8 @@ def general_graph(model: GeneralSmoother, onnx: Any) -> Any:
     """The general smoother: windows (N, K, D, W), shown (N, K), strength () float32 -> smoothed; N, K and D free."""
     import torch
 
-    axes, content = {0: "windows", 1: "joints", 2: "dims"}, io.BytesIO()
+    axes = {0: "windows", 1: "joints", 2: "dims"}
+    content: Any = io.BytesIO()
     example = torch.randn(2, 3, 2, model.window_size, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # this exporter needs no further package, and torch says it is old

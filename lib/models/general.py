@@ -111,6 +111,14 @@ class GeneralSmoother(nn.Module):
             not change the network, but belong to its weights.
     """
 
+    of_window: torch.Tensor  # the constants, see _constants
+    of_trusted: torch.Tensor
+    of_median: torch.Tensor
+    fit_moments: torch.Tensor
+    between_knots: torch.Tensor
+    high_pass: torch.Tensor
+    lean: torch.Tensor
+
     def __init__(
         self,
         window_size: int = 32,
@@ -156,11 +164,9 @@ class GeneralSmoother(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        for layers in self.contexts:
-            for layer in layers:
+        for layer in (*self.contexts.modules(), *self.up):
+            if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.3 / layer.in_features**0.5)
-        for layer in self.up:
-            nn.init.normal_(layer.weight, std=0.3 / layer.in_features**0.5)
         for layer in (self.mixture, self.trust, self.correction):
             nn.init.normal_(layer.weight, std=0.1 / layer.in_features**0.5)
             nn.init.zeros_(layer.bias)
@@ -191,6 +197,7 @@ class GeneralSmoother(nn.Module):
         x, unit, features = self._features(windows - offset, offset, weight)
 
         h = F.leaky_relu(self.encoder(features), SLOPE)
+        context: Any
         for context, down, up in zip(self.contexts, self.down, self.up, strict=True):
             of_axis = (h * weight).sum(1, keepdim=True)
             told = context[0](h.mean(2, keepdim=True)) + context[1](of_axis) + context[2](of_axis.mean(2, keepdim=True))
@@ -261,8 +268,7 @@ class GeneralSmoother(nn.Module):
                 (x, filled, running_median(x)), (self.of_window, self.of_trusted, self.of_median), strict=True
             )
         ]
-        smoothed = torch.cat(smoothed + fits, dim=-1)
-        return smoothed.reshape(*x.shape[:3], self.members, self.window_size)
+        return torch.cat(smoothed + fits, dim=-1).reshape(*x.shape[:3], self.members, self.window_size)
 
 
 def asinh(x: torch.Tensor) -> torch.Tensor:

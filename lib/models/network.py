@@ -12,6 +12,8 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .normalize import with_normalization
+from .onnx_file import read_onnx
+from .trial import check_answer
 
 
 @dataclass
@@ -60,11 +62,6 @@ class Network:
         origin = (np.einsum("nkdw,nk->nd", windows, weight) / (count * frames))[:, None, :, None]
         centred = (windows - origin).astype(np.float32)
         return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
-
-
-PROBE_DIMS = 3  # coordinates per joint of the windows that a network is tried on
-LARGEST_ANSWER = 1e4  # to windows whose values are about 1
-EXTERNAL_DATA = b"\x0a\x08location"  # how a tensor in an ONNX file begins to name the file that holds its values
 
 
 def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
@@ -135,21 +132,14 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     providers = [name for name in wanted.get(kind, []) if name in onnxruntime.get_available_providers()]
     if not providers:
         raise SmoothNetError(f"this onnxruntime cannot run {path} on {device}; use the device cpu")
+    file = read_onnx(path)
+    metadata, size = file.metadata, file.window
     try:
-        # Some versions of onnxruntime read weights from files outside the model's folder; exported models have none.
-        if EXTERNAL_DATA in path.read_bytes():
-            raise SmoothNetError(f"{path} was refused: it keeps weights in another file; export it again")
-        session = onnxruntime.InferenceSession(str(path), providers=providers)
-        metadata = session.get_modelmeta().custom_metadata_map
-    except SmoothNetError:
-        raise
+        session = onnxruntime.InferenceSession(file.content, providers=providers)
     except Exception as error:  # onnxruntime has its own exceptions for every kind of damage
         reason = " ".join(str(error).split())[:200]
         raise SmoothNetError(f"{path} is not a readable ONNX model ({reason}); export it again") from error
-    try:
-        size, normalize = int(metadata["window_size"]), metadata["normalize"]
-    except (KeyError, ValueError) as error:
-        raise SmoothNetError(f"{path} does not say its {error}; export it with export_smoothnet.py") from error
+    normalize = metadata.get("normalize", "")
     if normalize not in ("none", "body"):
         raise SmoothNetError(f"{path} names an unknown normalisation {normalize!r}; export it again")
     if window not in (None, size):
@@ -164,7 +154,7 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
         shown = np.ones(windows.shape[:2]) if shown is None else shown
         return answer(windows, shown, np.array(strength))
 
-    seen_whole = metadata.get("kind") == "general"  # all joints of a person at once
+    seen_whole = file.kind == "general"  # all joints of a person at once
 
     def run(windows: np.ndarray) -> np.ndarray:
         return people(windows[:, :, None], None, 1.0)[:, :, 0] if seen_whole else answer(windows)
@@ -186,26 +176,6 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     except (KeyError, ValueError) as error:
         raise SmoothNetError(f"{path} does not say how its windows overlap ({error}); export it again") from error
     return Network(run, size, normalize, people=people, taper=taper, step=step, strongest=strongest)
-
-
-def check_answer(run: Callable[[np.ndarray], np.ndarray], window: int) -> None:
-    """Smooth two windows of size 1, one of noise and one that rests, and look at the result.
-
-    Raises:
-        SmoothNetError: its shape is another, it is not finite, or so large that no smoother's weights gave it.
-    """
-    windows = np.ones((2, 4 * PROBE_DIMS, window), np.float32)
-    windows[0] = np.random.default_rng(0).standard_normal(windows.shape[1:])
-    answer = np.asarray(run(windows))
-    if answer.shape != windows.shape or answer.dtype != np.float32:
-        raise SmoothNetError(
-            f"it returns {answer.dtype} of shape {answer.shape} for windows of float32 of shape {windows.shape}"
-        )
-    if not np.abs(answer).max() <= LARGEST_ANSWER:
-        raise SmoothNetError(
-            f"it returns values up to {np.abs(answer).max():.3g} for windows whose values are about 1: "
-            "its weights are damaged"
-        )
 
 
 def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:

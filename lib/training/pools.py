@@ -11,7 +11,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from ..dataset.general import PoolSettings, batch_plan, general_loss, generated_recordings, make_pool
-from ..dataset.motion import MotionSource, Recording, load_recordings
+from ..dataset.motion import MotionSource, Recording, load_recordings, plausible
 from ..dataset.named import split_list
 from ..dataset.windows import derive_seed
 from ..utils import device as devices
@@ -33,7 +33,11 @@ def read_motion(cfg: CfgNode) -> list[Recording]:
     missing = held - {f"{recording.group} {recording.person}" for recording in recordings}
     if missing:
         raise SmoothNetError(f"GENERAL.HELD_OUT names {', '.join(sorted(missing))}, which GENERAL.FILES do not hold")
-    return [recording for recording in recordings if f"{recording.group} {recording.person}" not in held]
+    kept = [recording for recording in recordings if f"{recording.group} {recording.person}" not in held]
+    sound = plausible(kept)
+    if len(sound) < len(kept):
+        log.info("%d of %d recordings are left out: joints jump in them", len(kept) - len(sound), len(kept))
+    return sound
 
 
 def shares(text: str, key: str) -> dict[str, float] | None:

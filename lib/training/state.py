@@ -98,8 +98,9 @@ def find_resume(setting: str, run: Path) -> Path | None:
     """The checkpoint that TRAIN.RESUME means: a path, or `auto` for the run folder's last one if there is one."""
     if not setting:
         return None
-    for leftover in run.glob(".*.pth.tar.*.tmp"):  # of a run that was killed while it wrote a checkpoint
-        leftover.unlink(missing_ok=True)
+    for name in ("*.pth.tar", "metrics.json", "curves.png", "config.yaml"):
+        for leftover in run.glob(f".{name}.*.tmp"):  # of a run that was killed while it wrote this
+            leftover.unlink(missing_ok=True)
     path = run / LAST if setting == "auto" else Path(setting)
     if setting == "auto" and not path.exists():
         log.info("nothing to resume in %s: a fresh start", run)
@@ -123,6 +124,8 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}"
         )
     try:
+        if not all(value.isfinite().all() and not value.is_complex() for value in checkpoint["state_dict"].values()):
+            raise ValueError("its weights are not all finite numbers")
         state.result.load_state_dict(checkpoint["state_dict"])
         state.model.load_state_dict(checkpoint["state_dict"] if state.average is None else checkpoint["learning"])
         state.optimizer.load_state_dict(checkpoint["optimizer"])

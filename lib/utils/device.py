@@ -1,4 +1,4 @@
-"""Every decision that depends on the device: sdaa, cuda or cpu.
+"""Every decision that depends on the device: sdaa, cuda or cpu. A new kind of device is a row of DEVICES.
 
 Nothing else in the project names a device type or imports torch_sdaa. The sdaa parts follow the vendor's
 documentation of torch_sdaa (a PrivateUse1 backend) for PyTorch 2.0 to 2.7.1.
@@ -6,15 +6,18 @@ documentation of torch_sdaa (a PrivateUse1 backend) for PyTorch 2.0 to 2.7.1.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import itertools
 import logging
 import os
 import platform
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -24,35 +27,61 @@ from .errors import SmoothNetError
 
 logger = logging.getLogger(__name__)
 
-DEVICE_PATTERN = re.compile(r"(auto|cpu|(cuda|sdaa)(?::(\d+))?)")
-AUTO_ORDER = (
-    "sdaa",
-    "cuda",
-    "cpu",
-)  # sdaa first: with the vendor's cuda migration torch.cuda claims to be available
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
-DISTRIBUTED_BACKENDS = {"sdaa": "tccl", "cuda": "nccl", "cpu": "gloo"}
-COMPILE_BACKENDS = {"sdaa": "teco_inductor", "cuda": "inductor", "cpu": "inductor"}
 GIB = 2**30
 BFLOAT16_PAYS = 1.5  # times as long as in float32, at most
 
 
+@dataclass(frozen=True)
+class Kind:
+    """One kind of device, whose functions are in torch.<its name>.
+
+    Attributes:
+        distributed, compiler: its backends for torch.distributed and torch.compile.
+        activities: names in torch.profiler.ProfilerActivity, of which the first that there is records it.
+        plugin: the package whose import registers it with PyTorch, where PyTorch does not know it by itself.
+        autocast: device -> the type of matrix products that pays under autocast, and why it is none, if so.
+    """
+
+    distributed: str
+    compiler: str
+    activities: tuple[str, ...] = ()
+    plugin: str = ""
+    autocast: Callable[[torch.device], tuple[torch.dtype | None, str]] = lambda device: (torch.bfloat16, "")
+
+
+def _cuda_autocast(device: torch.device) -> tuple[torch.dtype | None, str]:
+    return (torch.float16 if torch.cuda.get_device_capability(device) < (8, 0) else torch.bfloat16), ""
+
+
+def _cpu_autocast(device: torch.device) -> tuple[torch.dtype | None, str]:
+    reason = _slow_bfloat16()
+    return (None if reason else torch.bfloat16), reason
+
+
+DEVICES = {  # auto takes the first that is there; with the vendor's cuda migration torch.cuda claims to be, on sdaa
+    "sdaa": Kind("tccl", "teco_inductor", ("SDAA", "PrivateUse1"), "torch_sdaa", lambda device: (torch.float16, "")),
+    "cuda": Kind("nccl", "inductor", ("CUDA",), autocast=_cuda_autocast),
+    "cpu": Kind("gloo", "inductor", autocast=_cpu_autocast),
+}
+
+
 @cache
-def _import_torch_sdaa() -> str | None:
-    """Import torch_sdaa, which registers torch.sdaa; the reason as text if that fails.
+def _import_plugin(name: str) -> str | None:
+    """Import a package that registers a device with PyTorch; the reason as text if that fails.
 
     Once per process and only when asked for: the import takes time and prints a banner, which goes to stderr
     so that it cannot end up in the middle of a result on stdout.
     """
     try:
         with redirect_stdout(sys.stderr):
-            import torch_sdaa  # noqa: F401
+            importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name == "torch_sdaa":
-            return "torch_sdaa is not installed; it comes with the vendor's Docker image"
-        return f"importing torch_sdaa failed with {type(error).__name__}: {error}"
+        if error.name == name:
+            return f"{name} is not installed; it comes with the vendor's Docker image"
+        return f"importing {name} failed with {type(error).__name__}: {error}"
     except Exception as error:  # a broken installation raises OSError (missing libraries) and other things
-        return f"importing torch_sdaa failed with {type(error).__name__}: {error}"
+        return f"importing {name} failed with {type(error).__name__}: {error}"
     return None
 
 
@@ -65,8 +94,8 @@ def _count(kind: str) -> tuple[int, str]:
     """Number of devices of one kind, and why there is none."""
     if kind == "cpu":
         return 1, ""
-    if kind == "sdaa":
-        reason = _import_torch_sdaa()
+    if DEVICES[kind].plugin:
+        reason = _import_plugin(DEVICES[kind].plugin)
         if reason is not None:
             return 0, reason
     try:
@@ -87,10 +116,12 @@ def split_device_name(name: str) -> tuple[str, int | None]:
     Raises:
         SmoothNetError: `name` is none of auto, cpu, cuda[:N], sdaa[:N].
     """
-    match = DEVICE_PATTERN.fullmatch(str(name).strip().lower())
-    if match is None:
-        raise SmoothNetError(f"device {name!r} is not one of sdaa, sdaa:N, cuda, cuda:N, cpu, auto")
-    return match[2] or match[1], None if match[3] is None else int(match[3])
+    kind, colon, index = str(name).strip().lower().partition(":")
+    numbered = kind in DEVICES and kind != "cpu"
+    if (kind not in DEVICES and kind != "auto") or (colon and not (numbered and re.fullmatch(r"[0-9]{1,9}", index))):
+        known = ", ".join(kind if kind == "cpu" else f"{kind}, {kind}:N" for kind in DEVICES)
+        raise SmoothNetError(f"device {name!r} is not one of {known}, auto")
+    return kind, int(index) if colon else None
 
 
 def select_device(name: str, local_rank: int = 0) -> torch.device:
@@ -107,9 +138,10 @@ def select_device(name: str, local_rank: int = 0) -> torch.device:
     if index is not None and local_rank > 0:
         raise SmoothNetError(f"--device {name} names one device but several processes run; write --device {kind}")
     if kind == "auto":
-        kind = next(kind for kind in AUTO_ORDER if _count(kind)[0])
-        if kind != "sdaa" and importlib.util.find_spec("torch_sdaa") is not None:
-            logger.warning("sdaa is left out: %s", _count("sdaa")[1])
+        kind = next(kind for kind in DEVICES if _count(kind)[0])
+        for other in itertools.takewhile(lambda other: other != kind, DEVICES):
+            if DEVICES[other].plugin and importlib.util.find_spec(DEVICES[other].plugin) is not None:
+                logger.warning("%s is left out: %s", other, _count(other)[1])
     if kind == "cpu":
         return torch.device("cpu")
     count, reason = _count(kind)
@@ -158,16 +190,10 @@ def autocast_dtype(device: torch.device, requested: str = "auto") -> torch.dtype
         if requested not in DTYPES:
             raise SmoothNetError(f"TRAIN.AUTOCAST_DTYPE must be auto, float16 or bfloat16, not {requested!r}")
         return DTYPES[requested]
-    if device.type == "sdaa":
-        return torch.float16
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
-        return torch.float16
-    if device.type == "cpu":
-        reason = _slow_bfloat16()
-        if reason:
-            logger.warning("autocast: float32 is used on the cpu, since %s", reason)
-            return None
-    return torch.bfloat16
+    dtype, reason = DEVICES[device.type].autocast(device)
+    if dtype is None:
+        logger.warning("autocast: float32 is used on the %s, since %s", device.type, reason)
+    return dtype
 
 
 @cache
@@ -204,7 +230,7 @@ def make_grad_scaler(device: torch.device, enabled: bool, init_scale: float = 65
 
     It has scale, unscale_, step, update, get_scale, state_dict and load_state_dict.
     """
-    amp = getattr(_module(device), "amp", None) if device.type == "sdaa" else None
+    amp = getattr(_module(device), "amp", None) if DEVICES[device.type].plugin else None
     if amp is not None and hasattr(amp, "GradScaler"):
         return amp.GradScaler(init_scale=init_scale, enabled=enabled)
     return torch.amp.GradScaler(device.type, init_scale=init_scale, enabled=enabled)
@@ -270,22 +296,19 @@ def memory_free(device: torch.device) -> int | None:
 
 def distributed_backend(device: torch.device) -> str:
     """The torch.distributed backend of a device; always named, since a default would not know sdaa's."""
-    return DISTRIBUTED_BACKENDS[device.type]
+    return DEVICES[device.type].distributed
 
 
 def compile_backend(device: torch.device) -> str:
     """The torch.compile backend of a device."""
-    return COMPILE_BACKENDS[device.type]
+    return DEVICES[device.type].compiler
 
 
 def profiler_activities(device: torch.device) -> list[torch.profiler.ProfilerActivity]:
     """What torch.profiler records: the host, and the device's own activity."""
-    activity = torch.profiler.ProfilerActivity
-    if device.type == "cpu":
-        return [activity.CPU]
-    if device.type == "cuda":
-        return [activity.CPU, activity.CUDA]
-    return [activity.CPU, getattr(activity, "SDAA", None) or activity.PrivateUse1]
+    known = torch.profiler.ProfilerActivity
+    own = [getattr(known, name) for name in DEVICES[device.type].activities if hasattr(known, name)]
+    return [known.CPU, *own[:1]]
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class Canvas:
         y: float,
         text: str,
         size: float = 13,
-        colour=INK,
+        colour: tuple[int, int, int] = INK,
         bold: bool = False,
         anchor: str = "ls",
     ) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -111,7 +112,7 @@ def _header(canvas: Canvas, clip: Clip) -> None:
         canvas.text(x, 74, "lines behind the joints: their path over the last 0.6 s", 13, FAINT)
 
 
-def _strip(canvas: Canvas, clip: Clip, view: View, renderer, name: str, moments: np.ndarray, y: int) -> None:
+def _strip(canvas: Canvas, clip: Clip, view: View, renderer: Any, name: str, moments: np.ndarray, y: int) -> None:
     canvas.box(PAD, y + 8, PAD + 12, y + 20, series_colour(name), 3)
     canvas.text(PAD + 20, y + 20, name.capitalize(), 16, INK, bold=True)
     canvas.text(WIDTH - PAD, y + 20, mean_facts(clip, name), 13, FAINT, anchor="rs")

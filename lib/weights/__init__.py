@@ -7,7 +7,7 @@ from pathlib import Path
 from ..utils.errors import SmoothNetError
 
 FOLDER = Path(__file__).resolve().parent
-DEFAULT = "uiprmd_kinect_3D"
+DEFAULT = "general"
 DEFAULT_WINDOW = 32
 
 

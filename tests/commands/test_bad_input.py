@@ -123,6 +123,10 @@ def misshapen(content):
     return state
 
 
+def weights_times(factor: complex):
+    return lambda content: {name: value * factor for name, value in content["state_dict"].items()}
+
+
 JHMDB = ["--dataset_name", "jhmdb", "--estimator", "simplepose", "--body_representation", "2D"]
 CASES = {
     # name: (what is done to the folder, command and arguments, words of the sentence)
@@ -177,6 +181,8 @@ CASES = {
             "at a text": {"epoch": "x"},
             "with a foreign optimiser": {"optimizer": [1]},
             "with misshapen moments": {"optimizer": misshapen},
+            "with weights that are not finite": {"state_dict": weights_times(float("nan"))},
+            "with complex weights": {"state_dict": weights_times(1j)},
             "with a foreign history": {"history": 3},
             "with a foreign loss": {"epoch_loss": "ab"},
         }.items()

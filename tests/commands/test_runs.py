@@ -59,6 +59,7 @@ def checkpoint_is_of_the_last_step(folder: Path) -> None:
     assert checkpoint["iteration"] == checkpoint["epoch"] * (33 + 23) + checkpoint["batch"]
 
 
+@pytest.mark.slow
 def test_a_second_training_in_a_run_folder_is_refused_while_the_first_lives(base, tmp_path, capsys):
     folder = tmp_path / "run"
     first = start(TRAIN + endless(base, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -97,6 +98,7 @@ def test_an_evaluation_in_the_folder_of_a_training_keeps_its_metrics(base, tmp_p
     assert f"{elsewhere} holds an evaluation" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_terminal_that_hangs_up_ends_the_run_with_a_checkpoint(base, tmp_path):
     """With its progress bar on the terminal, where nothing can be written any more."""
     folder = tmp_path / "run"
@@ -113,6 +115,7 @@ def test_a_terminal_that_hangs_up_ends_the_run_with_a_checkpoint(base, tmp_path)
     checkpoint_is_of_the_last_step(folder)
 
 
+@pytest.mark.slow
 def test_nohup_makes_a_run_outlive_its_terminal(base, tmp_path):
     folder = tmp_path / "run"
     child = start(
@@ -127,6 +130,7 @@ def test_nohup_makes_a_run_outlive_its_terminal(base, tmp_path):
     assert child.wait(60) == 128 + signal.SIGTERM
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("echo", "unbuffered"), [("yes", ""), ("no", "1")])
 def test_a_run_whose_output_nobody_reads_ends_with_a_checkpoint(base, tmp_path, echo, unbuffered):
     """As with `... | head`, and with `... | tee log` where Ctrl-C ends tee first."""

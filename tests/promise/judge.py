@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import signal
 import zipfile
 from pathlib import Path
 
@@ -44,6 +46,8 @@ def complaints(case: Case, outcome: Outcome, folder: Path) -> list[str]:
 def allowed(case: Case) -> set[int]:
     """Other statuses than 0 and 2 that are no broken promise."""
     statuses = {1} if case.command == "loss" else set()
+    if case.closed:
+        statuses.add(128 + signal.SIGPIPE)
     if case.signal:
         statuses |= {128 + case.signal[0], -case.signal[0]}
     return statuses
@@ -83,7 +87,7 @@ def sentence(case: Case, stderr: str) -> list[str]:
 def misplaced(case: Case, outcome: Outcome) -> list[str]:
     """Files that changed, appeared or went, other than the output."""
     found = []
-    outputs = [f"work/{name}".replace("work//", "/") for name in case.outputs]
+    outputs = [os.path.normpath(os.path.join("work", name)) for name in case.outputs if name.strip("./")]
 
     def is_output(name: str) -> bool:
         return any(name == output or name.startswith(output.rstrip("/") + "/") for output in outputs)
@@ -130,7 +134,7 @@ def right(case: Case, work: Path) -> None:
         content = torch.load(work / "run/checkpoint.pth.tar", weights_only=True)
         assert all(bool(torch.isfinite(value).all()) for value in content["state_dict"].values()), "weights not finite"
     elif case.command == "visualize":
-        pictures = [path for path in (work / "pictures").rglob("*") if path.is_file()]
+        pictures = [path for folder in outputs for path in folder.rglob("*") if path.is_file()]
         assert pictures, "no picture"
         for path in pictures:
             picture(path)

@@ -563,7 +563,7 @@ def place_output(case: Case, rng: random.Random) -> None:
         new = f"/proc/{out}"
     elif step == "an input" and case.inputs:
         new = rng.choice(case.inputs)
-    if new != str(out):
+    if new != str(out) and str(out) in case.argv:
         case.argv = [new if word == str(out) else word for word in case.argv]
         case.outputs = []
     case.note(
@@ -583,7 +583,7 @@ def rename_input(case: Case, rng: random.Random) -> None:
     case.argv = [new if word == str(old) else word for word in case.argv]
     case.inputs = [new if name == str(old) else name for name in case.inputs]
     words = re.findall(r"\w{3,}", new) or [suffix or new]
-    case.note(f"{old} is called {new!a}", *words, "INPUT" if new.startswith("-") else "")
+    case.note(f"{old} is called {new!a}", *words, *(("INPUT", "expected one argument") if new.startswith("-") else ()))
 
 
 # ---------------------------------------------------------------------------------------------------------- arguments
@@ -616,103 +616,41 @@ VALUES = [
     "../x",
     "3,3,3",
 ]
-FLAGS = {
-    "smooth": [
-        "--fps",
-        "--min_score",
-        "--max_gap",
-        "--step",
-        "--delay",
-        "--format",
-        "--dims",
-        "--window",
-        "--device",
-        "--checkpoint",
-    ],
-    "stream": ["--delay", "--min_score", "--max_gap", "--window", "--device", "--checkpoint"],
-    "eval": [
-        "--dataset_name",
-        "--estimator",
-        "--body_representation",
-        "--slide_window_size",
-        "--slide_window_step_size",
-        "--tradition",
-        "--fps",
-        "--report",
-        "--seed",
-        "--device",
-        "--cfg",
-        "--exp_name",
-    ],
-    "train": [
-        "--dataset_name",
-        "--estimator",
-        "--body_representation",
-        "--slide_window_size",
-        "--lr",
-        "--seed",
-        "--step",
-        "--resume",
-        "--grad_scale",
-        "--early_stop",
-        "--num_workers",
-        "--autocast",
-        "--device",
-        "--cfg",
-        "--profiler",
-    ],
-    "visualize": [
-        "--visualize_video_id",
-        "--dims",
-        "--track",
-        "--min_score",
-        "--skeleton",
-        "--edges",
-        "--up",
-        "--size",
-        "--format",
-        "--input_format",
-        "--video",
-        "--tradition",
-        "--slide_window_size",
-    ],
-    "export": ["--window", "--checkpoint"],
+OTHER_FLAGS = {  # of what is no command of lib
     "loss": ["--plot", "--sdaa-log"],
     "prepare": ["--train_people", "--test_people"],
     "demo": ["--train", "--test", "--frames", "--fps", "--seed", "--body_representation"],
 }
 # Large values of these ask for a long run or a large network, which is then what the user gets.
-SIZES = re.compile(r"EPOCH|SIZE|NUM_BLOCK|STEP$|frames|--train$|--test$|--size|people")
+SIZES = re.compile(r"EPOCH|SIZE|NUM_BLOCK|STEP$|frames|epoch|step|--train$|--test$|size|people")
 
 
 def change_argument(case: Case, rng: random.Random) -> None:
     """A strange value for an argument or a setting."""
-    from lib.config import DEFAULTS
+    from lib.commands.arguments import arguments
+    from lib.config import settings
 
     value = rng.choice(VALUES)
     if case.command in ("eval", "train", "visualize") and rng.random() < 0.6:
-        keys: list[str] = []
-
-        def collect(node, prefix=""):
-            for key, item in node.items():
-                collect(item, f"{prefix}{key}.") if hasattr(item, "items") else keys.append(prefix + key)
-
-        collect(DEFAULTS)
-        key = rng.choice(keys)
+        key, setting = rng.choice(list(settings().items()))
         if SIZES.search(key) and value in (str(2**70), "1e300"):
             value = "-1"
         case.argv += [key, value] if "--opts" in case.argv else ["--opts", key, value]
-        case.note(f"{key} = {value[:30]!a}", key, key.split(".")[-1], value[:100])
-        if key.split(".")[-1] in ("LOGDIR", "OUTPUT_DIR", "REPORT", "PROFILER_PATH"):
+        case.note(f"{key} = {value[:30]!a}", key, *setting.flags.split(), value[:100])
+        if setting.path == "out" or key in ("LOGDIR", "OUTPUT_DIR"):
             case.outputs += [value, "results"]
         return
-    flag = rng.choice(FLAGS[case.command])
+    rows = arguments("smooth" if case.command == "stream" else case.command)
+    flags = [
+        flag for row in rows if "action" not in row.options for flag in row.flags if flag not in ("--opts", "inputs")
+    ]
+    flag = rng.choice(OTHER_FLAGS.get(case.command) or flags)
     if SIZES.search(flag) and value in (str(2**70), "1e300"):
         value = "-1"
     at = case.argv.index("--opts") if "--opts" in case.argv else len(case.argv)
-    case.argv[at:at] = [f"{flag}={value}"]
+    case.argv[at:at] = [f"{flag}={value}" if flag.startswith("--") else f"{flag}{value}"]
     case.note(f"{flag} {value[:30]!a}", flag, flag[2:], flag[2:].replace("_", " "), value[:100])
-    if flag in ("--plot", "--report"):
+    if flag in ("--plot", "--report", "--logdir", "-o", "--output", "--output_video_path", "--profiler_path"):
         case.outputs.append(value)
 
 

@@ -195,6 +195,9 @@ def test_a_published_checkpoint_is_slim_and_its_low_pass_is_a_gaussian_after_the
     full = {"epoch": 2, "state_dict": state, "optimizer": {"x": torch.zeros(100_000)}, "normalize": "body"}
     slim = publishable(full)
     assert set(slim) == {"epoch", "state_dict", "normalize", "decoder_sigma"}
+    config = {"LOGDIR": "/home/me/runs/a", "GENERAL": {"FILES": "/data/cmu.npz,/data/leap.npz"}, "DEVICE": "cpu"}
+    shared = publishable(full | {"config": config})["config"]  # without what my machine looks like
+    assert shared == {"LOGDIR": "a", "GENERAL": {"FILES": "cmu.npz,leap.npz"}, "DEVICE": "cpu"}
     save_checkpoint(tmp_path / "s.pth.tar", publishable(full, sigma=1.5))
     model, known = load_model(tmp_path / "s.pth.tar")
     assert known["normalize"] == "body"

@@ -3,6 +3,7 @@
 import io
 import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.dataset.motion import generate_motion
 from lib.models.general import (
     BANK,
     GeneralSmoother,
@@ -255,3 +257,20 @@ def test_the_exported_network_computes_the_same(model, tmp_path):
             feed = {"windows": windows.numpy(), "shown": shown.numpy(), "strength": np.array(strength, np.float32)}
             expected = smooth(model, windows, shown, strength=torch.tensor(strength))
             np.testing.assert_allclose(session.run(None, feed)[0], expected.numpy(), atol=2e-5)
+
+
+def test_the_shipped_weights_smooth_what_they_never_saw_and_leave_clean_motion_alone():
+    folder = Path(__file__).resolve().parents[2] / "data" / "checkpoints" / "general"
+    checkpoint = torch.load(folder / "checkpoint_32.pth.tar", weights_only=True)
+    shipped = load_general(checkpoint)
+    assert checkpoint["step"] == 8 and len(checkpoint["window_weights"]) == shipped.window_size == 32
+    rng = np.random.default_rng(20)
+    motion = np.stack([generate_motion(rng, W, joints=17) for _ in range(20)]).transpose(0, 2, 3, 1)
+    truth = torch.from_numpy(np.ascontiguousarray(motion))
+    seen = truth + 0.03 * torch.from_numpy(rng.standard_normal(motion.shape, dtype=np.float32))
+
+    def error(points):
+        return (points - truth).square().sum(2).sqrt().mean().item()
+
+    assert error(smooth(shipped, seen)) < 0.7 * error(seen)
+    assert error(smooth(shipped, truth)) < 0.001  # metres

@@ -18,7 +18,16 @@ def imports(path: Path, lib: Path) -> set[str]:
     """The modules of lib that a file imports anywhere, as names below lib: dataset.poses, utils.errors, ..."""
     package = path.relative_to(lib).parts[:-1]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {  # of annotations alone: nothing is imported
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
         if isinstance(node, ast.ImportFrom) and node.level:
             module = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
             module = [name for name in module if name]

@@ -27,7 +27,7 @@ from lib.training.loop import train
 from lib.training.loss import Batch, Loss, smoothnet_loss
 from lib.training.objective import TrainingObjective
 from lib.training.recipes import Recipe, find_recipe
-from lib.training.state import TrainingState
+from lib.training.state import TrainingState, find_resume
 from lib.utils.errors import SmoothNetError
 
 CPU = torch.device("cpu")
@@ -243,3 +243,12 @@ def test_the_running_mean_follows_the_weights():
         state.follow(0.99)
         values.append(average.weight.item())
     assert values[-1] == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_resume_removes_what_a_killed_run_left_half_written(tmp_path):
+    ours = [tmp_path / f".{name}.x1y2.tmp" for name in ("epoch_3.pth.tar", "metrics.json", "curves.png", "config.yaml")]
+    theirs = tmp_path / ".notes.tmp"
+    for path in (*ours, theirs):
+        path.touch()
+    assert find_resume("auto", tmp_path) is None
+    assert list(tmp_path.iterdir()) == [theirs]

@@ -1,0 +1,117 @@
+"""The pictures of README.md and docs: what the default network does to fast motion, and what it lets through.
+
+    python benchmarks/figures.py [--output docs]
+
+Writes fast_motion.png (a generated punch: the input, the truth, a classical smoother, the Kinect network that was once
+the default, and the default) and response.png (how much of a sinusoid each of them keeps).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run as a script, only this file's own folder is on the path
+
+from lib.filters.smoother import classical_smoother  # noqa: E402
+from lib.inference import Smoother  # noqa: E402
+from lib.utils.files import atomic_write  # noqa: E402
+
+from motion import JOINTS, body_size, generated  # noqa: E402  # isort: skip
+
+FPS = 30.0
+NOISE = 0.04  # of the body's size
+SHOWN = (3.0, 6.0)  # seconds of the picture
+FREQUENCIES = np.array([0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])  # Hz
+COLORS = {"RTS": "tab:green", "Kinect weights": "tab:orange", "default": "tab:blue"}
+
+DASHES = {"default": (0, (4, 2))}  # so that what it covers can be seen
+
+Method = Callable[[np.ndarray], np.ndarray]  # (T, K, D) -> the same, at FPS
+
+
+def methods() -> dict[str, Method]:
+    """What is compared, by the names of the legend."""
+    return {
+        "RTS": classical_smoother("rts", fps=FPS),
+        "Kinect weights": Smoother.from_checkpoint("uiprmd_kinect_3D", window=32),
+        "default": Smoother.from_checkpoint(),
+    }
+
+
+def fast_motion(path: Path) -> None:
+    """Height of a hand that boxes, and the joint error of each method over the whole clip in the legend."""
+    from matplotlib.figure import Figure
+
+    clip = next(clip for clip in generated("report") if clip.fast)
+    truth = clip.at(FPS, 0.0, 10.0)
+    rng = np.random.default_rng(0)
+    detected = truth + NOISE * body_size(truth) * rng.standard_normal(truth.shape)
+    joint = JOINTS.index("right_wrist")
+    time = np.arange(len(truth)) / FPS
+    shown = (time >= SHOWN[0]) & (time <= SHOWN[1])
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    axis = figure.subplots()
+
+    def error(points: np.ndarray) -> str:
+        return f"{np.linalg.norm(points - truth, axis=-1).mean():.0f} mm"
+
+    def curve(points: np.ndarray, **style: object) -> None:
+        axis.plot(time[shown], points[shown, joint, 1] / 1000, **style)
+
+    curve(detected, color="0.7", marker=".", linewidth=0.8, label=f"input, MPJPE {error(detected)}")
+    curve(truth, color="black", linewidth=2.2, label="truth")
+    for name, smooth in methods().items():
+        points = smooth(detected)
+        curve(
+            points, color=COLORS[name], linewidth=1.6, linestyle=DASHES.get(name, "-"), label=f"{name}, {error(points)}"
+        )
+    axis.set(xlabel="seconds", ylabel="height of the right wrist, m", title="Boxing and kicking, 30 frames a second")
+    axis.legend(loc="upper left", fontsize="small", ncols=2)
+    axis.grid(alpha=0.3)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
+def response(path: Path) -> None:
+    """How much of a sinusoid that all joints follow is kept: without noise, and with NOISE of the body's size."""
+    from matplotlib.figure import Figure
+
+    rng = np.random.default_rng(1)
+    time = np.arange(600) / FPS
+    body = 250 * rng.standard_normal((1, 17, 3))
+    size = body_size(body)
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    for axis, noise in zip(figure.subplots(1, 2, sharey=True), (0.0, NOISE), strict=True):
+        for name, smooth in methods().items():
+            kept = []
+            for frequency in FREQUENCIES:
+                phases = rng.uniform(0, 2 * np.pi, (1, 17, 3))
+                wave = 0.3 * size * np.sin(2 * np.pi * frequency * time[:, None, None] + phases)
+                smoothed = smooth(body + wave + noise * size * rng.standard_normal(wave.shape)) - body
+                kept.append((smoothed * wave)[30:-30].sum() / (wave**2)[30:-30].sum())
+            axis.plot(FREQUENCIES, kept, marker=".", color=COLORS[name], label=name)
+        what = f"white noise of {100 * noise:.0f} % of the body" if noise else "clean"
+        axis.set(xlabel="Hz", title=f"share of a sinusoid that is kept: {what}", ylim=(-0.05, 1.1))
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder (docs)")
+    output = parser.parse_args().output
+    output.mkdir(parents=True, exist_ok=True)
+    fast_motion(output / "fast_motion.png")
+    response(output / "response.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""A trial of weights before they are used: what no smoother would answer is refused at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+
+PROBE_DIMS = 3  # coordinates per joint of the windows that a network is tried on
+LARGEST_ANSWER = 1e4  # to windows whose values are about 1
+
+
+def check_answer(run: Callable[[np.ndarray], np.ndarray], window: int) -> None:
+    """Smooth two windows of size 1, one of noise and one that rests, and look at the result.
+
+    Raises:
+        SmoothNetError: its shape is another, it is not finite, or so large that no smoother's weights gave it.
+    """
+    windows = np.ones((2, 4 * PROBE_DIMS, window), np.float32)
+    windows[0] = np.random.default_rng(0).standard_normal(windows.shape[1:])
+    answer = np.asarray(run(windows))
+    if answer.shape != windows.shape or answer.dtype != np.float32:
+        raise SmoothNetError(
+            f"it returns {answer.dtype} of shape {answer.shape} for windows of float32 of shape {windows.shape}"
+        )
+    if not np.abs(answer).max() <= LARGEST_ANSWER:
+        raise SmoothNetError(
+            f"it returns values up to {np.abs(answer).max():.3g} for windows whose values are about 1: "
+            "its weights are damaged"
+        )
