@@ -640,7 +640,8 @@ def main() -> None:
         if args.json:
             write_json(args.json, result)
     except SmoothNetError as error:
-        raise SystemExit(f"error: {error}") from None
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from .recording import Recording, Track
 
 # Smoothed columns of rotations get shorter where the input turned fast, and are made unit again. Columns shorter than
 # this, or this close to parallel (sine of their angle), say no direction any more.
-_SHORTEST = 0.1
+_SHORTEST = 0.01
 
 
 def check_output(

@@ -88,7 +88,7 @@ class Report:
         ]
         if self.missing:
             sentences.append(
-                f"{self.interpolated} of them bridged for the network"
+                f"{self.interpolated} of them bridged for the smoothing"
                 + (f" and {self.filled} filled in" if self.filled else ", none filled in")
             )
         if self.split:

@@ -154,6 +154,7 @@ def _message(content: Any) -> dict[int, list[Any]]:
 
 def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
     place = 0
+    value: int | bytes
     while place < len(content):
         key, place = _varint(content, place)
         value: bytes | int

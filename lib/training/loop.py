@@ -82,7 +82,7 @@ def train(
     scaler = devices.make_grad_scaler(device, scaled, cfg.TRAIN.GRAD_SCALE or 1.0)
     average = copy.deepcopy(model).requires_grad_(False) if cfg.TRAIN.AVERAGE else None
     state = TrainingState(model, recipe.optimizer(model, cfg), scaler, average)
-    resumed = find_resume(cfg.TRAIN.RESUME, run)
+    resumed = find_resume(cfg.TRAIN.RESUME, run, world)
     if resumed is not None:
         restore(state, resumed, cfg, world)
     source.begin(state.position.epoch)

@@ -94,11 +94,11 @@ class TrainingState:
             save_checkpoint(run / name, content)
 
 
-def find_resume(setting: str, run: Path) -> Path | None:
+def find_resume(setting: str, run: Path, world: World) -> Path | None:
     """The checkpoint that TRAIN.RESUME means: a path, or `auto` for the run folder's last one if there is one."""
     if not setting:
         return None
-    for name in ("*.pth.tar", "metrics.json", "curves.png", "config.yaml"):
+    for name in ("*.pth.tar", "metrics.json", "curves.png", "config.yaml") if world.main else ():  # who writes them
         for leftover in run.glob(f".{name}.*.tmp"):  # of a run that was killed while it wrote this
             leftover.unlink(missing_ok=True)
     path = run / LAST if setting == "auto" else Path(setting)

@@ -54,7 +54,7 @@ NOT_RUN = {
     r"conda (activate|env list)": "the vendor's image has it; docker.sh goes through what the image does with it",
     r"cd ": "says where the next command is given",
     r"bash tests/slow/docker\.sh": "builds two images, some ten minutes; tests/slow/test_image.py runs it if asked to",
-    r"python benchmarks/run\.py": "takes minutes; CI runs it with --quick",
+    r"python benchmarks/(run|accuracy|figures)\.py": "takes minutes; CI runs the first two with --quick",
     r"bash run_scripts/test\.sh": "two trainings of 100 steps; loss.py, which it ends with, is run",
 }
 # what stands for something, and what a test puts there; {n} is the number of the command
@@ -79,6 +79,7 @@ PLACEHOLDERS = {
     r"10\.0\.0\.1": "127.0.0.1",
     r"29500": "{port}",
     r"--folder /tmp": "--folder . --frames 600 --sequences 3 --steps 1 --streamed 50",
+    r"configs/general\.yaml$": "configs/general.yaml --opts GENERAL.WINDOWS 200",
     r"--format mp4$": "--format mp4 --size 320x240 --opts VIS.END 20",
 }
 SAMPLES = {

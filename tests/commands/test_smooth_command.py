@@ -6,26 +6,20 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from helpers import ROOT, write_averaging_checkpoint
 
 from lib.commands.arguments import run_main
 from lib.commands.smooth import main
 from lib.formats import read_recording
 from lib.inference import Smoother
-from lib.models.smoothnet import SmoothNet
 
 SAMPLES = ROOT / "data" / "samples"
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A tiny network with random weights."""
-    torch.manual_seed(0)
-    network = SmoothNet(8, hidden_size=8, res_hidden_size=4, num_blocks=1)
-    path = tmp_path_factory.mktemp("network") / "tiny.pth.tar"
-    torch.save({"epoch": 1, "state_dict": network.state_dict()}, path)
-    return str(path)
+    """A tiny network that smooths: random weights give what no smoother does, which is refused."""
+    return str(write_averaging_checkpoint(tmp_path_factory.mktemp("network") / "mean.pth.tar"))
 
 
 def walk(frames=20, joints=3, dims=2):
@@ -272,3 +266,13 @@ def test_stream_mistakes_name_the_line(line, message, checkpoint, monkeypatch, c
     options = ("--delay", "0", "--min_score", "0.5")
     status, out, err = stream(lines, checkpoint, monkeypatch, capsys, *options)
     assert status == 2 and message in err and len(out) == 1
+
+
+def test_a_line_that_is_not_utf8_is_named(checkpoint, monkeypatch, capsys):
+    lines = io.TextIOWrapper(
+        io.BytesIO(b'{"keypoints": [[1, 2], [3, 4]]}\n{"keypoints": [[1, 2], [3, 4]], "x": "\xff"}\n')
+    )
+    monkeypatch.setattr(sys, "stdin", lines)
+    status = run_main(main, ["-", "--stream", "--checkpoint", checkpoint, "--delay", "0"])
+    out, err = capsys.readouterr()
+    assert status == 2 and out.count("\n") == 1 and "line 2 is not UTF-8 (byte 39" in err and err.count("\n") == 1

@@ -168,4 +168,4 @@ def test_the_command(tmp_path):
     assert "rts:0.8" in done.stdout
     assert json.loads((tmp_path / "out.json").read_text())["summary"]["rts:0.8"]["mpjpe"] < 1
     wrong = command(*words, "--data", tmp_path / "no")
-    assert wrong.returncode == 1 and "does not exist" in wrong.stderr and "Traceback" not in wrong.stderr
+    assert wrong.returncode == 2 and "does not exist" in wrong.stderr and "Traceback" not in wrong.stderr

@@ -3,7 +3,6 @@
 import io
 import warnings
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.dataset.motion import generate_motion
+from lib.models.checkpoints import load_model
 from lib.models.general import (
     BANK,
     GeneralSmoother,
@@ -23,6 +23,7 @@ from lib.models.general import (
     window_taper,
 )
 from lib.utils.errors import SmoothNetError
+from lib.weights import find_weights
 
 W = 32
 
@@ -260,10 +261,8 @@ def test_the_exported_network_computes_the_same(model, tmp_path):
 
 
 def test_the_shipped_weights_smooth_what_they_never_saw_and_leave_clean_motion_alone():
-    folder = Path(__file__).resolve().parents[2] / "data" / "checkpoints" / "general"
-    checkpoint = torch.load(folder / "checkpoint_32.pth.tar", weights_only=True)
-    shipped = load_general(checkpoint)
-    assert checkpoint["step"] == 8 and len(checkpoint["window_weights"]) == shipped.window_size == 32
+    shipped, _ = load_model(find_weights(None))
+    assert shipped.step == 8 and len(shipped.taper) == shipped.window_size == 32
     rng = np.random.default_rng(20)
     motion = np.stack([generate_motion(rng, W, joints=17) for _ in range(20)]).transpose(0, 2, 3, 1)
     truth = torch.from_numpy(np.ascontiguousarray(motion))

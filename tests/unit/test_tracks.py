@@ -169,7 +169,7 @@ def test_report_says_what_was_done():
     text = smooth_recording(recording(points), Ready(Spy(), window=12), max_gap=4, fill=True)[1].text()
     for part in (
         "40 frames, 1 track, 15 of 120 points missing (12.5 %)",
-        "3 of them bridged for the network and 3 filled in",
+        "3 of them bridged for the smoothing and 3 filled in",
         "1 longer gap split tracks",
         "1 piece shorter than the window padded",
     ):

@@ -250,5 +250,5 @@ def test_a_resume_removes_what_a_killed_run_left_half_written(tmp_path):
     theirs = tmp_path / ".notes.tmp"
     for path in (*ours, theirs):
         path.touch()
-    assert find_resume("auto", tmp_path) is None
+    assert find_resume("auto", tmp_path, recipes.World()) is None
     assert list(tmp_path.iterdir()) == [theirs]
