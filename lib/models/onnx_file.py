@@ -157,7 +157,6 @@ def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
     value: int | bytes
     while place < len(content):
         key, place = _varint(content, place)
-        value: bytes | int
         wire = key & 7
         if wire == 0:
             value, place = _varint(content, place)

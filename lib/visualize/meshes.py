@@ -48,7 +48,7 @@ class MeshRenderer:
         camera.focal_point = tuple(view.centre)
         camera.up = tuple(up)
         camera.parallel_scale = view.height / 2 / view.scale
-        self._plotter.background_color = "white"
+        self._plotter.set_background("white")  # type: ignore[arg-type]
 
     def render(self, name: str, frame: int) -> Image.Image:
         """The surface of series `name` at `frame`: RGBA, SAMPLES times the view's size."""
