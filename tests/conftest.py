@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import secrets
+import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +52,16 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+@pytest.fixture(autouse=True)
+def no_left_over_signal_handlers():
+    """Training that runs within a test takes Ctrl-C and the like as a request to stop, and the process lives on."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
