@@ -25,6 +25,7 @@ lint: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python .ci/notice.py
 
 $(VENV)/base.done: requirements.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Write a checkpoint as an ONNX model: `python export_smoothnet.py --checkpoint PATH -o model.onnx`."""
 
 import sys

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Smooth your own poses: `python smooth_smoothnet.py INPUT [INPUT ...] -o OUT`."""
 
 import sys

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """See poses before and after: `python visualize_smoothnet.py --input FILE`."""
 
 import sys

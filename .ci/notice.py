@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Every Python file of the project starts with its licence: `python .ci/notice.py`, with --fix to put it there.
 
 The files are those that git follows. The notice is two lines, behind a line that starts with #!, if there is one.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """How good smoothers are: against true motion with errors of many kinds, and against real pairs.
 
     python benchmarks/accuracy.py                                # classical smoothers and the default weights

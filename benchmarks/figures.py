@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The pictures of README.md and docs: what the default network does to fast motion, and what it lets through.
 
     python benchmarks/figures.py [--output docs]

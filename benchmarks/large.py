@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Memory over a dataset of AIST++'s shape and over a long stream: `python benchmarks/large.py --folder /tmp`.
 
 Writes a generated dataset (14 joints, float32) into a temporary folder, reads it, trains an epoch, evaluates

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """True motion for benchmarks/accuracy.py: generated, and clean recordings that the user has; and who is held out.
 
 Units: millimetres; y up where the source has it so.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """How fast everything is, and how near to what the matrix products alone take.
 
     python benchmarks/run.py [--quick] [--json out.json] [--only training,inference]

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Generated demo data: people who walk, squat, wave, turn and reach, and an estimator's view of them.
 
 Frame: metres, y up, the floor at y = 0, right-handed. At yaw 0 a person faces +z, the left hand at +x; yaw

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Write a generated demo dataset in the official layout: people in motion, and an estimator's errors.
 
     python data/make_demo.py --output data/poses --train 60 --test 12 --frames 400 --seed 0

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """From the authors' download of UI-PRMD to data/poses/uiprmd_kinect_3D; see data/README.md."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Turn a training checkpoint into one to share: weights and settings alone.
 
 python data/publish_checkpoint.py results/RUN/epoch_2.pth.tar -o checkpoint_32.pth.tar [--sigma 1.5]

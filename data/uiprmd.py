@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """UI-PRMD: from the authors' text files to pairs of Kinect estimates and motion-capture ground truth.
 
 Vakanski, Jun, Paul, Baker: "A Data Set of Human Body Movements for Physical Rehabilitation Exercises",

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Every setting of training, evaluation and visualisation: one row each, from which all else follows.
 
 Names are those of the published YAML files, which load unchanged; keys added here say so. A row holds the default,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Does a device compute what the CPU does? `python run_scripts/align.py --device sdaa`
 
 Trains N steps on the device and on the CPU from the same weights and batches, without dropout, and compares losses,

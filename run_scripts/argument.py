@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The arguments of run_smoothnet.py: its own, and those of training and evaluation, which it hands on."""
 
 from __future__ import annotations

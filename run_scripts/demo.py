@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The whole way on generated data: make it, train, evaluate beside the filters, draw. `make demo` calls this."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Compare the losses of two logs: `python run_scripts/loss.py --sdaa-log sdaa.log --cuda-log cuda.log`.
 
 The rule of the Tecorigin ModelZoo, over the iterations that both logs have: the run passes if the mean

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Start a script in several processes, as torchrun does: `python run_scripts/processes.py OPTIONS SCRIPT ARGUMENTS`.
 
 Options and behaviour are those of `python -m torch.distributed.run`. But what ends a process is said by that process in

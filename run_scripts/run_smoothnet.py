@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Launch training or evaluation on one or several devices: builds the command, prints it, runs it."""
 
 from __future__ import annotations

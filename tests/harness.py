@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Try the promise of tests/promise on many cases: `python tests/harness.py --cases 20000 --seed 0 [--jobs 2]`.
 
 A case is its number: `--seed 17 --cases 1 --keep FOLDER` runs case 17 alone and keeps its folder.

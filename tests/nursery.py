@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Processes for commands that start at once: each is a fork of this one, which has already imported PyTorch.
 
 Reads lines of JSON, the arguments of run_script, runs each script as `python script ...` would, and answers with its

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Finding the processes that a launcher started (Linux)."""
 
 from __future__ import annotations

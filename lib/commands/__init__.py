@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The command line: `smoothnet COMMAND ...` once installed, one script for each command in a checkout."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The command line arguments of all commands: those of settings stand in config.py, the others here, each once."""
 
 from __future__ import annotations

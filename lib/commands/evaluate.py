@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Evaluate a checkpoint: `python eval_smoothnet.py --checkpoint results/RUN/epoch_23.pth.tar --dataset_name ...`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """A run of training or evaluation: its folder, whose it is, its log, and how it is asked to stop."""
 
 from __future__ import annotations

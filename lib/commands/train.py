@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Train SmoothNet: `python train_smoothnet.py --cfg configs/h36m_fcn_3D.yaml`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """See poses before and after smoothing, as video, gif, one sheet or a page that plays the motion.
 
 A sequence of a dataset, beside its ground truth:

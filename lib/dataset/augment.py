@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Augmentation of training windows: each channel of each window is a signal, and is changed on its own.
 
 The network never learns which joint or axis a channel is, so a mirrored, reversed, larger or faster signal

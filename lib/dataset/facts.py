@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What is known of each dataset: one row for each (dataset, representation, estimators) that exists.
 
 Joint numbers, roots and re-orderings decide published figures; they are facts of the official data files.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What the general smoother learns from: pools of windows, the batches of an epoch, and the loss."""
 
 from __future__ import annotations

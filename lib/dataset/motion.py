@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Motion to learn from: recordings of true motion, with or without what an estimator made of it, cut into windows.
 
 Recordings come from npz files of several layouts (LAYOUTS), from folders of them, or from `generate_motion`, which

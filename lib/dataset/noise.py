@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What pose estimators do to motion: an error model for training and for tests.
 
 Pure functions. Windows are (N, K, D, W) float32: N windows, K joints, D coordinates, W frames. `size` is (N,), the

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """From a pair of npz files to one block of frames that the network can read, and how such files are written.
 
 The only door for pose data: everything is checked here, and trusted afterwards.

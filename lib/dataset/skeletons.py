@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What the joints of each pose format are called, how they connect, and which side of the body they are on.
 
 Joint orders: Human3.6M, 3DPW, MPI-INF-3DHP, JHMDB and LSP as the SmoothNet data files store them; OpenPose's

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Windows over sequences: which there are, in which order training draws them, and how a batch of them is gathered."""
 
 from __future__ import annotations

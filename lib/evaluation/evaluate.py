@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Evaluation: the network and the filters against ground truth, sequence by sequence, pooled over frames.
 
 3D, 2D and SMPL take the same way: smooth in the network's space, go to the metrics' space, compare there.

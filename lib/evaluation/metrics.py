@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Errors of poses against ground truth: pure functions on (frames, joints, dims) arrays, and the one table of them.
 
 Units are those of the arrays (mm for 3D, pixels for 2D); Accel is per frame^2. Results have the arrays' type,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """PCK, the percentage of correct keypoints, of 2D poses (JHMDB)."""
 
 from __future__ import annotations

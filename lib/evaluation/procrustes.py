@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Similarity Procrustes alignment of many frames at once, without a loop or an SVD for each."""
 
 from __future__ import annotations

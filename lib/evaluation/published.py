@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Numbers that others published, to be quoted beside our own and marked as published. None was measured here.
 
 Sources: the result tables of the official repository (cure-lab/SmoothNet, state of 2023-05-06), window 32,

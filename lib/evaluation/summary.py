@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What the evaluation keeps of a sequence, and how sequences become the published figures."""
 
 from __future__ import annotations

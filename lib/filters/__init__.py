@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Classical filters: the paper's baselines for evaluation, and smoothers for one's own poses. Imports no torch."""
 
 from .smoother import METHODS, OUTLIERS, ClassicalSmoother, ClassicalStream, classical_smoother

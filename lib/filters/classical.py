@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Classical smoothers for one's own poses, in Hz and seconds rather than frames.
 
 Every smoother is a pure function of `x`, (L, C) float64, frames by channels, without NaN, for any L from 1 on; it

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The classical filters as the paper's tables have them (Zeng et al., ECCV 2022, section 5).
 
 Every filter is a pure function of a float array `x` of shape (L, C), frames by channels, that returns a new

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Classical smoothers for recordings and streams: (frames, joints, dims), missing points, outliers, delay."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The one table of filters: what each is called, its settings and where they come from, and how it runs live.
 
 A new filter is one row here, one function and its tests.

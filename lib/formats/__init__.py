@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Readers and writers of pose files.
 
 A format is a row of `FORMATS`: its name, the tools that write it, what it looks like to a user, what is read and what

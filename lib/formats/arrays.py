@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """NumPy files: .npy and .npz with points or rotations.
 
 An .npz is a zip of .npy members; members that hold no poses are copied as the bytes they are, so nothing in them

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Who is who in files and streams without track ids: poses are matched from frame to frame."""
 
 from __future__ import annotations

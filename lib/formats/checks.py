@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The last look at smoothed tracks before they are written: no network may damage a recording without a word."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """COCO keypoint results, and AlphaPose's, which are of the same form.
 
 Where the facts come from: the COCO results format; AlphaPose's doc/output.md with the fields its writer adds

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """DeepLabCut .csv: pandas' header of several rows, scorer, (individuals,) bodyparts, coords."""
 
 from __future__ import annotations

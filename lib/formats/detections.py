@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """From people in frames to tracks, and back into JSON: what the formats that list people frame by frame share.
 
 A reader finds the lists of coordinates (`Slot`) and says which frame and which person they belong to; one shared

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """JSON documents: read whole, changed number by number, so that every other byte stays as it was."""
 
 from __future__ import annotations

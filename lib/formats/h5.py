@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """DeepLabCut .h5: a pandas table in HDF5, read and changed in place of a copy with h5py alone.
 
 pandas.read_hdf would unpickle whatever the file holds. Here the column labels are read with the restricted

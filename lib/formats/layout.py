@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What a user says of an array or table that it does not say itself: `--layout "tkd; x,y,score; missing=-1"`.
 
 Three words in any number and order, parted by blanks or semicolons:

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What the numbers of a file mean, where nothing but their shape and values says so. It is decided here alone.
 
 `of_array` and `of_table` say which axis is time, which numbers of a joint are coordinates, which a score, which a

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Which points of a recording are missing although the file has numbers there."""
 
 from __future__ import annotations

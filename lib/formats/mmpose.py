@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """MMPose predictions: {"meta_info", "instance_info": [{"frame_id", "instances"}]} or the list alone."""
 
 from __future__ import annotations

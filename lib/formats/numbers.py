@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Numbers in text files: how the file wrote them, and writing new ones the same way."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """OpenPose: a folder of JSON files, one a frame (its doc/02_output.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """CSV with one row a frame: columns make joints by name, or by place where they have no names."""
 
 from __future__ import annotations

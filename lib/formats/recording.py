@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What a reader hands on and a writer gets back: tracks of points, free of file formats."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """How files write rotations, and the way to and from the six numbers in which they are smoothed."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """SMPL parameters by name: which arrays of a file are axis-angle poses, which translations.
 
 One table serves every file that holds such arrays by name. Where the names come from: AMASS (SMPL-H, SMPL-X: poses,

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Text tables with one row a frame: what CSV, DeepLabCut CSV and TRC share.
 
 A table is kept as the lines of the file. Writing replaces single cells; header, time and index columns, line

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """When a frame was: from the numbers and names that files give their frames."""
 
 from __future__ import annotations

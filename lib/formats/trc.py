@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """OpenSim marker files, as its page "Marker (.trc) Files" describes them: three header lines, two rows of labels, a
 blank row."""
 

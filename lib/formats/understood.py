@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The last step of every reader: missing and absurd points become NaN, and one line says what was understood."""
 
 from __future__ import annotations

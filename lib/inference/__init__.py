@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Smoothing a user's own poses: whole recordings, live streams and files. Importing this imports no torch."""
 
 from .smoother import Smoother

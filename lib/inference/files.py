@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Smoothing files: from paths to paths, all or nothing.
 
 What is promised of files that are there: an input is never replaced. Without `force` nothing is, not even what appears

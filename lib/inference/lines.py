@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Live poses as lines of JSON: one frame a line in, one frame a line out.
 
 A line is one of

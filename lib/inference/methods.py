@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What smooths: a trained network or a classical filter. All go the same way, in files, pictures and streams alike.
 
 A new method is a row of METHODS: a function that takes the options, refuses those that it has no use for, and gives

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What decides how a recording is read and smoothed; the commands smooth and visualize share it."""
 
 from __future__ import annotations

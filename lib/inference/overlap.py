@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Windows with missing points through the network, and the mean over the windows that cover a frame.
 
 What happens to missing points, in a whole recording and in a stream alike:

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """A picture of what smoothing changed."""
 
 from __future__ import annotations

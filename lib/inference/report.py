@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What smoothing did to a recording: what was missing, how far points moved, jitter, outliers, and a warning."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Smooth a recording that is there as a whole; the door to streams."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Smooth frames as they come, with a chosen delay."""
 
 from __future__ import annotations

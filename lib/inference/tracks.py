@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Between a file and the method that smooths: what is missing, where a track is cut.
 
 **Missing.** A point is missing where a coordinate is NaN (readers turn a format's own mark into NaN) or its

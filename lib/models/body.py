@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The SMPL body (Loper et al., SIGGRAPH Asia 2015): from rotations to the 14 evaluated joints and the mesh.
 
 The model is licensed and comes from its authors, see data/README.md; the optional package smplx computes it.

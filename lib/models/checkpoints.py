@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Checkpoints: ours, the published ones and mmpose's, read without running anything they contain."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Write a checkpoint as an ONNX model, which runs without torch.
 
 SmoothNet's graph is put together node by node: the network has only three kinds of them, and this needs the package

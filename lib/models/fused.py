@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The network's forward and backward pass on the CPU, written out by hand.
 
 Autograd keeps every activation of a batch and walks over memory once for each small operation; on a CPU that

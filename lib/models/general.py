@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The general smoother: one set of weights that may be put behind any estimator of joint positions.
 
 It sees all channels of one person at once, any number of joints and of coordinates, in any unit, and computes

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The kinds of networks: how one is built, what a checkpoint says of it, and how it is run. A new kind is a row here.
 
 What trains it is a row in lib/training/recipes.py.

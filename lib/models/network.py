@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The network behind one numpy function, from a checkpoint (torch) or an exported model (onnxruntime)."""
 
 from __future__ import annotations

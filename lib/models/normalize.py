@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The normalisation around the network that frees it of unit and origin: smooth(a x + b) = a smooth(x) + b.
 
 Everything it needs lies inside the window, so that a stream gives what a whole recording gives. Only

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What an ONNX file holds, read from its bytes before any runtime sees it.
 
 An ONNX file is a program: it may loop for ever, read weights from any file, or answer with another shape. One that

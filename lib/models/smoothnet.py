@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The network: one set of weights that maps a window of one channel to the same window, smoother."""
 
 from __future__ import annotations

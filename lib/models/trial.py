@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """A trial of weights before they are used: what no smoother would answer is refused at the door."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """From a sequence to its windows and back: the mean over the windows that cover a frame, of arrays and tensors alike.
 
 Only what numpy arrays and torch tensors share is used, so that exported models smooth without torch.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Training: batch, forward, backward, step, log, save, evaluate; one plain loop.
 
 What is random in a step (the order of windows, dropout) follows from the seed, the epoch and the step alone. A

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Training losses: what is minimised, and its gradient by the network's output, side by side."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What training minimises, as one module: batch in, loss out, with gradients ready for `backward`."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Batches for the general smoother: pools of made windows, a new one every few epochs. See lib/dataset/general.py."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """How each kind of network is trained: its data, its loss, its optimiser. A new kind is a row here.
 
 How it is built, saved and run is a row in lib/models/kinds.py.

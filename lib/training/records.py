@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What a training run leaves beside its checkpoints: iteration lines, TensorBoard, the progress bar, a profile."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Where training's batches come from."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The state of a training run: what a checkpoint holds, and how a resume takes it up again."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The evaluation after each epoch of training, and what follows from it."""
 
 from __future__ import annotations

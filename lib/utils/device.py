@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Every decision that depends on the device: sdaa, cuda or cpu. A new kind of device is a row of DEVICES.
 
 Nothing else in the project names a device type or imports torch_sdaa. The sdaa parts follow the vendor's

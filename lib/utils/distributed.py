@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Several processes, one per device, as torchrun starts them. With one process it all does nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Log lines as the Tecorigin ModelZoo's tools read them, one for each iteration and process.
 
 TCAPPDLL 2025-05-15 14:20:10.930385 - Epoch: 0 Iteration: 0  rank : 0  train.loss : 1  train.ips : 9.0 imgs/s

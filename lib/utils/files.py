@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Writing files so that a reader never sees half of one."""
 
 from __future__ import annotations

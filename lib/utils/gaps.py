@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Missing points, for all that smooths: where a recording is cut, and how a gap is bridged.
 
 A point is missing where one of its coordinates is NaN or infinite.

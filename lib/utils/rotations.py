@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Rotations as matrices, six numbers (6D), axis-angle and quaternions, on float arrays of any leading shape.
 
 Results have the dtype of the argument. Matrices and 6D are the same for the quaternions q and -q and for

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Signals and temporary files: nothing half done is left when a process is asked to stop."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Reading foreign pickles without running what they ask for.
 
 Official pose files hold object arrays, which numpy stores as pickles; a pickle can name any function to call.

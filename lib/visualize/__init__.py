@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """See it: clips of poses as video, animated gif, one sheet, or a page that plays the motion."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """A clip: what every kind of picture is drawn from."""
 
 from __future__ import annotations

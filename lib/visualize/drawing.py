@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Drawing poses and curves with Pillow. What does not change is drawn once; a frame takes milliseconds."""
 
 from __future__ import annotations

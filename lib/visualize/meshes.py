@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Shaded surfaces, rendered off screen by PyVista: no display and no graphics card are needed."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """One self-contained page that plays the motion in any browser, offline."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """One sheet: a strip of poses before and after, and the curves of the joints that smoothing changed most."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Clips from what there is to see: a sequence of an evaluated dataset, or a file of a user."""
 
 from __future__ import annotations

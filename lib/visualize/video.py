@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """mp4 and gif through the ffmpeg that imageio-ffmpeg carries: frames are piped, never all in memory."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The weights that come along: one folder each, with checkpoint_<window>.pth.tar files and a model card."""
 
 from __future__ import annotations

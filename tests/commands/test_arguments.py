@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The command line: one spelling for one thing, one row for one argument, and quiet ends."""
 
 from __future__ import annotations

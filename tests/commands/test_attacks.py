@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Files made by somebody with bad intentions: nothing in them runs, and one sentence names the file."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Bad input through the real commands: one sentence on stderr that names the file, status 2, and no traceback."""
 
 from __future__ import annotations

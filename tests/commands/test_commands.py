@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The real commands from end to end, as a user types them, on tiny data."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Every representation through the real entry scripts: train, evaluate, report."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What the fuzzer once found, and small valid files with a few bytes changed: a SmoothNetError or a good result."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """A few cases of the promise, see tests/promise; and that the judge would notice."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The READMEs are true: their commands run, their links lead somewhere, both languages say the same.
 
 Every line of code in a README, and every command within its text, is run here on small data, or stands below with the

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The recipes of CONTRIBUTING.md: one more row, from outside, is all that the commands need.
 
 A metric has its own test, tests/unit/test_metric_table.py.

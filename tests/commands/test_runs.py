@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Run folders, and how runs end: nothing of two runs mixes, and nothing is lost that a signal or a pipe could take."""
 
 from __future__ import annotations

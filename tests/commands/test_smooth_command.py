@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The command smooth_smoothnet.py: files in, files out, and live lines."""
 
 import io

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The command visualize on a user's files: it draws what smooth writes, and replaces nothing."""
 
 import json

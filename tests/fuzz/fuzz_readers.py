@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Fuzz the readers of JSON, CSV and TRC files: tests/fuzz/fuzz_readers.py WORKING_FOLDER tests/fuzz/corpus
 
 By hand, needs `pip install atheris`; further arguments go to libFuzzer (-max_total_time=3600). With

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """One promise, tried again and again with damaged input.
 
 Every command, given anything at all, ends with status 0 and a right result, or with status 2 and one sentence that

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Whether the promise held: status, sentence, result, and what lies where."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What is done to good input: values, types, sizes, structure, names, links, arguments and signals.
 
 A mutation changes files in the current folder or the arguments, and returns what it did and the words of which the

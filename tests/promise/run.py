@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """One case in a process of its own, with limits on time and memory, in a folder that is looked at before and after."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Good input and the command that reads it: one scene for each command and each kind of file."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Everything in this folder takes its time: `make quick` leaves it out."""
 
 from pathlib import Path

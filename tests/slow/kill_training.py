@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Trains in a forked child again and again and kills it with SIGKILL at a random moment, until a run ends by itself.
 
 usage: kill_training.py RUN_FOLDER KILLS SEED TRAIN_ARGUMENT ...

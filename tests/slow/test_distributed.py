@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Several processes (gloo, on the cpu) do what one process does."""
 
 import os

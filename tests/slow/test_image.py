@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The image, built and used; and the short run that a ModelZoo contribution carries."""
 
 import os

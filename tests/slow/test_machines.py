@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Several machines, played by network namespaces of this one, and processes that hang."""
 
 from __future__ import annotations

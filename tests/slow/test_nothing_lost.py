@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What a crash, a kill or a full disk may not take: every checkpoint that exists loads, and a resume is exact."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The wheel: the same library and scripts under the name smoothnet, with the default weights."""
 
 import os

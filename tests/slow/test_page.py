@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The page that plays the motion, in a real browser."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The first commands of the README on other processors: PyTorch and oneDNN can be told to do without instructions."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The real scripts on the stand-in for sdaa, from end to end: the same results as on the cpu.
 
 This shows that no tensor is left on the wrong device and that checkpoints travel; it says nothing of cards.

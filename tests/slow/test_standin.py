@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The stand-in for sdaa devices behaves like a device, so that what passes on it means something."""
 
 import subprocess

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What the stand-in for sdaa must do. Run by tests/slow/test_standin.py in a process of its own."""
 
 import copy

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """benchmarks/accuracy.py: that it measures what it says, and splits what it says."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Augmentation: what it may change, what it must keep, and that a seed decides it."""
 
 import pytest

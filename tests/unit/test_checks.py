@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The last look at smoothed tracks: what cannot be the motion that was read is not written."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Settings: precedence, official files, and what is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Generated people are people, their errors are those of an estimator, and their files are pose files."""
 
 import runpy

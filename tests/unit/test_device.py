@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """lib/utils/device.py where there is no accelerator: choices, errors, and what holds on the cpu."""
 
 import textwrap

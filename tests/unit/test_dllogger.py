@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The ModelZoo's log lines and the comparison of two logs."""
 
 import datetime

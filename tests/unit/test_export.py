@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Export to ONNX: the same numbers, sizes left free, metadata, and use without torch."""
 
 import os

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What is promised of files that are there: nothing is lost, whatever happens while files are smoothed."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The smoothers in Hz: against hand computations, and what a user of each relies on."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The filters of the paper's tables, and the one table of all filters as an evaluation uses it."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Classical smoothers on recordings with gaps and on streams, and what they refuse."""
 
 import numpy as np

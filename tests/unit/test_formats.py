@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Pose files of every format: what is read, and that writing changes coordinates and nothing else."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Training as the paper has it, against the same written out in plain PyTorch; and what may not change its numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The training objective: the hand-written pass and the piecewise one against plain autograd."""
 
 import math

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The general smoother: free of unit, origin, number of joints and coordinates; safe on any input; exportable."""
 
 import io

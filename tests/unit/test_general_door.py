@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The general network through the one door: files, whole recordings, streams, exported models."""
 
 from itertools import pairwise

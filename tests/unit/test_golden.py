@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What the official implementation returned for small seeded data, metric by metric (tests/golden)."""
 
 from __future__ import annotations

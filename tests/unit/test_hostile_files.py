@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Files made to hang, to fill memory, to reach other files or to end in a traceback: one sentence each, at once."""
 
 import json

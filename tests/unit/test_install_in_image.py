@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The script that the Dockerfile runs, with pip and conda that only note what is asked of them."""
 
 import os

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What an array or a table is taken for: never a wrong reading without a word."""
 
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Networks and classical filters go the same way; strength, cut-off and outliers are the user's."""
 
 import io

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """One row in the table of metrics is all that a new metric needs: it is then told everywhere."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Metrics and loss against numbers worked out by hand."""
 
 from __future__ import annotations

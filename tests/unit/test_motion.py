@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Motion for training: files are read or refused by name, windows show the motion at the speed asked for."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The error model: every kind of error does what it says, in units of the body, and nothing else."""
 
 import dataclasses

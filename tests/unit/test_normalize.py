@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """MODEL.NORMALIZE body: what it makes of windows, by hand, and that it frees a network of unit and origin."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """An ONNX file is a program by a stranger: only what our own exporter writes is run."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The door for pose files: what is read, and what is refused with which words."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The batched alignment against a plain SVD for each frame."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 import pytest
 
 from lib.evaluation.published import OFFICIAL, TECORIGIN, published, published_rows

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """What smoothing says of itself: how far points moved, outliers, and whether motion was lost."""
 
 import numpy as np

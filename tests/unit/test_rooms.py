@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The ground plan of lib: which room may import which. The table in docs/ARCHITECTURE.md is the rule."""
 
 from __future__ import annotations

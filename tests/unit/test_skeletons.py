@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Joint orders, sides and edges of the pose formats."""
 
 import numpy as np

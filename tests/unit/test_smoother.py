@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Smoother: any unit, type, length and gap; what comes back and what does not."""
 
 import os

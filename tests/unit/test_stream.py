@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Streams: what comes out when, the full delay equals the whole recording, tracks, bounded memory."""
 
 import numpy as np

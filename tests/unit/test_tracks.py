@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Missing points, gaps, several people, and the report on them."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """The training loop: other losses, other kinds of networks, and what a resume takes up again."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Which files ffmpeg is let near: videos, and nothing that opens other files or never ends."""
 
 import os

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Pictures of clips: every format for every representation, decoded again; the command that writes them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """Windows, sampling and the overlap mean, against the obvious loops."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
 """TEST CODE: a stand-in for the vendor's torch_sdaa. It runs on the cpu and says nothing about the hardware.
 
 It registers a PrivateUse1 device called "sdaa" whose tensors hold a cpu tensor and run every operation on it,
