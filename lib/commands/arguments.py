@@ -90,7 +90,7 @@ COUNT_OR_0 = {"type": number(0, config.COUNT_OR_0), "metavar": "N"}
 SWITCH = {"action": "store_true"}
 PATH = {"metavar": "PATH"}
 OWN = (  # what is no setting
-    Argument(("inputs",), "smooth", "file of poses, folder of OpenPose frames, or - with --stream",
+    Argument(("inputs",), "smooth", "file of poses, folder with a file a frame, or - with --stream",
              {"nargs": "+", "metavar": "INPUT"}),
     Argument(("-o", "--output"), "smooth", "output file; a folder for several inputs", {"metavar": "OUT"}),
     Argument(("-o", "--output"), "export", "the .onnx file to write", {"metavar": "ONNX", "required": True}),

@@ -18,7 +18,23 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from . import arrays, coco, deeplabcut, detections, documents, h5, mmpose, openpose, plain_csv, smpl, tables, trc
+from . import (
+    arrays,
+    coco,
+    deeplabcut,
+    detections,
+    documents,
+    h5,
+    lines,
+    mediapipe,
+    mmpose,
+    openpose,
+    plain_csv,
+    smpl,
+    tables,
+    trc,
+    ultralytics,
+)
 from .checks import check_output
 from .layout import Layout, parse_layout
 from .recording import Recording, Track
@@ -54,13 +70,21 @@ FORMATS = {
     for row in (
         ("openpose", "pose estimators", "a folder of OpenPose JSON files",
          "body, face and hands in 2D and 3D", "confidences, other keys",
-         openpose.sniff_openpose, openpose.read_openpose, openpose.write_openpose),
+         openpose.sniff_openpose, openpose.read_openpose, detections.write_documents),
         ("mmpose", "pose estimators", "MMPose prediction JSON", "keypoints", "keypoint_scores, boxes, other keys",
-         mmpose.sniff_mmpose, mmpose.read_mmpose, detections.write_json_file),
+         mmpose.sniff_mmpose, mmpose.read_mmpose, detections.write_documents),
         ("alphapose", "pose estimators", "AlphaPose JSON", "keypoints", "scores, boxes, other keys",
-         coco.sniff_alphapose, coco.read_alphapose, detections.write_json_file),
+         coco.sniff_alphapose, coco.read_alphapose, detections.write_documents),
         ("coco", "pose estimators", "COCO keypoint results JSON", "keypoints", "scores, boxes, other keys",
-         coco.sniff_coco, coco.read_coco, detections.write_json_file),
+         coco.sniff_coco, coco.read_coco, detections.write_documents),
+        ("ultralytics", "pose estimators", "Ultralytics results: to_json, to_csv, or a folder of save_txt labels",
+         "keypoints", "scores, boxes, classes, track ids",
+         ultralytics.sniff_ultralytics, ultralytics.read_ultralytics, detections.write_documents),
+        ("mediapipe", "pose estimators", "MediaPipe results as JSON, .jsonl or a folder of JSON",
+         "landmarks and world landmarks of bodies, hands and faces", "visibility, handedness, blendshapes, matrices",
+         mediapipe.sniff_mediapipe, mediapipe.read_mediapipe, detections.write_documents),
+        ("jsonl", "tables and arrays", "the lines of a stream as a file, .jsonl", "keypoints", "scores, ids, other keys",
+         lines.sniff_lines, lines.read_lines_file, detections.write_documents),
         ("trc", "biomechanics", "OpenSim .trc", "markers", "frame and time columns",
          trc.sniff_trc, trc.read_trc, tables.write_table),
         ("deeplabcut", "animals", "DeepLabCut .csv", "x, y, z of bodyparts", "likelihood",
@@ -98,7 +122,7 @@ def read_recording(
     """Read a file or folder of poses.
 
     Args:
-        path: The file, or the folder of OpenPose frames.
+        path: The file, or the folder with a file a frame.
         format: A name of `FORMATS`; None tells the format by content.
         dims: Coordinates a joint for arrays and tables that do not say (2 or 3); None tells it from the values.
         layout: What arrays and tables do not say of their axes, numbers and missing points; see layout.py.

@@ -110,7 +110,7 @@ def test_folders_are_replaced_only_when_they_hold_nothing_else(checkpoint, tmp_p
     (tmp_path / "out" / "notes.txt").write_text("precious")
     argv = [tmp_path / "in", "-o", tmp_path / "out", "--checkpoint", checkpoint]
     assert "exists" in run(argv, capsys)[1]
-    assert "holds more than OpenPose frames" in run([*argv, "--force"], capsys)[1]
+    assert "holds more than frames of poses" in run([*argv, "--force"], capsys)[1]
     (tmp_path / "out" / "notes.txt").unlink()
     assert run([*argv, "--force"], capsys)[0] == 0
     assert json.loads((tmp_path / "out" / "0.json").read_text())["folder"] == "in"
