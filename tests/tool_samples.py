@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""A small file of every tool's form, as its documentation describes it: `python tests/tool_samples.py FOLDER` makes all.
+"""A small file of every tool's form, as its documentation describes it.
+
+`python tests/tool_samples.py FOLDER` makes all of them.
 
 No output of the tools themselves; each function names what it follows. The people in them walk and tremble.
 """
@@ -178,6 +180,39 @@ def mediapipe_holistic(folder: Path) -> Path:
     return write(folder / "holistic.json", json.dumps(frames))
 
 
+def mediapipe_long(folder: Path) -> Path:
+    """A row a landmark, with its name, image and world coordinates; landmark 7 is away in frame 4."""
+    image, world = walk(33, 3, 1, 3), walk(33, 3, 1.5, 4)
+    rows = ["frame,timestamp_ms,landmark_id,landmark,x,y,z,visibility,x_world,y_world,z_world"]
+    for t in range(FRAMES):
+        for k in range(33):
+            if (t, k) != (4, 7):
+                numbers = [*image[t, k], 0.9, *world[t, k]]
+                rows.append(f"{t},{33 * t},{k},LANDMARK_{k}," + ",".join(f"{value:.6f}" for value in numbers))
+    return write(folder / "long.csv", "\n".join(rows) + "\n")
+
+
+def mediapipe_hands_long(folder: Path) -> Path:
+    hands = {name: walk(21, 3, 0.3, seed) for seed, name in enumerate(("Left", "Right"), 5)}
+    rows = ["frame;hand;landmark;x;y;z"]
+    for t in range(FRAMES):
+        for name, hand in hands.items():
+            rows += [f"{t};{name};{k};" + ";".join(f"{value:.5f}" for value in hand[t, k]) for k in range(21)]
+    return write(folder / "hands.csv", "\n".join(rows) + "\n")
+
+
+def mediapipe_wide(folder: Path) -> Path:
+    """A row a frame."""
+    image, world = walk(33, 3, 1, 3), walk(33, 3, 1.5, 4)
+    names = [f"LANDMARK{k}_{a}" for k in range(33) for a in ("x", "y", "z", "visibility")]
+    names += [f"LANDMARK{k}_world_{a}" for k in range(33) for a in "xyz"]
+    rows = [",".join(["frame", *names])]
+    for t in range(FRAMES):
+        numbers = [*np.column_stack([image[t], np.full(33, 0.9)]).ravel(), *world[t].ravel()]
+        rows.append(",".join([str(t), *(f"{value:.6f}" for value in numbers)]))
+    return write(folder / "wide.csv", "\n".join(rows) + "\n")
+
+
 # --------------------------------------------------------------------------------------------- MMPose, Sapiens
 # mmpose.readthedocs.io: user_guides/inference, "pred_out_dir"
 
@@ -233,6 +268,24 @@ def stream_bare(folder: Path) -> Path:
     return write(folder / "bare.jsonl", "\n".join(lines))
 
 
+# -------------------------------------------------------------------------------------------- SLEAP and others
+# sleap.ai: "Export Analysis CSV"; sleap-io, movement
+
+
+def sleap_csv(folder: Path) -> Path:
+    """A row an animal, two tracks."""
+    nodes = ("head", "thorax", "abdomen")
+    rows = ["track,frame_idx,instance.score," + ",".join(f"{n}.x,{n}.y,{n}.score" for n in nodes)]
+    bodies = [walk(3, 2, 200, seed) + 300 * seed for seed in (1, 2)]
+    for t in range(FRAMES):
+        for track, body in enumerate(bodies):
+            cells = [f"{x:.4f},{y:.4f},0.9" for x, y in body[t]]
+            if (t, track) == (6, 1):
+                cells[2] = ",,"
+            rows.append(f"track_{track},{t},0.95," + ",".join(cells))
+    return write(folder / "sleap.csv", "\n".join(rows) + "\n")
+
+
 SAMPLES = {  # function -> the format it is told to be
     ultralytics_list: "ultralytics",
     ultralytics_flat: "ultralytics",
@@ -245,9 +298,13 @@ SAMPLES = {  # function -> the format it is told to be
     mediapipe_hands: "mediapipe",
     mediapipe_face: "mediapipe",
     mediapipe_holistic: "mediapipe",
+    mediapipe_long: "long-csv",
+    mediapipe_hands_long: "long-csv",
+    mediapipe_wide: "csv",
     mmpose_images: "mmpose",
     mmpose_image: "mmpose",
     sapiens: "mmpose",
+    sleap_csv: "long-csv",
     stream_lines: "jsonl",
     stream_bare: "jsonl",
 }

@@ -97,7 +97,7 @@ class SpanTokens:
 
     def changed_text(self) -> str:
         pieces, end = [], 0
-        for ordinal in sorted(self.changes):
+        for ordinal in sorted(self.changes, key=lambda ordinal: int(self.spans[ordinal, 0])):
             start, stop = self.spans[ordinal]
             pieces += [self.text[end:start], self.changes[ordinal]]
             end = stop

@@ -230,15 +230,17 @@ def read_frames(path: Path, format: str, people: People, what: str) -> Recording
 
 def _other_numbers(frames: list[Frame], people: People) -> list[str]:
     """Keys of the frames and of what is in them, that hold numbers which are no points, in order of appearance."""
-    used, seen = set(), {}
-    for frame in frames[:200]:
+    used: set[str] = set()
+    seen: dict[str, None] = {}
+    for frame in frames[:_LOOKED_AT]:
         for person in (people(frame.value, "") or []) if frame.value else []:
             used |= {key for found in person.parts for key in found.path if isinstance(key, str)}
-        values = [frame.value, *(frame.value if isinstance(frame.value, list) else [])]
-        values += [item for value in list(values) if isinstance(value, dict) for item in value.values()]
-        for value in [v for value in values for v in (value if isinstance(value, list) else [value])]:
-            if isinstance(value, dict):
-                seen.update((key, None) for key, item in value.items() if _holds_numbers(item))
+        level = [frame.value]
+        for _ in range(3):  # the frame, its lists of people, a person
+            level = [item for value in level for item in (value if isinstance(value, list) else [value])]
+            objects = [value for value in level if isinstance(value, dict)]
+            seen.update((key, None) for value in objects for key, item in value.items() if _holds_numbers(item))
+            level = [item for value in objects for item in value.values()]
     return [key for key in seen if key not in used | _NO_WONDER]
 
 

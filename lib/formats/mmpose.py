@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
 """MMPose predictions: {"meta_info", "instance_info": [{"frame_id", "instances"}]} or the list alone; and what it writes
-for single images, a list of instances a file, as Sapiens does below "instance_info". Whole bodies are one more number of
-keypoints."""
+for single images, a list of instances a file, as Sapiens does below "instance_info"."""
 
 from __future__ import annotations
 
@@ -125,7 +124,7 @@ def _detection(frame: int, path: tuple, instance: dict, where: str) -> Detection
 
 
 def _points(instance: dict, where: str) -> tuple[np.ndarray, np.ndarray | None, int] | None:
-    """Points (joints, dims), scores (joints,) and how many numbers a joint stand together; None where there are none."""
+    """Points (joints, dims), scores (joints,), and how many numbers a joint stand together; None: there are none."""
     if "keypoints" not in instance:
         raise SmoothNetError(f'{where} has no "keypoints"')
     table = read_numbers(instance["keypoints"], f"{where}, keypoints")

@@ -3,8 +3,8 @@
 """Ultralytics pose results: Results.to_json, Results.to_csv and the labels folder of save_txt.
 
 to_json: a list of detections, {"name", "class", "confidence", "box", "track_id", "keypoints": {"x": [...], "y": [...],
-"visible": [...]}}, for each frame; to_csv: the same with an object of Python in the cells of box and keypoints; save_txt:
-a file NAME_FRAME.txt a frame, a line a detection: class, box x y w h, x y (score) of each keypoint, all relative to the
+"visible": [...]}}, for each frame; to_csv: the same with an object of Python in the cells of box and keypoints;
+save_txt: a file NAME_FRAME.txt a frame, a line a detection: class, box x y w h, x y (score) of each keypoint, all relative to the
 picture, then the confidence with save_conf and the number of the track with model.track. Where the facts come from: the
 reference pages of ultralytics.engine.results. A keypoint at 0, 0 was not found.
 """

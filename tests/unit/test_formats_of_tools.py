@@ -137,3 +137,40 @@ def test_lines_say_which_is_wrong(tmp_path):
     path.write_text('{"keypoints": [[1, 2]]}\n{"keypoints": [[1, 2]\n')
     with pytest.raises(SmoothNetError, match=r"a\.jsonl, line 2 is not valid JSON"):
         read_recording(path)
+
+
+# --------------------------------------------------------------------------------------------- tables in long form
+
+
+def test_landmarks_in_long_form(tmp_path):
+    recording, tracks = tracks_of(samples.mediapipe_long(tmp_path))
+    assert {key: track.points.shape for key, track in tracks.items()} == {
+        ("3D", 0): (FRAMES, 33, 3), ("3D world", 0): (FRAMES, 33, 3),
+    }  # fmt: skip
+    assert np.isnan(tracks["3D", 0].points[4, 7]).all() and np.isfinite(tracks["3D", 0].points[4, 8]).all()
+    assert recording.names[:2] == ("LANDMARK_0", "LANDMARK_1")
+    np.testing.assert_allclose(tracks["3D world", 0].points[3], samples.walk(33, 3, 1.5, 4)[3], atol=1e-6)
+
+
+def test_hands_in_long_form_are_tracks(tmp_path):
+    _, tracks = tracks_of(samples.mediapipe_hands_long(tmp_path))
+    assert {id for _, id in tracks} == {"Left", "Right"}
+
+
+def test_wide_world_landmarks_are_a_part_of_their_own(tmp_path):
+    recording, tracks = tracks_of(samples.mediapipe_wide(tmp_path))
+    assert {part: track.points.shape[1] for (part, _), track in tracks.items()} == {"3D": 33, "3D world": 33}
+    assert recording.left_alone == []
+
+
+def test_sleap_csv_has_a_row_an_animal(tmp_path):
+    recording, tracks = tracks_of(samples.sleap_csv(tmp_path))
+    assert recording.names == ("head", "thorax", "abdomen") and recording.left_alone == []
+    assert np.isnan(tracks["2D", "track_1"].points[6, 2]).all() and tracks["2D", "track_0"].scores[0, 0] == 0.9
+
+
+def test_two_rows_of_one_landmark_ask_for_people(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("frame,joint,x,y\n0,nose,1,2\n0,nose,3,4\n")
+    with pytest.raises(SmoothNetError, match="second row for nose of frame 0.*column person"):
+        read_recording(path)
