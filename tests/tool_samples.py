@@ -286,6 +286,292 @@ def sleap_csv(folder: Path) -> Path:
     return write(folder / "sleap.csv", "\n".join(rows) + "\n")
 
 
+def sleap_analysis(folder: Path) -> Path:
+    """sleap-convert --format analysis, in MATLAB's order of axes."""
+    import h5py
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tracks = np.stack([walk(3, 2, 200, seed) for seed in (1, 2)])  # tracks, frames, nodes, xy
+    tracks[1, 4] = np.nan
+    scores = np.full((2, FRAMES, 3), 0.75)
+    with h5py.File(folder / "analysis.h5", "w") as file:
+        file["node_names"] = np.array([b"head", b"thorax", b"abdomen"])
+        file["track_names"] = np.array([b"female", b"male"])
+        file["track_occupancy"] = np.isfinite(tracks[..., 0, 0]).T.astype("u1")
+        file.create_dataset("tracks", data=tracks.transpose(0, 3, 2, 1), compression="gzip")
+        file["point_scores"] = scores.transpose(0, 2, 1)
+        file["instance_scores"] = scores[..., 0]
+    return folder / "analysis.h5"
+
+
+def sleap_labels(folder: Path) -> Path:
+    """A .slp of predictions with one instance that a person corrected, in the tables that sleap-io documents."""
+    import h5py
+
+    folder.mkdir(parents=True, exist_ok=True)
+    bodies = [walk(3, 2, 200, seed) + 300 * seed for seed in (1, 2)]
+    instances, frames, points = [], [], {0: [], 1: []}
+    for t in range(FRAMES):
+        first = len(instances)
+        for track, body in enumerate(bodies):
+            kinds = (1, 0) if (t, track) == (3, 0) else (1,)
+            for kind in kinds:
+                start = len(points[kind])
+                for k, (x, y) in enumerate(body[t] + (0.5 if kind == 0 else 0)):
+                    gone = (t, k) == (5, 2)
+                    points[kind].append((np.nan if gone else x, np.nan if gone else y, not gone, False, 0.9)[: 5 if kind else 4])
+                instances.append((len(instances), kind, t, 0, track, -1, 0.9, start, start + 3, 0.0))
+        frames.append((t, 0, 2 * t, first, len(instances)))
+    point = [("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")]
+    of_frames = [("frame_id", "u8"), ("video", "u4"), ("frame_idx", "u8"), ("instance_id_start", "u8"),
+                 ("instance_id_end", "u8")]  # fmt: skip
+    of_instances = [("instance_id", "i8"), ("instance_type", "u1"), ("frame_id", "u8"), ("skeleton", "u4"),
+                    ("track", "i4"), ("from_predicted", "i8"), ("score", "f4"), ("point_id_start", "u8"),
+                    ("point_id_end", "u8"), ("tracking_score", "f4")]  # fmt: skip
+    nodes = [{"name": name, "weight": 1.0} for name in ("head", "thorax", "abdomen")]
+    skeleton = {"directed": True, "graph": {"name": "fly", "num_edges_inserted": 0}, "links": [], "multigraph": True,
+                "nodes": [{"id": i} for i in range(3)]}  # fmt: skip
+    metadata = {"version": "2.0.0", "skeletons": [skeleton], "nodes": nodes, "videos": [], "tracks": [], "suggestions": [],
+                "negative_anchors": {}, "provenance": {}}  # fmt: skip
+    video = {"filename": "flies.mp4", "backend": {"filename": "flies.mp4", "type": "MediaVideo", "grayscale": True}}
+    with h5py.File(folder / "flies.slp", "w") as file:
+        group = file.create_group("metadata")
+        group.attrs["format_id"] = 1.2
+        group.attrs["json"] = np.bytes_(json.dumps(metadata))
+        file["videos_json"] = np.array([json.dumps(video)], dtype="S")
+        file["tracks_json"] = np.array([json.dumps([0, name]) for name in ("female", "male")], dtype="S")
+        file["suggestions_json"] = np.array([], dtype="S1")
+        file["frames"] = np.array(frames, of_frames)
+        file["instances"] = np.array(instances, of_instances)
+        file["points"] = np.array(points[0], point)
+        file["pred_points"] = np.array(points[1], [*point, ("score", "f8")])
+    return folder / "flies.slp"
+
+
+def movement_netcdf(folder: Path) -> Path:
+    """ds.to_netcdf(...) of movement: position (time, space, keypoints, individuals), confidence beside it."""
+    import h5py
+
+    folder.mkdir(parents=True, exist_ok=True)
+    poses = np.stack([walk(3, 2, 200, seed) for seed in (1, 2)], axis=-1).transpose(0, 2, 1, 3)
+    poses[4, :, 1, 0] = np.nan
+    scales = {"time": np.arange(FRAMES) / 50, "space": ["x", "y"], "keypoints": ["nose", "back", "tail"],
+              "individuals": ["one", "two"]}  # fmt: skip
+    with h5py.File(folder / "mice.nc", "w") as file:
+        file.attrs["fps"], file.attrs["ds_type"] = 50.0, "poses"
+        for name, values in scales.items():
+            texts = isinstance(values, list)
+            file.create_dataset(name, data=values, dtype=h5py.string_dtype() if texts else "f8").make_scale(name)
+        for name, data, axes in (("position", poses, scales), ("confidence", np.full((FRAMES, 3, 2), 0.5), scales)):
+            dataset = file.create_dataset(name, data=data)
+            for i, axis in enumerate(axis for axis in axes if name == "position" or axis != "space"):
+                dataset.dims[i].attach_scale(file[axis])
+    return folder / "mice.nc"
+
+
+def lightning_pose(folder: Path) -> Path:
+    """predictions.csv: DeepLabCut's header with a scorer of its own."""
+    return _three_rows(folder / "lightning.csv", "heatmap_tracker", ("x", "y", "likelihood"))
+
+
+def eks(folder: Path) -> Path:
+    """The ensemble Kalman smoother's csv: variances beside x and y."""
+    extra = ("x_ens_median", "y_ens_median", "x_ens_var", "y_ens_var", "x_posterior_var", "y_posterior_var")
+    return _three_rows(folder / "eks.csv", "ensemble-kalman_tracker", ("x", "y", "likelihood", *extra))
+
+
+def _three_rows(path: Path, scorer: str, coords: tuple[str, ...]) -> Path:
+    parts = ("paw", "nose")
+    head = [("scorer", [scorer] * len(coords) * 2), ("bodyparts", [p for p in parts for _ in coords]),
+            ("coords", [*coords, *coords])]  # fmt: skip
+    rows = [",".join([name, *cells]) for name, cells in head]
+    for t, points in enumerate(walk(2, 2, 200)):
+        numbers = [n for xy in points for n in (*xy, 0.95, *range(len(coords) - 3))]
+        rows.append(",".join([str(t), *map(str, numbers)]))
+    return write(path, "\n".join(rows) + "\n")
+
+
+def anipose(folder: Path) -> Path:
+    """pose-3d/*.csv: x, y, z, error, cameras and score of each joint, the transform, the frame."""
+    names = [f"{joint}_{what}" for joint in ("wrist", "elbow") for what in ("x", "y", "z", "error", "ncams", "score")]
+    names += [f"M_{i}{j}" for i in range(3) for j in range(3)] + ["center_0", "center_1", "center_2", "fnum"]
+    rows = [",".join(names)]
+    for t, points in enumerate(walk(2, 3, 50)):
+        numbers = [n for xyz in points for n in (*xyz, 1.5, 3, 0.9)]
+        rows.append(",".join(map(str, [*numbers, *np.eye(3).ravel(), 0.0, 0.0, 0.0, t])))
+    return write(folder / "anipose.csv", "\n".join(rows) + "\n")
+
+
+# ------------------------------------------------------------------------------------------------ biomechanics
+# c3d.org; OpenSim's pages on .mot, .sto and .trc; Biovision's BVH; manuals of Nexus, QTM, Motive and Visual3D
+
+
+def _c3d_bytes(points: np.ndarray, analog: int, order: str, whole: bool, angles: bool = True) -> bytes:
+    """A .c3d of (frames, joints, 3), point 1 missing in frame 2, with analog channels."""
+    frames, joints, _ = points.shape
+    labels = [f"MARK{k}" for k in range(joints - 1)] + ["LKneeAngles" if angles else "LAST"]
+    scale = 0.01 if whole else -1.0
+
+    def texts(words: list[str]) -> bytes:
+        return bytes([255, 2, 16, len(words)]) + b"".join(word.ljust(16).encode() for word in words)
+
+    def number(kind: str, value: float) -> bytes:
+        return bytes([{"i2": 2, "f4": 4}[kind], 0]) + np.array(value, order + kind).tobytes()
+
+    records = [
+        (-1, b"POINT", b"\0"), (1, b"USED", number("i2", joints) + b"\0"), (1, b"FRAMES", number("i2", frames) + b"\0"),
+        (1, b"SCALE", number("f4", scale) + b"\0"), (1, b"RATE", number("f4", 120.0) + b"\0"),
+        (1, b"LABELS", texts(labels) + b"\0"), (1, b"UNITS", bytes([255, 1, 2]) + b"mm\0"),
+        *([(1, b"ANGLES", texts(["LKneeAngles"]) + b"\0")] if angles else []),
+        (-2, b"ANALOG", b"\0"), (2, b"USED", number("i2", analog) + b"\0"),
+    ]  # fmt: skip
+    body = b""
+    for group, name, content in records:
+        step = np.array(len(content) + 2, order + "i2").tobytes()
+        body += bytes([len(name), group % 256]) + name + step + content
+    blocks = -(-(len(body) + 6) // 512)
+    processor = 84 if order == "<" else 86
+    parameters = (bytes([1, 0x50, blocks, processor]) + body).ljust(512 * blocks, b"\0")
+    header = np.zeros(256, order + "u2")
+    header[1], header[2], header[3], header[4], header[8], header[9] = joints, analog, 1, frames, 2 + blocks, 1
+    raw = bytearray(header.tobytes())
+    raw[0:2] = bytes([2, 0x50])
+    raw[12:16], raw[20:24] = np.array(scale, order + "f4").tobytes(), np.array(120.0, order + "f4").tobytes()
+    table = np.zeros((frames, joints, 4))
+    table[..., :3] = points / (scale if whole else 1)
+    table[2, 1] = [0, 0, 0, -1]
+    words = np.concatenate([table.reshape(frames, -1), np.arange(frames * analog).reshape(frames, analog) % 99], axis=1)
+    data = (np.round(words) if whole else words).astype(order + ("i2" if whole else "f4")).tobytes()
+    return bytes(raw) + parameters + data
+
+
+def c3d_floats(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "trial.c3d").write_bytes(_c3d_bytes(walk(5, 3, 300), 3, "<", False))
+    return folder / "trial.c3d"
+
+
+def c3d_whole_numbers(folder: Path) -> Path:
+    """Whole numbers in the order of SGI, as older systems wrote."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "old.c3d").write_bytes(_c3d_bytes(walk(5, 3, 300), 2, ">", True, angles=False))
+    return folder / "old.c3d"
+
+
+def opensim_mot(folder: Path) -> Path:
+    """Inverse kinematics: degrees, of which one turns past 180, and the pelvis's place."""
+    angles = walk(3, 1, 40)[..., 0] + [0, 20, 0]
+    angles[:, 2] = (np.linspace(150, 230, FRAMES) + 180) % 360 - 180
+    places = walk(1, 3, 1)[:, 0]
+    names = ["time", "pelvis_tilt", "pelvis_tx", "pelvis_ty", "pelvis_tz", "hip_flexion_r", "pelvis_rotation"]
+    head = ["Coordinates", "version=1", f"nRows={FRAMES}", f"nColumns={len(names)}", "inDegrees=yes", "",
+            "Units are S.I. units (second, meters, Newtons, ...)", "endheader", "\t".join(names)]  # fmt: skip
+    rows = [[t / 60, angles[t, 0], *places[t], *angles[t, 1:]] for t in range(FRAMES)]
+    return write(folder / "ik.mot", "\n".join(head + ["\t".join(f"{n:16.8f}" for n in row) for row in rows]) + "\n")
+
+
+def opensim_states(folder: Path) -> Path:
+    """States of a simulation: values beside speeds and activations, radians."""
+    names = ["time", "/jointset/hip_r/hip_flexion_r/value", "/jointset/hip_r/hip_flexion_r/speed",
+             "/forceset/soleus_r/activation"]  # fmt: skip
+    head = ["states", "version=1", f"nRows={FRAMES}", "nColumns=4", "inDegrees=no", "endheader", "\t".join(names)]
+    rows = [f"{t / 100:.2f}\t{a:.8f}\t{t}.5\t0.05" for t, a in enumerate(walk(1, 1)[:, 0, 0])]
+    return write(folder / "states.sto", "\r\n".join(head + rows) + "\r\n")
+
+
+def opensim_quaternions(folder: Path) -> Path:
+    """OpenSense: orientations of sensors."""
+    head = ["DataRate=100.0", "DataType=Quaternion", "version=3", "OpenSimVersion=4.4", "endheader",
+            "time\ttorso_imu\tpelvis_imu"]  # fmt: skip
+    rows = []
+    for t, vectors in enumerate(walk(2, 3, 1)):
+        cells = [",".join(f"{n:.8f}" for n in _quaternion(vector)) for vector in vectors]
+        rows.append("\t".join([f"{t / 100}", *cells]))
+    return write(folder / "imu.sto", "\n".join(head + rows) + "\n")
+
+
+def _quaternion(vector: np.ndarray) -> np.ndarray:
+    """w, x, y, z of a rotation vector."""
+    angle = np.linalg.norm(vector)
+    return np.concatenate([[np.cos(angle / 2)], np.sin(angle / 2) * vector / angle])
+
+
+def bvh(folder: Path) -> Path:
+    """Two joints below the root, one with another order of axes; a heading that passes 180."""
+    hierarchy = """HIERARCHY
+ROOT Hips
+{
+  OFFSET 0.00 0.00 0.00
+  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+  JOINT Spine
+  {
+    OFFSET 0.00 5.21 0.00
+    CHANNELS 3 Zrotation Xrotation Yrotation
+    JOINT Left Arm
+    {
+      OFFSET 1.00 5.00 0.00
+      CHANNELS 6 Xposition Yposition Zposition Yrotation Xrotation Zrotation
+      End Site
+      {
+        OFFSET 0.00 1.00 0.00
+      }
+    }
+  }
+}
+MOTION
+"""
+    angles, root = walk(9, 1, 40)[..., 0], walk(1, 3, 100)[:, 0]
+    angles[:, 2] = (np.linspace(150, 230, FRAMES) + 180) % 360 - 180
+    rows = [[*root[t], *angles[t, :6], 1.0, 5.0, 0.0, *angles[t, 6:]] for t in range(FRAMES)]
+    text = "\n".join(" ".join(f"{n:.6f}" for n in row) for row in rows)
+    return write(folder / "walk.bvh", f"{hierarchy}Frames: {FRAMES}\nFrame Time: 0.0083333\n{text}\n")
+
+
+def vicon_csv(folder: Path) -> Path:
+    """Nexus: devices, then trajectories; a marker is away in frame 3."""
+    rows = ["Devices", "1000", ",,Force", "Frame,Sub Frame,Fx", ",,N", "1,0,0.5", "1,1,0.6", "", "Trajectories", "100",
+            ",,Bob:LFHD,,,Bob:RFHD,,,", "Frame,Sub Frame,X,Y,Z,X,Y,Z", ",,mm,mm,mm,mm,mm,mm"]  # fmt: skip
+    for t, points in enumerate(walk(2, 3, 1000)):
+        cells = [",,"] if t == 3 else [",".join(f"{n:.6g}" for n in points[0])]
+        rows.append(",".join([str(t + 1), "0", *cells, *(f"{n:.6g}" for n in points[1])]))
+    return write(folder / "nexus.csv", "\r\n".join(rows) + "\r\n\r\n")
+
+
+def qualisys_tsv(folder: Path) -> Path:
+    head = [f"NO_OF_FRAMES\t{FRAMES}", "NO_OF_CAMERAS\t8", "NO_OF_MARKERS\t2", "FREQUENCY\t200", "NO_OF_ANALOG\t0",
+            "ANALOG_FREQUENCY\t0", "DESCRIPTION\t--", "TIME_STAMP\t2024-01-02, 10:00:00\t1.5", "DATA_INCLUDED\t3D",
+            "MARKER_NAMES\tL_heel\tR_heel", "Frame\tTime\tL_heel X\tL_heel Y\tL_heel Z\tR_heel X\tR_heel Y\tR_heel Z"]  # fmt: skip
+    rows = []
+    for t, points in enumerate(walk(2, 3, 1000)):
+        points[1] *= t != 3  # zeros: not seen
+        rows.append("\t".join([str(t + 1), f"{t / 200:.5f}", *(f"{n:.3f}" for n in points.ravel())]))
+    return write(folder / "qtm.tsv", "\r\n".join(head + rows) + "\r\n")
+
+
+def motive_csv(folder: Path) -> Path:
+    """A rigid body with quaternion and position, its error, and a marker."""
+    rows = ["Format Version,1.23,Take Name,Take 1,Capture Frame Rate,120.000000,Export Frame Rate,120.000000,"
+            "Rotation Type,Quaternion,Length Units,Meters,Coordinate Space,Global", "",
+            ",Type" + ",Rigid Body" * 8 + ",Marker" * 3, ",Name" + ",Racket" * 8 + ",Wrist" * 3, ",ID" + ",1" * 8 + ",2" * 3,
+            ",," + "Rotation," * 4 + "Position," * 3 + "Mean Marker Error," + ",".join(["Position"] * 3),
+            "Frame,Time (Seconds),X,Y,Z,W,X,Y,Z,,X,Y,Z"]  # fmt: skip
+    turn, places = walk(1, 3, 1)[:, 0], walk(2, 3, 2)
+    for t in range(FRAMES):
+        w, *xyz = _quaternion(turn[t])
+        numbers = [*xyz, w, *places[t, 0], 0.0002, *places[t, 1]]
+        rows.append(",".join([str(t), f"{t / 120:.6f}", *(f"{n:.6f}" for n in numbers)]))
+    return write(folder / "take.csv", "\n".join(rows) + "\n")
+
+
+def visual3d_txt(folder: Path) -> Path:
+    """Landmarks of Theia through Visual3D, and an angle that stays."""
+    head = ["\t" + "\t".join(["pose_filt_0.c3d"] * 9), "\tHEAD\tHEAD\tHEAD\tHAND\tHAND\tHAND\tKNEE\tKNEE\tKNEE",
+            "\t" + "\t".join(["LANDMARK"] * 6 + ["LINK_MODEL_BASED"] * 3), "\t" + "\t".join(["ORIGINAL"] * 9),
+            "ITEM\tX\tY\tZ\tX\tY\tZ\tX\tY\tZ"]  # fmt: skip
+    rows = ["\t".join([str(t + 1), *(f"{n:.5f}" for n in p.ravel())]) for t, p in enumerate(walk(3, 3, 1))]
+    return write(folder / "theia.txt", "\n".join(head + rows) + "\n")
+
+
 SAMPLES = {  # function -> the format it is told to be
     ultralytics_list: "ultralytics",
     ultralytics_flat: "ultralytics",
@@ -305,6 +591,22 @@ SAMPLES = {  # function -> the format it is told to be
     mmpose_image: "mmpose",
     sapiens: "mmpose",
     sleap_csv: "long-csv",
+    sleap_analysis: "sleap",
+    sleap_labels: "sleap",
+    movement_netcdf: "movement",
+    lightning_pose: "deeplabcut",
+    eks: "deeplabcut",
+    anipose: "csv",
+    c3d_floats: "c3d",
+    c3d_whole_numbers: "c3d",
+    opensim_mot: "opensim",
+    opensim_states: "opensim",
+    opensim_quaternions: "opensim",
+    bvh: "bvh",
+    vicon_csv: "mocap-text",
+    qualisys_tsv: "mocap-text",
+    motive_csv: "mocap-text",
+    visual3d_txt: "mocap-text",
     stream_lines: "jsonl",
     stream_bare: "jsonl",
 }
