@@ -319,7 +319,9 @@ def sleap_labels(folder: Path) -> Path:
                 start = len(points[kind])
                 for k, (x, y) in enumerate(body[t] + (0.5 if kind == 0 else 0)):
                     gone = (t, k) == (5, 2)
-                    points[kind].append((np.nan if gone else x, np.nan if gone else y, not gone, False, 0.9)[: 5 if kind else 4])
+                    points[kind].append(
+                        (np.nan if gone else x, np.nan if gone else y, not gone, False, 0.9)[: 5 if kind else 4]
+                    )
                 instances.append((len(instances), kind, t, 0, track, -1, 0.9, start, start + 3, 0.0))
         frames.append((t, 0, 2 * t, first, len(instances)))
     point = [("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")]

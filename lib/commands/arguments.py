@@ -78,10 +78,9 @@ class ListFormats(argparse.Action):
     """Print the formats that can be smoothed, and stop."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from ..formats import FORMATS
+        from ..formats import list_formats
 
-        for row in FORMATS.values():
-            print(f"{row.name:16} {row.text}")
+        print(list_formats())
         parser.exit()
 
 

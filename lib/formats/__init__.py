@@ -5,14 +5,18 @@
 A format is a row of `FORMATS`: its name, the tools that write it, what it looks like to a user, what is read and what
 is left alone, how to tell it by content, how to read it into a `Recording` and how to write smoothed tracks back in
 the same form. The order matters: the first that recognises a file reads it, so the special stands before the general.
-To add a format, write one file with these three functions and add its row.
+To add a format, write one file with these three functions and add its row; from a package of your own, name the row in
+an entry point of the group `smoothnet.formats` (docs/formats.md).
 """
 
 from __future__ import annotations
 
+import difflib
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +34,11 @@ from . import (
     lines,
     long_csv,
     mediapipe,
+    mmpose,
     mocap_text,
     movement,
-    mmpose,
-    opensim,
     openpose,
+    opensim,
     plain_csv,
     sleap,
     smpl,
@@ -45,10 +49,20 @@ from . import (
 from .checks import check_output
 from .layout import Layout, parse_layout
 from .recording import Recording, Track
+from .refusals import refusal
 from .text import printable
 from .understood import settle
 
-__all__ = ["FORMATS", "Format", "Recording", "Track", "check_output", "read_recording", "write_recording"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Recording",
+    "Track",
+    "check_output",
+    "list_formats",
+    "read_recording",
+    "write_recording",
+]
 
 
 @dataclass(frozen=True)
@@ -134,8 +148,51 @@ FORMATS = {
 }  # fmt: skip
 
 
-def known_formats() -> str:
-    return "; ".join(f"{row.name}: {row.text}" for row in FORMATS.values())
+_ENTRY_POINTS = "smoothnet.formats"
+
+
+@functools.cache
+def load_others() -> None:
+    """Put the formats of other packages into FORMATS, before those of this one: rows of their entry points.
+
+    Raises:
+        SmoothNetError: an entry point cannot be loaded, is no row, or has a name that is taken.
+    """
+    others: dict[str, Format] = {}
+    for point in entry_points(group=_ENTRY_POINTS):
+        where = f"the format {point.name} of {point.value}"
+        try:
+            row = point.load()
+            row = row if isinstance(row, Format) else Format(*row)
+        except Exception as error:  # another package's code may do anything
+            raise SmoothNetError(printable(f"{where} cannot be loaded: {type(error).__name__}: {error}")) from error
+        if row.name in FORMATS or row.name in others:
+            raise SmoothNetError(f"{where} has the name {row.name}, which is taken")
+        others[row.name] = row
+    own = dict(FORMATS)
+    FORMATS.clear()
+    FORMATS.update({**others, **own})
+
+
+def list_formats() -> str:
+    """For people: every format by the tools it comes from, what is smoothed in it and what is left alone."""
+    load_others()
+    lines = ["What is read, smoothed and written back in the same form; all else in a file stays as it was."]
+    for group in dict.fromkeys(row.group for row in FORMATS.values()):
+        lines += ["", group]
+        for row in FORMATS.values():
+            if row.group == group:
+                lines += [f"  {row.name:16} {row.text}", f"  {'':16} smoothed: {row.smoothed}"]
+                lines += [f"  {'':16} left alone: {row.left_alone}"]
+    return "\n".join(lines)
+
+
+def _unknown(name: str) -> SmoothNetError:
+    near = difflib.get_close_matches(name, FORMATS, 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return SmoothNetError(
+        f"{name!r} is no known format{meant}; known are {', '.join(FORMATS)} (smooth --formats says more)"
+    )
 
 
 def read_recording(
@@ -161,8 +218,9 @@ def read_recording(
         SmoothNetError: no such file, none of the formats, a malformed file, or one that can be read in two ways.
     """
     path = Path(path)
+    load_others()
     if format is not None and format not in FORMATS:
-        raise SmoothNetError(f"{format!r} is no known format; known are {known_formats()}")
+        raise _unknown(format)
     if dims is not None and dims not in (1, 2, 3):
         raise SmoothNetError(f"--dims must be 1, 2 or 3, not {dims}")
     said = parse_layout(layout)
@@ -172,7 +230,7 @@ def read_recording(
         if format is None:
             format = next((name for name, row in FORMATS.items() if row.sniff(path)), None)
         if format is None:
-            raise SmoothNetError(f"{path} is in no known format; known are {known_formats()}")
+            raise refusal(path)
         recording = FORMATS[format].read(path, dims=dims, layout=said)
         settle(recording, said)
         return recording

@@ -105,7 +105,9 @@ def _tracks(rows: Rows, joints: list[tuple[str, list[tuple[str, str]]]]) -> tupl
         tracks.append(Track(0, rows.values[:, columns], part="positions", where=columns))
     if rotations:
         columns = np.array(rotations)
-        sixd = np.stack([euler_to_6d(rows.values[:, c], order) for c, order in zip(columns, orders, strict=True)], axis=1)
+        sixd = np.stack(
+            [euler_to_6d(rows.values[:, c], order) for c, order in zip(columns, orders, strict=True)], axis=1
+        )
         tracks.append(Track(0, sixd, kind="rotations", part="rotations", where=columns, form="Euler angles"))
     return tracks, orders, left
 

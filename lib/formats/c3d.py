@@ -80,7 +80,9 @@ def _read(path: Path, content: bytes) -> Recording:
     names = tuple(labels[k] if k < len(labels) and labels[k] else f"point {k + 1}" for k in chosen)
     rate = _value(parameters, "RATE")
     track = Track(0, points, where=np.array(chosen))
-    left = [f"{len(labels_of)} {group.lower()}" for group in _NO_POINTS if (labels_of := _texts(parameters, group, 10**6))]
+    left = [
+        f"{len(labels_of)} {group.lower()}" for group in _NO_POINTS if (labels_of := _texts(parameters, group, 10**6))
+    ]
     if frames.width > 4 * frames.points:
         left.append("analog channels")
     notes = [] if frames.scale == 1 else [f"points are whole numbers of {frames.scale:g}"]
@@ -147,7 +149,9 @@ def _texts(parameters: dict[tuple[str, str], np.ndarray], name: str, most: int) 
         values = parameters.get(("POINT", name if number == 1 else f"{name}{number}"))
         if values is None:
             break
-        texts += [value.decode("utf-8", "replace").strip(" \0") for value in values.tolist() if isinstance(value, bytes)]
+        texts += [
+            value.decode("utf-8", "replace").strip(" \0") for value in values.tolist() if isinstance(value, bytes)
+        ]
     return [text for text in texts[:most]] if name == "LABELS" else [text for text in texts if text]
 
 

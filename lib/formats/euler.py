@@ -18,7 +18,9 @@ def euler_to_6d(angles: np.ndarray, order: str) -> np.ndarray:
     """(N, 3) degrees about the axes of `order`, such as "ZXY", one after the other -> (N, 6)."""
     from scipy.spatial.transform import Rotation
 
-    return matrix_to_6d(Rotation.from_euler(order, angles, degrees=True).as_matrix()) if len(angles) else np.zeros((0, 6))
+    return (
+        matrix_to_6d(Rotation.from_euler(order, angles, degrees=True).as_matrix()) if len(angles) else np.zeros((0, 6))
+    )
 
 
 def nearest_euler(matrices: np.ndarray, old: np.ndarray, order: str) -> np.ndarray:
@@ -34,7 +36,7 @@ def nearest_euler(matrices: np.ndarray, old: np.ndarray, order: str) -> np.ndarr
         first = Rotation.from_matrix(matrices).as_euler(order, degrees=True)
     locked = np.abs(np.cos(np.radians(first[:, 1]))) < _LOCKED
     if locked.any():
-        last = Rotation.from_euler(order[2], old[locked, 2], degrees=True)
+        last = Rotation.from_euler(order[2], old[locked, 2:], degrees=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             rest = (Rotation.from_matrix(matrices[locked]) * last.inv()).as_euler(order, degrees=True)

@@ -39,11 +39,13 @@ class Block:
     labels: list[tuple[str, ...]]
 
 
-def importimport_h5py():
+def import_h5py():
     try:
         import h5py
     except ImportError as error:
-        raise SmoothNetError("reading .h5, .slp and .nc files needs h5py: pip install smoothnet[h5] (or h5py)") from error
+        raise SmoothNetError(
+            "reading .h5, .slp and .nc files needs h5py: pip install smoothnet[h5] (or h5py)"
+        ) from error
     return h5py
 
 
@@ -71,7 +73,13 @@ def members(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def sniff_h5(path: Path) -> bool:
-    return is_h5(path)
+    """A pandas data frame in HDF5."""
+    h5py = import_h5py() if is_h5(path) else None
+    try:
+        with h5py.File(path, "r") as file:
+            return any("pandas_type" in plain_member(file, name).attrs for name in islice(file, _MOST))
+    except Exception:  # no HDF5, or damaged: the reader says so
+        return is_h5(path) and not members(path)
 
 
 def read_h5(path: Path, **_: Any) -> Recording:

@@ -199,6 +199,4 @@ def read_mocap_text(path: Path, **_: Any) -> Recording:
                 track.points[~track.points.any(axis=2)] = np.nan
             tracks.append(track)
     names = tuple(head.points) if len(tracks) == 1 and head.points else None
-    return Recording(
-        path, "mocap-text", tracks, frame_count(table), head.fps, names, table, left_alone=head.left_alone
-    )
+    return Recording(path, "mocap-text", tracks, frame_count(table), head.fps, names, table, left_alone=head.left_alone)

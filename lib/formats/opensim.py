@@ -87,7 +87,9 @@ def _scalars(
             "them, such as OpenSim's own low-pass; joint angles are read (the .mot of inverse kinematics)"
         )
     if _NO_POSES.search(title):
-        raise SmoothNetError(f"{path} is called {title!r}: its numbers are no positions or angles, which alone are smoothed")
+        raise SmoothNetError(
+            f"{path} is called {title!r}: its numbers are no positions or angles, which alone are smoothed"
+        )
     positions: dict[str, dict[str, int]] = defaultdict(dict)
     angles = []
     for k, name in enumerate(plain):
@@ -132,5 +134,7 @@ def write_opensim(recording: Recording, smoothed: list[np.ndarray], out: Path) -
         if track.kind == "rotations":
             values[t[:, None], columns] = from_6d(new[changed], track.form, old)
         else:  # angles keep the turn that they have in the file
-            values[t[:, None], columns] = old + (new - track.points)[changed] if track.part.startswith("angles") else new[changed]
+            values[t[:, None], columns] = (
+                old + (new - track.points)[changed] if track.part.startswith("angles") else new[changed]
+            )
     write_rows(text, rows, values, out)

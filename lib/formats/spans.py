@@ -68,9 +68,7 @@ def read_rows(text: str, start: int, columns: int, path: Path, separators: str =
             raise SmoothNetError(f"{path}, line {line}: {error}") from error
         first = start + match.start()
         spans.append([(w.start() + first, w.end() + first) for w in words])
-    return Rows(
-        np.array(values, np.float64).reshape(-1, columns), np.array(spans, np.int64).reshape(-1, columns, 2)
-    )
+    return Rows(np.array(values, np.float64).reshape(-1, columns), np.array(spans, np.int64).reshape(-1, columns, 2))
 
 
 def write_rows(text: str, rows: Rows, new: np.ndarray, out: Path) -> None:
