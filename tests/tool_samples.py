@@ -426,6 +426,10 @@ def _c3d_bytes(points: np.ndarray, analog: int, order: str, whole: bool, angles:
         (1, b"LABELS", texts(labels) + b"\0"), (1, b"UNITS", bytes([255, 1, 2]) + b"mm\0"),
         *([(1, b"ANGLES", texts(["LKneeAngles"]) + b"\0")] if angles else []),
         (-2, b"ANALOG", b"\0"), (2, b"USED", number("i2", analog) + b"\0"),
+        (2, b"RATE", number("f4", 120.0) + b"\0"), (2, b"LABELS", texts([f"F{k}" for k in range(analog)]) + b"\0"),
+        (2, b"GEN_SCALE", number("f4", 1.0) + b"\0"),
+        (2, b"SCALE", bytes([4, 1, analog]) + np.ones(analog, order + "f4").tobytes() + b"\0"),
+        (2, b"OFFSET", bytes([2, 1, analog]) + np.zeros(analog, order + "i2").tobytes() + b"\0"),
     ]  # fmt: skip
     body = b""
     for group, name, content in records:

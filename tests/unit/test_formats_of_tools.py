@@ -397,7 +397,7 @@ def refused(path):
         ("poses.mat", b"MATLAB 5.0", ["a MATLAB file", 'scipy.io.loadmat("poses.mat")']),
         ("poses.parquet", b"PAR1", ['pandas.read_parquet("poses.parquet").to_csv']),
         ("walk.fbx", b"Kaydara FBX Binary", [".bvh"]),
-        ("empty.json", b"", ["an empty file"]),
+        ("empty.dat", b"", ["an empty file"]),
         ("poses.txt", b"1 2 3 4\n5 6 7 8\n", ["a table of numbers, 4 a row", 'numpy.loadtxt("poses.txt")', "--dims"]),
         ("poses.dat", b"1,2\n3,4\n", ["name it poses.csv"]),
         ("log.txt", b"Loading the model\n", ["text that begins with 'Loading the model'"]),
@@ -457,13 +457,17 @@ OTHER = """
 import numpy as np
 from {package}.formats import Recording, Track
 from {package}.formats.kit import check_format
+from {package}.utils.errors import SmoothNetError
 
 def sniff(path):
     return path.is_file() and path.read_bytes().startswith(b"WALK")
 
 def read(path, **_):
-    rows = [[float(n) for n in line.split()] for line in path.read_text().splitlines()[1:]]
-    points = np.array(rows).reshape(len(rows), -1, 2)
+    try:
+        rows = [[float(n) for n in line.split()] for line in path.read_text().splitlines()[1:]]
+        points = np.array(rows).reshape(len(rows), -1, 2)
+    except ValueError as error:
+        raise SmoothNetError(f"{path} is no walk: {error}".replace("\\n", " ")) from error
     return Recording(path, "walk", [Track(0, points)], len(points))
 
 def write(recording, smoothed, out):
@@ -475,7 +479,7 @@ ROW = ("walk", "others", "lines that begin with WALK", "all numbers", "nothing",
 
 
 def test_formats_of_other_packages_through_the_command_and_the_test_kit(tmp_path):
-    (tmp_path / "walking.py").write_text(OTHER.format(package="lib"))
+    (tmp_path / "walking.py").write_text(OTHER.replace("{package}", "lib"))
     (tmp_path / "walking-1.0.dist-info").mkdir()
     (tmp_path / "walking-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: walking\nVersion: 1.0\n")
     entry = tmp_path / "walking-1.0.dist-info" / "entry_points.txt"
