@@ -333,8 +333,8 @@ def sleap_labels(folder: Path) -> Path:
     nodes = [{"name": name, "weight": 1.0} for name in ("head", "thorax", "abdomen")]
     skeleton = {"directed": True, "graph": {"name": "fly", "num_edges_inserted": 0}, "links": [], "multigraph": True,
                 "nodes": [{"id": i} for i in range(3)]}  # fmt: skip
-    metadata = {"version": "2.0.0", "skeletons": [skeleton], "nodes": nodes, "videos": [], "tracks": [], "suggestions": [],
-                "negative_anchors": {}, "provenance": {}}  # fmt: skip
+    metadata = {"version": "2.0.0", "skeletons": [skeleton], "nodes": nodes, "videos": [], "tracks": [],
+                "suggestions": [], "negative_anchors": {}, "provenance": {}}  # fmt: skip
     video = {"filename": "flies.mp4", "backend": {"filename": "flies.mp4", "type": "MediaVideo", "grayscale": True}}
     with h5py.File(folder / "flies.slp", "w") as file:
         group = file.create_group("metadata")
@@ -479,9 +479,10 @@ def opensim_mot(folder: Path) -> Path:
 def opensim_states(folder: Path) -> Path:
     """States of a simulation: values beside speeds and activations, radians."""
     names = ["time", "/jointset/hip_r/hip_flexion_r/value", "/jointset/hip_r/hip_flexion_r/speed",
+             "/jointset/knee_r/knee_angle_r/value",
              "/forceset/soleus_r/activation"]  # fmt: skip
-    head = ["states", "version=1", f"nRows={FRAMES}", "nColumns=4", "inDegrees=no", "endheader", "\t".join(names)]
-    rows = [f"{t / 100:.2f}\t{a:.8f}\t{t}.5\t0.05" for t, a in enumerate(walk(1, 1)[:, 0, 0])]
+    head = ["states", "version=1", f"nRows={FRAMES}", "nColumns=5", "inDegrees=no", "endheader", "\t".join(names)]
+    rows = [f"{t / 100:.2f}\t{a:.8f}\t{t}.5\t{b:.8f}\t0.05" for t, (a, b) in enumerate(walk(2, 1)[..., 0])]
     return write(folder / "states.sto", "\r\n".join(head + rows) + "\r\n")
 
 
@@ -546,7 +547,8 @@ def vicon_csv(folder: Path) -> Path:
 def qualisys_tsv(folder: Path) -> Path:
     head = [f"NO_OF_FRAMES\t{FRAMES}", "NO_OF_CAMERAS\t8", "NO_OF_MARKERS\t2", "FREQUENCY\t200", "NO_OF_ANALOG\t0",
             "ANALOG_FREQUENCY\t0", "DESCRIPTION\t--", "TIME_STAMP\t2024-01-02, 10:00:00\t1.5", "DATA_INCLUDED\t3D",
-            "MARKER_NAMES\tL_heel\tR_heel", "Frame\tTime\tL_heel X\tL_heel Y\tL_heel Z\tR_heel X\tR_heel Y\tR_heel Z"]  # fmt: skip
+            "MARKER_NAMES\tL_heel\tR_heel",
+            "Frame\tTime\tL_heel X\tL_heel Y\tL_heel Z\tR_heel X\tR_heel Y\tR_heel Z"]  # fmt: skip
     rows = []
     for t, points in enumerate(walk(2, 3, 1000)):
         points[1] *= t != 3  # zeros: not seen
@@ -558,7 +560,8 @@ def motive_csv(folder: Path) -> Path:
     """A rigid body with quaternion and position, its error, and a marker."""
     rows = ["Format Version,1.23,Take Name,Take 1,Capture Frame Rate,120.000000,Export Frame Rate,120.000000,"
             "Rotation Type,Quaternion,Length Units,Meters,Coordinate Space,Global", "",
-            ",Type" + ",Rigid Body" * 8 + ",Marker" * 3, ",Name" + ",Racket" * 8 + ",Wrist" * 3, ",ID" + ",1" * 8 + ",2" * 3,
+            ",Type" + ",Rigid Body" * 8 + ",Marker" * 3, ",Name" + ",Racket" * 8 + ",Wrist" * 3,
+            ",ID" + ",1" * 8 + ",2" * 3,
             ",," + "Rotation," * 4 + "Position," * 3 + "Mean Marker Error," + ",".join(["Position"] * 3),
             "Frame,Time (Seconds),X,Y,Z,W,X,Y,Z,,X,Y,Z"]  # fmt: skip
     turn, places = walk(1, 3, 1)[:, 0], walk(2, 3, 2)

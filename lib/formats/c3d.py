@@ -106,7 +106,7 @@ def _parameters(path: Path, content: bytes) -> tuple[dict[tuple[str, str], np.nd
     found: list[tuple[int, str, np.ndarray]] = []
     at += 4
     while at + 4 < len(content):
-        length, group = int.from_bytes(content[at : at + 1], signed=True), content[at + 1]
+        length, group = int.from_bytes(content[at : at + 1], "little", signed=True), content[at + 1]
         group = group - 256 if group > 127 else group
         length = abs(length)
         if not length or not group:
@@ -125,7 +125,7 @@ def _parameters(path: Path, content: bytes) -> tuple[dict[tuple[str, str], np.nd
 
 
 def _parameter(content: bytes, at: int, order: str) -> np.ndarray:
-    kind = int.from_bytes(content[at : at + 1], signed=True)
+    kind = int.from_bytes(content[at : at + 1], "little", signed=True)
     dims = list(content[at + 2 : at + 2 + content[at + 1]])
     if kind not in _TYPES:
         raise ValueError(f"a parameter of type {kind}")
@@ -152,7 +152,7 @@ def _texts(parameters: dict[tuple[str, str], np.ndarray], name: str, most: int) 
         texts += [
             value.decode("utf-8", "replace").strip(" \0") for value in values.tolist() if isinstance(value, bytes)
         ]
-    return [text for text in texts[:most]] if name == "LABELS" else [text for text in texts if text]
+    return texts[:most] if name == "LABELS" else [text for text in texts if text]
 
 
 def _frames(path: Path, content: bytes, parameters: dict[tuple[str, str], np.ndarray], order: str) -> _Frames:

@@ -11,7 +11,7 @@ dataset, and "fixed" with a plain matrix.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -74,12 +74,14 @@ def members(path: Path) -> dict[str, tuple[int, ...]]:
 
 def sniff_h5(path: Path) -> bool:
     """A pandas data frame in HDF5."""
-    h5py = import_h5py() if is_h5(path) else None
+    if not is_h5(path):
+        return False
+    h5py = import_h5py()
     try:
         with h5py.File(path, "r") as file:
             return any("pandas_type" in plain_member(file, name).attrs for name in islice(file, _MOST))
     except Exception:  # no HDF5, or damaged: the reader says so
-        return is_h5(path) and not members(path)
+        return not members(path)
 
 
 def read_h5(path: Path, **_: Any) -> Recording:
@@ -241,7 +243,7 @@ def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> Non
         file.write(copy.getvalue())
 
 
-def write_arrays(path: Path, out: Path, changes: dict[str, Callable[[np.ndarray], None]]) -> None:
+def write_arrays(path: Path, out: Path, changes: Mapping[str, Callable[[np.ndarray], None]]) -> None:
     """A copy of an HDF5 file with some datasets changed in place: for each by name what changes its array.
 
     Raises:

@@ -212,8 +212,8 @@ def _read_points(
         joint = number[words[row][column]]
         if joint in rows_of:
             raise SmoothNetError(
-                f"{path}, line {line + 1}: a second row for {words[row][column]} of frame {frame}; several people need a "
-                "column person or track_id"
+                f"{path}, line {line + 1}: a second row for {words[row][column]} of frame {frame}; "
+                "several people need a column person or track_id"
             )
         rows_of[joint] = row
     detections = []

@@ -157,8 +157,8 @@ def _visual3d(path: Path, lines: list[str]) -> _Head | None:
     points = {name: [of[a] for a in "XYZ"] for name, of in signals.items() if {*"XYZ"} <= of.keys()}
     if not points:
         raise SmoothNetError(
-            f"{path} of Visual3D holds {', '.join(list(left)[:3]) or 'nothing'}, no TARGET or LANDMARK; export those, which "
-            "are positions"
+            f"{path} of Visual3D holds {', '.join(list(left)[:3]) or 'nothing'}, no TARGET or LANDMARK; export those, "
+            "which are positions"
         )
     return _Head("\t", 5, points, frame=0, left_alone=list(left))
 

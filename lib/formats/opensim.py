@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""OpenSim's .mot and .sto: joint angles and translations, a row a frame ("Storage (.sto) Files", "Motion (.mot) Files").
+"""OpenSim's .mot and .sto: joint angles and translations, a row a frame (its pages on Storage and Motion files).
 
 A name, lines such as inDegrees=yes up to endheader, a row of names, the table. Angles are smoothed as angles: without
 the jumps of whole turns, which come back on writing. NAME_tx, NAME_ty, NAME_tz (and NAME_X, ...) are positions. Cells
@@ -87,9 +87,7 @@ def _scalars(
             "them, such as OpenSim's own low-pass; joint angles are read (the .mot of inverse kinematics)"
         )
     if _NO_POSES.search(title):
-        raise SmoothNetError(
-            f"{path} is called {title!r}: its numbers are no positions or angles, which alone are smoothed"
-        )
+        raise SmoothNetError(f"{path} is called {title!r}: only positions and angles are smoothed")
     positions: dict[str, dict[str, int]] = defaultdict(dict)
     angles = []
     for k, name in enumerate(plain):

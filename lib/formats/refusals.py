@@ -30,16 +30,16 @@ _ENDINGS = {
     ),
     **dict.fromkeys(
         (".pt", ".pth", ".tar", ".ckpt", ".onnx", ".task", ".tflite", ".engine"),
-        ("a network", "it is no recording; weights are named with --checkpoint, results of a pose estimator are the input"),
+        ("a network", "weights are named with --checkpoint; the input is what a pose estimator writes"),
     ),
     **dict.fromkeys(
         (".pkl", ".pickle", ".p", ".joblib", ".p3d"),
-        ("a Python pickle", "it is not opened because a pickle can run anything; where you trust it, save its array: " + _ARRAY),
+        ("a Python pickle", "it is not opened, as it can run anything; where you trust it, save its array: " + _ARRAY),
     ),
     ".mat": ("a MATLAB file", 'save its array: import scipy.io; ' + _LINE.format('scipy.io.loadmat("{name}")["NAME"]')),
     ".parquet": ("a table of Parquet", 'import pandas; pandas.read_parquet("{name}").to_csv("poses.csv", index=False)'),
     ".feather": ("a table of Feather", 'import pandas; pandas.read_feather("{name}").to_csv("poses.csv", index=False)'),
-    ".xlsx": ("a spreadsheet", 'save it as .csv, or: import pandas; pandas.read_excel("{name}").to_csv("poses.csv", index=False)'),
+    ".xlsx": ("a spreadsheet", 'import pandas; pandas.read_excel("{name}").to_csv("poses.csv", index=False)'),
     **dict.fromkeys(
         (".fbx", ".glb", ".gltf", ".usd", ".usda", ".usdz", ".blend", ".vrm", ".vmd"),
         ("an animation of a 3D program", "export it as .bvh, which is read and written"),
@@ -47,7 +47,9 @@ _ENDINGS = {
     **dict.fromkeys(
         (".zip", ".gz", ".7z", ".rar", ".tgz"), ("an archive", "unpack it and give the files or the folder in it")
     ),
-    **dict.fromkeys((".xml", ".osim", ".urdf", ".mvnx", ".yaml", ".yml", ".toml"), ("a document", "save positions: " + _ARRAY)),
+    **dict.fromkeys(
+        (".xml", ".osim", ".urdf", ".mvnx", ".yaml", ".yml", ".toml"), ("a document", "save positions: " + _ARRAY)
+    ),
     ".qtm": ("a capture of QTM", "export it as .tsv or .c3d, which are read"),
     ".tak": ("a take of Motive", "export it as .csv or .c3d, which are read"),
     ".vsk": ("a skeleton of Vicon", "export the trial as .c3d or .csv, which are read"),

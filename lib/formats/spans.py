@@ -72,7 +72,7 @@ def read_rows(text: str, start: int, columns: int, path: Path, separators: str =
 
 
 def write_rows(text: str, rows: Rows, new: np.ndarray, out: Path) -> None:
-    """The text with the numbers of `new` (rows, columns) in place of those that differ, written as the column has it."""
+    """The text with the numbers of `new` (rows, columns) in place of those that differ, as their column writes them."""
     changed = np.isfinite(new) & (new != rows.values)
     pieces, end = [], 0
     styles = {}

@@ -4,9 +4,9 @@
 
 to_json: a list of detections, {"name", "class", "confidence", "box", "track_id", "keypoints": {"x": [...], "y": [...],
 "visible": [...]}}, for each frame; to_csv: the same with an object of Python in the cells of box and keypoints;
-save_txt: a file NAME_FRAME.txt a frame, a line a detection: class, box x y w h, x y (score) of each keypoint, all relative to the
-picture, then the confidence with save_conf and the number of the track with model.track. Where the facts come from: the
-reference pages of ultralytics.engine.results. A keypoint at 0, 0 was not found.
+save_txt: a file NAME_FRAME.txt a frame, a line a detection: class, box x y w h, x y (score) of each keypoint, all
+relative to the picture, then the confidence with save_conf and the number of the track with model.track. Where the
+facts come from: the reference pages of ultralytics.engine.results. A keypoint at 0, 0 was not found.
 """
 
 from __future__ import annotations
@@ -124,21 +124,24 @@ def _read_csv(path: Path) -> Recording:
         raise SmoothNetError(f"{path} has no column keypoints, as Results.to_csv writes one")
     labels = _csv_frames(path, header, rows, headers)
     numbers = timeline(labels)
-    detections, spans = [], []
+    detections: list[Detection] = []
+    spans: list[np.ndarray] = []
+    total = 0  # numbers in the cells so far
     for label, (row, _) in zip(labels, rows, strict=True):
         cell = row["keypoints"]
         if not cell.text.strip(' "'):
             continue
         where = f"{path}, frame {label}, keypoints"
-        (person,) = _persons([((), {"keypoints": _literal(cell.text, where)})], where) or [None]
-        if person is None:
+        persons = _persons([((), {"keypoints": _literal(cell.text, where)})], where)
+        if not persons:
             continue
-        (found,) = person.parts
+        (found,) = persons[0].parts
         places = _axis_places(cell, len(found.points), where)
-        slot = Slot(0, places + sum(map(len, spans)), slice(0, len(found.points)), 2)
+        slot = Slot(0, places + total, slice(0, len(found.points)), 2)
         spans.append(number_spans(cell))
-        id = row["track_id"].text.strip(' "') if "track_id" in row else None
-        id = _track(float(id)) if id and is_number(id) else id or None
+        total += len(spans[-1])
+        said = row["track_id"].text.strip(' "') if "track_id" in row else ""
+        id = _track(float(said)) if is_number(said) else said or None
         detections.append(Detection(numbers[label], id, {"2D": (found.points, found.scores, [slot])}))
     source = [Spanned(path, text, np.concatenate(spans) if spans else np.zeros((0, 2), np.int64))]
     count = max(numbers.values(), default=-1) + 1
@@ -160,7 +163,8 @@ def _axis_places(cell: Cell, joints: int, where: str) -> np.ndarray:
     places = []
     for axis in "xy":
         match = re.search(rf"'{axis}': *\[([^\]]*)\]", cell.text)
-        inside = np.flatnonzero((starts >= match.start(1)) & (starts < match.end(1))) if match else []
+        first, last = match.span(1) if match else (0, 0)
+        inside = np.flatnonzero((starts >= first) & (starts < last))
         if len(inside) != joints:
             raise SmoothNetError(f"{where}: there must be as many {axis} as joints, {joints}, all of them numbers")
         places.append(inside)
@@ -220,7 +224,8 @@ def _read_labels(path: Path, dims: int | None) -> Recording:
     numbers = timeline([file.name for file in files])
     documents, lines = [], []
     for index, file in enumerate(files):
-        rows, spans = [], []
+        rows: list[tuple[int, list[str]]] = []
+        spans: list[tuple[int, int]] = []
         text = "".join(read_lines(file))
         for match in re.finditer(r"[^\r\n]+", text):
             words = [(m.start() + match.start(), m.end() + match.start()) for m in re.finditer(r"\S+", match[0])]

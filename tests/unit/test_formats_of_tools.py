@@ -231,7 +231,7 @@ def test_older_netcdf_says_how_to_save_it(tmp_path):
 @pytest.mark.parametrize("make", [samples.lightning_pose, samples.eks])
 def test_variances_beside_points_stay(make, tmp_path):
     path = make(tmp_path)
-    recording, tracks = tracks_of(path)
+    recording = read_recording(path)
     assert recording.names == ("paw", "nose")
     write_recording(recording, [track.points + 1 for track in recording.tracks], tmp_path / "out.csv")
     old, new = (p.read_text().splitlines()[5].split(",") for p in (path, tmp_path / "out.csv"))
