@@ -110,8 +110,8 @@ def _scalars(
         degrees = header.get("indegrees", "").lower()
         if degrees not in ("yes", "no"):
             raise SmoothNetError(
-                f"{path} does not say whether {names[angles[0] - 1]} is an angle in degrees or in radians; add the line "
-                "inDegrees=yes or inDegrees=no above endheader"
+                f"{path} does not say whether {names[angles[0] - 1]} is an angle in degrees or in radians; "
+                "add the line inDegrees=yes or inDegrees=no above endheader"
             )
         turned = unwrapped(rows.values[:, angles], 360.0 if degrees == "yes" else 2 * np.pi)
         unit = "degrees" if degrees == "yes" else "radians"

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -453,46 +454,21 @@ def test_a_format_name_that_is_nearly_one(tmp_path):
         read_recording(tmp_path / "a.csv", format="deeplabcutt")
 
 
-OTHER = """
-import numpy as np
-from {package}.formats import Recording, Track
-from {package}.formats.kit import check_format
-from {package}.utils.errors import SmoothNetError
-
-def sniff(path):
-    return path.is_file() and path.read_bytes().startswith(b"WALK")
-
-def read(path, **_):
-    try:
-        rows = [[float(n) for n in line.split()] for line in path.read_text().splitlines()[1:]]
-        points = np.array(rows).reshape(len(rows), -1, 2)
-    except ValueError as error:
-        raise SmoothNetError(f"{path} is no walk: {error}".replace("\\n", " ")) from error
-    return Recording(path, "walk", [Track(0, points)], len(points))
-
-def write(recording, smoothed, out):
-    rows = smoothed[0] if np.isfinite(smoothed[0]).all() else recording.tracks[0].points
-    out.write_text("WALK\\n" + "".join(" ".join(map(repr, row.ravel().tolist())) + "\\n" for row in rows))
-
-ROW = ("walk", "others", "lines that begin with WALK", "all numbers", "nothing", sniff, read, write)
-"""
-
-
 def test_formats_of_other_packages_through_the_command_and_the_test_kit(tmp_path):
-    (tmp_path / "walking.py").write_text(OTHER.replace("{package}", "lib"))
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs/formats.md").read_text(), re.DOTALL)
+    (tmp_path / "walking.py").write_text(shown[0].replace("from smoothnet.", "from lib."))
     (tmp_path / "walking-1.0.dist-info").mkdir()
     (tmp_path / "walking-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: walking\nVersion: 1.0\n")
     entry = tmp_path / "walking-1.0.dist-info" / "entry_points.txt"
     entry.write_text("[smoothnet.formats]\nwalk = walking:ROW\n")
-    rows = samples.walk(3, 2, 100).reshape(FRAMES, -1)
-    path = tmp_path / "a.walk"
-    path.write_text("WALK\n" + "".join(" ".join(map(repr, row.tolist())) + "\n" for row in rows))
+    path = tmp_path / "sample.walk"
+    np.savetxt(path, samples.walk(17, 2, 100, frames=30).reshape(30, -1), fmt="%.17g")
     env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     done = command("smooth_smoothnet.py", path, "-o", tmp_path / "b.walk", "--method", "gaussian", env=env)
     assert done.returncode == 0, done.stderr
     assert "(walk)" in done.stdout and (tmp_path / "b.walk").read_text() != path.read_text()
-    check = f"from walking import check_format; check_format({str(path)!r}, 'walk', {str(tmp_path / 'kit')!r})"
-    subprocess.run([sys.executable, "-c", check], check=True, env={**os.environ, **env})
+    check = shown[1].replace("from smoothnet.", "from lib.") + "from pathlib import Path\ntest_walk(Path('kit'))"
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=tmp_path, env={**os.environ, **env})
     entry.write_text("[smoothnet.formats]\nwalk = walking:NOTHING\n")
     done = command("smooth_smoothnet.py", path, "-o", tmp_path / "c.walk", "--method", "gaussian", env=env)
     assert done.returncode == 2 and "the format walk of walking:NOTHING cannot be loaded" in done.stderr
