@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +110,7 @@ class Canvas:
 
 @dataclass(frozen=True)
 class View:
-    """One fixed camera: parallel projection with the same scale on every axis.
+    """One camera: parallel projection with the same scale on every axis; it stands still or goes along.
 
     pixel = size / 2 + scale * ((point - centre) @ rotation.T)[:2], with y turned down where up points up.
     """
@@ -121,19 +121,62 @@ class View:
     width: int
     height: int
     floor: float | None = None  # height of the lowest joint along the up axis, 3D only
+    path: np.ndarray | None = None  # (frames, dims): how far from `centre` it looks in each frame
+
+    def at(self, frame: int) -> View:
+        """The camera of one frame, standing still."""
+        return self if self.path is None else replace(self, centre=self.centre + self.path[frame], path=None)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(..., dims) -> pixels (..., 2) and depth (...), larger = nearer to the viewer."""
-        turned = (points - self.centre) @ self.rotation.T * self.scale
+        """(..., dims) -> pixels (..., 2) and depth (...), larger = nearer to the viewer.
+
+        Of a camera that goes along, `points` are (frames, joints, dims).
+        """
+        centre = self.centre if self.path is None else self.centre + self.path[:, None]
+        turned = (points - centre) @ self.rotation.T * self.scale
         flip = -1.0 if len(self.rotation) == 3 else 1.0
         pixels = np.stack([turned[..., 0] + self.width / 2, flip * turned[..., 1] + self.height / 2], axis=-1)
         depth = turned[..., 2] if len(self.rotation) == 3 else np.zeros(turned.shape[:-1])
         return pixels, depth
 
 
-def fit_view(clip: Clip, width: int, height: int, margin: float = 0.07) -> View:
-    """A camera that shows every series whole but for the 1 % most distant points, often glitches."""
-    shown, rare = clip.series, 0.005
+# Where people fill less than this share of the picture that shows all of their way, the camera goes along with them.
+_TOO_SMALL = 0.4
+
+
+def fit_view(clip: Clip, width: int, height: int, margin: float = 0.07, follow: bool = False) -> View:
+    """A camera that shows every series whole but for the 1 % most distant points, often glitches.
+
+    With `follow`, one that goes along where somebody who crosses the view would be too small to see.
+    """
+    still = _fit(clip, clip.series, width, height, margin)
+    path = _way(clip) if follow and clip.mesh is None else None
+    if path is None:
+        return still
+    near = _fit(clip, {name: values - path[:, None] for name, values in clip.series.items()}, width, height, margin)
+    return replace(near, path=path, floor=still.floor) if still.scale < _TOO_SMALL * near.scale else still
+
+
+def _way(clip: Clip) -> np.ndarray | None:
+    """(frames, dims): where the middle of what is shown goes, too smooth to hide trembling; None: nothing is shown."""
+    points = next(iter(clip.series.values()))
+    there = np.isfinite(points).all(axis=2)
+    frames = np.flatnonzero(there.any(axis=1))
+    if not len(frames):
+        return None
+    middle = np.array([np.median(points[t, there[t]], axis=0) for t in frames])
+    every = np.stack([np.interp(np.arange(len(points)), frames, way) for way in middle.T], axis=1)
+    reach = max(1, round(0.5 * clip.fps))
+    padded = np.pad(every, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd") if len(every) > 1 else every
+    if len(padded) < len(every) + 2 * reach:
+        return every - every.mean(axis=0)
+    window = np.hanning(2 * reach + 3)[1:-1]
+    smooth = np.stack([np.convolve(way, window / window.sum(), mode="valid") for way in padded.T], axis=1)
+    return smooth - smooth.mean(axis=0)
+
+
+def _fit(clip: Clip, series: Mapping[str, np.ndarray], width: int, height: int, margin: float) -> View:
+    shown, rare = series, 0.005
     if clip.mesh is not None:  # all of a surface; a fraction of the frames is enough to know its extent
         shown, rare = {n: v[:: max(1, len(v) // 50)] for n, v in clip.mesh.vertices.items()}, 0.0
     points = np.concatenate([v.reshape(-1, clip.dims) for v in shown.values()])
@@ -194,13 +237,18 @@ def grid_step(clip: Clip, view: View) -> float:
     return nice_step(min(view.width, view.height) / view.scale, 6)
 
 
-def draw_floor(canvas: Canvas, clip: Clip, view: View, step: float) -> None:
-    """A square grid on the height of the lowest joint: it shows scale and where up is."""
+def draw_floor(canvas: Canvas, clip: Clip, view: View, step: float, origin: np.ndarray | None = None) -> None:
+    """A square grid on the height of the lowest joint: it shows scale and where up is.
+
+    `origin`: a point through which lines go, so that the grid stays where it is while the camera goes along.
+    """
     assert clip.axes is not None and view.floor is not None
     across, up, front = clip.axes
     half = 0.5 * view.width / view.scale
     count = int(np.ceil(half / step))
-    centre = across * (view.centre @ across) + front * (view.centre @ front) + up * view.floor
+    origin = view.centre if origin is None else origin
+    places = [(along, origin @ along, view.centre @ along) for along in (across, front)]
+    centre = sum((along * (o + step * round((c - o) / step)) for along, o, c in places), up * view.floor)
     reach = count * step
     for k in range(-count, count + 1):
         for along, beside in ((across, front), (front, across)):
@@ -214,6 +262,9 @@ class PoseArtist:
 
     def __init__(self, clip: Clip, view: View, name: str, thickness: float = 1.0, halo: bool = False):
         self.pixels, self.depth = view.project(clip.series[name])
+        # How far the picture of a point that stands still moves, (frames, 2).
+        still = np.broadcast_to(view.centre, (clip.frames, 1, clip.dims))
+        self.drift = view.project(still)[0][:, 0]
         self.there = np.isfinite(self.pixels).all(axis=-1)
         # Far outside the picture Pillow's coordinates would overflow.
         self.pixels = np.clip(np.nan_to_num(self.pixels), -4 * view.width, 5 * view.width)
@@ -249,6 +300,7 @@ class PoseArtist:
 
     def _trail(self, canvas: Canvas, joint: int, start: int, frame: int) -> None:
         path, there = self.pixels[start : frame + 1, joint], self.there[start : frame + 1, joint]
+        path = path + self.drift[frame] - self.drift[start : frame + 1]
         colour = self.joint_colours[joint]
         for k in range(1, len(path)):
             if there[k - 1] and there[k]:
@@ -407,11 +459,11 @@ class FramePainter:
         """`over_video`: `paint` is given the frames of the video that lie under the 2D poses."""
         self.clip = clip
         place = self.place = frame_layout(clip, width, height)
-        self.view = fit_view(clip, place.panel_width, place.panel_height)
+        self.view = fit_view(clip, place.panel_width, place.panel_height, follow=not over_video)
         canvas = Canvas(width, height)
         self._header(canvas)
         tile = Canvas(self.view.width, self.view.height, PANEL)
-        if clip.dims == 3:
+        if clip.dims == 3 and self.view.path is None:
             draw_floor(tile, clip, self.view, grid_step(clip, self.view))
         self.tile = tile.image
         self.panels = [
@@ -464,7 +516,7 @@ class FramePainter:
     def paint(self, frame: int, video_frame: Image.Image | None = None) -> Image.Image:
         """The picture of frame number `frame` of the clip, RGB."""
         image = self.base.copy()
-        ground = self._video_tile(video_frame) if video_frame is not None else self.tile
+        ground = self._video_tile(video_frame) if video_frame is not None else self._ground(frame)
         for x, y, name in self.panels:
             image.paste(self._panel(name, frame, ground), (x, y))
         draw = ImageDraw.Draw(image)
@@ -475,6 +527,14 @@ class FramePainter:
         for chart, curve, right, top in self.charts:
             self._cursor(draw, chart, curve, frame, right, top)
         return image
+
+    def _ground(self, frame: int) -> Image.Image:
+        """What lies under the poses: the floor, which moves where the camera goes along."""
+        if self.view.path is None or self.clip.dims != 3:
+            return self.tile
+        tile = Canvas(self.view.width, self.view.height, PANEL)
+        draw_floor(tile, self.clip, self.view.at(frame), grid_step(self.clip, self.view), self.view.centre)
+        return tile.image
 
     def _panel(self, name: str, frame: int, ground: Image.Image) -> Image.Image:
         canvas = Canvas.over(ground)
