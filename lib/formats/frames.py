@@ -110,7 +110,7 @@ def sniff_frames(path: Path, people: People, nobody: bool = False) -> bool:
         if value in (None, [], {}):
             continue
         frames = [Frame(None, 0, (), value)] if one_value_a_document(path) else _frames_of(value, people, 0, ())
-        if frames is None or not all(_is_frame(frame.value, people) for frame in frames):
+        if frames is None or not all(_is_frame(frame.value, people) for frame in frames[:_LOOKED_AT]):
             return False
         if any(_has_anybody(frame.value, people) for frame in frames):
             return True
@@ -133,7 +133,7 @@ def _is_frame(value: Any, people: People) -> bool:
 
 def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[Frame] | None:
     """The frames of a value: a list or an object of them, such a list below a key, or one frame; else None."""
-    if isinstance(value, list) and value and all(item in (None, [], {}) or _is_frame(item, people) for item in value):
+    if isinstance(value, list) and value and all(item in (None, [], {}) or _is_frame(item, people) for item in value[:_LOOKED_AT]):
         labels = [_label(item) for item in value]
         people_of_one_frame = _is_frame(value, people) and not all(label is not None for label in labels)
         if not people_of_one_frame:
@@ -152,7 +152,7 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
             if found is not None:
                 return found
     by_name = [(key, item) for key, item in value.items() if any(letter.isdigit() for letter in key)]
-    if by_name and all(item in (None, [], {}) or _is_frame(item, people) for _, item in by_name):
+    if by_name and all(item in (None, [], {}) or _is_frame(item, people) for _, item in by_name[:_LOOKED_AT]):
         return [Frame(key, document, (*path, key), item) for key, item in by_name]
     return None
 
