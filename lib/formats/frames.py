@@ -133,7 +133,11 @@ def _is_frame(value: Any, people: People) -> bool:
 
 def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[Frame] | None:
     """The frames of a value: a list or an object of them, such a list below a key, or one frame; else None."""
-    if isinstance(value, list) and value and all(item in (None, [], {}) or _is_frame(item, people) for item in value[:_LOOKED_AT]):
+    if (
+        isinstance(value, list)
+        and value
+        and all(item in (None, [], {}) or _is_frame(item, people) for item in value[:_LOOKED_AT])
+    ):
         labels = [_label(item) for item in value]
         people_of_one_frame = _is_frame(value, people) and not all(label is not None for label in labels)
         if not people_of_one_frame:

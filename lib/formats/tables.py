@@ -112,7 +112,8 @@ def number_frames(table: Table, column: int, name: str) -> None:
     if len(repeated):
         raise SmoothNetError(
             f"{table.path}, line {table.rows[repeated[0] + 1] + 1}: a second row for frame "
-            f"{numbers[repeated[0]]:g}; a table of several people needs columns of its own for each"
+            f"{numbers[repeated[0]]:g}; a table of several people needs a column person or track_id, or "
+            "columns of its own for each"
         )
     if len(numbers) and np.isfinite(numbers).all() and (numbers == np.round(numbers)).all():
         frames = timeline([int(number) for number in numbers])

@@ -135,7 +135,7 @@ def test_one_bad_file_and_nothing_is_written(checkpoint, tmp_path, capsys):
         (["{}/a.npy", "{}/a.npy", "-o", "{}/out"], "same name"),
         (["{}/a.npy", "{}/c/a.npy", "-o", "{}/a.npy"], "is a file"),
         (["{}/a.npy", "-o", "{}/a.npy/b.npy"], "is not a folder"),
-        (["{}/a.npy", "-o", "{}/b.npy", "--format", "bvh"], "known are openpose"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--format", "fbx"], "known are openpose"),
         (["{}/a.npy", "-o", "{}/b.npy", "--max_gap", "-1"], "max_gap"),
         (["{}/a.npy", "-o", "{}/b.npy", "--step", "0"], "step"),
         (["{}/a.npy", "-o", "{}/b.npy", "--delay", "8"], "delay must be from 0 to 7"),
