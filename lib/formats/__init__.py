@@ -18,7 +18,21 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from . import arrays, coco, deeplabcut, detections, documents, h5, mmpose, openpose, plain_csv, smpl, tables, trc
+from . import (
+    arrays,
+    coco,
+    deeplabcut,
+    detections,
+    documents,
+    h5,
+    mmpose,
+    openpose,
+    plain_csv,
+    smpl,
+    smpl_tools,
+    tables,
+    trc,
+)
 from .checks import check_output
 from .layout import Layout, parse_layout
 from .recording import Recording, Track
@@ -72,6 +86,7 @@ FORMATS = {
         ("smpl", "body models", ".npz with SMPL parameters (poses, trans)",
          "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, vertices, cameras",
          smpl.sniff_smpl, smpl.read_smpl, arrays.write_arrays),
+        *smpl_tools.ROWS,
         ("npy", "tables and arrays", ".npy with (T, K, D), (T, K*D) or (T, P, K, D)",
          "points, matrices, quaternions", "scores", arrays.sniff_npy, arrays.read_points, arrays.write_arrays),
         ("npz", "tables and arrays", ".npz with such arrays", "points, matrices, quaternions",
@@ -134,6 +149,7 @@ def read_recording(
     finally:
         documents.read_document.cache_clear()
         arrays.open_arrays.cache_clear()
+        smpl_tools.forget()
 
 
 def write_recording(recording: Recording, smoothed: list[np.ndarray], out: str | os.PathLike) -> None:

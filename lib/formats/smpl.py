@@ -34,7 +34,7 @@ _NAMES = (
     (re.compile(r"jaw_pose|pose_jaw|[lr]eye_pose|(?:left|right)_eye_pose|pose_[lr]eye"), (1,)),
     (re.compile(r"pose_eyes?|eye_pose"), (1, 2)),
 )
-_TRANSLATION = re.compile(rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation){_FRAME}")
+TRANSLATION = re.compile(rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation){_FRAME}")
 _WHOLE = _NAMES[0][0]
 # "poses" alone can be points; these beside it say whose poses they are.
 _COMPANY = {"betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"}
@@ -98,7 +98,7 @@ def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None)
         tracks += read_piece(source, name)
     frames = {shape[0] for _, shape in poses.values()}
     for name, header in source.headers.items():
-        if _TRANSLATION.fullmatch(name.lower()) and header.dtype.kind == "f":
+        if TRANSLATION.fullmatch(name.lower()) and header.dtype.kind == "f":
             numbers = tuple(n for n in header.shape[1:] if n != 1)
             if header.shape and header.shape[0] in frames and numbers == (3,):
                 source.meanings[name] = Meaning((header.shape[0], 1, 3), "tkd", (Piece((0, 1, 2)),))
@@ -117,7 +117,7 @@ def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None)
 
 def _belongs_to_body(name: str) -> bool:
     """Whether SMPL has a name for it, so that it is no point even where its shape is not that of rotations (PCA)."""
-    patterns = (_SURFACES, _TRANSLATION, *(pattern for pattern, _ in _NAMES))
+    patterns = (_SURFACES, TRANSLATION, *(pattern for pattern, _ in _NAMES))
     return any(pattern.fullmatch(name.lower()) for pattern in patterns)
 
 
