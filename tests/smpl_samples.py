@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""Small files in the form of each video-to-SMPL system, from its documented output: `python tests/smpl_samples.py FOLDER`.
+"""Small files as each video-to-SMPL system documents its output: `python tests/smpl_samples.py FOLDER`.
 
 The numbers are made up: slow turns with noise. The keys, shapes and types are the tool's, as is the package that it
 saves with. Sources are in docs/formats-smpl.md.

@@ -32,6 +32,7 @@ from .errors import SmoothNetError
 from .files import atomic_write
 from .unpickle import ARRAY_NAMES, Function, _Array, _RestrictedUnpickler, refuse_bombs, restricted_load
 
+MOST_UNPACKED = 2**30  # bytes that any file may unpack to; beyond, 100 times its size, as poses are noise
 SUFFIXES = (".pkl", ".pickle", ".p", ".joblib", ".pt", ".pth", ".npy")
 
 
@@ -181,10 +182,16 @@ def _identity(identity: Any) -> tuple[Named, str, Any, int]:
     raise pickle.UnpicklingError("it refers to data of an unexpected kind")
 
 
+def _no_bytes() -> bytes:
+    """Protocol 2 writes b"" as bytes(); bytes(n) would make n of them."""
+    return b""
+
+
 _NAMES: dict[tuple[str, str], Any] = {
     **ARRAY_NAMES,
     ("collections", "defaultdict"): defaultdict,
     **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (dict, list)},
+    **{(module, "bytes"): Function(_no_bytes) for module in ("builtins", "__builtin__")},
     ("torch._utils", "_rebuild_tensor_v2"): Function(_tensor),
     ("torch.storage", "_load_from_bytes"): Function(_storage_in_bytes),
     **{("torch", kind): Named("torch", kind) for kind in _STORAGES},
@@ -256,7 +263,7 @@ def _load(content: bytes, start: int, path: Path) -> Any:
 
 
 def _unpacked(content: bytes, path: Path) -> bytes:
-    limit = max(2**30, 100 * len(content))
+    limit = max(MOST_UNPACKED, 100 * len(content))
     try:
         unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)  # zlib's header or gzip's
         unpacked = unpacker.decompress(content, limit + 1)
@@ -381,10 +388,10 @@ _REBUILD_TENSOR = Named("torch._utils", "_rebuild_tensor_v2")
 _LOAD_STORAGE = Named("torch.storage", "_load_from_bytes")
 # What a tree can hold by name; any other would mean that something unforeseen got into it.
 _WRITABLE = {
-    *(("builtins", name) for name in ("dict", "list", "complex", "bytearray", "set", "frozenset")),
+    *(("builtins", name) for name in ("dict", "list", "bytes")),
     *(("collections", name) for name in ("OrderedDict", "defaultdict")),
     *((f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")),
-    ("numpy", "dtype"), ("_codecs", "encode"), ("copyreg", "_reconstructor"),
+    ("numpy", "dtype"), ("_codecs", "encode"),
 }  # fmt: skip
 
 
