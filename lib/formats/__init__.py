@@ -84,7 +84,7 @@ FORMATS = {
         ("csv", "tables and arrays", ".csv with one row a frame", "columns such as nose_x, or all without names",
          "time, index, scores, texts, other names", plain_csv.sniff_csv, plain_csv.read_csv, tables.write_table),
         ("smpl", "body models", ".npz with SMPL parameters (poses, trans)",
-         "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, vertices, cameras",
+         "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, cameras; vertices are dropped",
          smpl.sniff_smpl, smpl.read_smpl, arrays.write_arrays),
         *smpl_tools.ROWS,
         ("npy", "tables and arrays", ".npy with (T, K, D), (T, K*D) or (T, P, K, D)",

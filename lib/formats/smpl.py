@@ -38,7 +38,7 @@ TRANSLATION = re.compile(rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_
 _WHOLE = _NAMES[0][0]
 # "poses" alone can be points; these beside it say whose poses they are.
 _COMPANY = {"betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"}
-# Made from the poses: smoothing them apart would take an hour, leaving them makes them disagree.
+# Made from the poses: smoothing them apart would take an hour, leaving them makes them disagree. They are dropped.
 _SURFACES = re.compile(r"(?:.*_)?(?:verts|vertices)(?:_.*)?")
 
 
@@ -109,9 +109,9 @@ def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None)
         tracks += read_piece(source, name, dims, layout)
     if points:
         notes.append(f"{', '.join(points)} smoothed apart from the rotations: the two agree less exactly than before")
-    stale = [n for n, h in source.headers.items() if _SURFACES.fullmatch(n.lower()) and h.dtype.kind == "f"]
-    if stale:
-        notes.append(f"{', '.join(stale)} still show the poses as they were")
+    source.stale = {n for n, h in source.headers.items() if _SURFACES.fullmatch(n.lower()) and h.dtype.kind == "f"}
+    if source.stale:
+        notes.append(f"{', '.join(sorted(source.stale))} dropped: computed from the poses before they were smoothed")
     return record(source, "smpl", tracks, notes)
 
 
