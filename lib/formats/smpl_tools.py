@@ -281,9 +281,7 @@ def _find_phalp(tree: Any, where: str) -> Found | None:
                 piece.places.append((container, key))
                 piece.frames.append(name)  # type: ignore[union-attr]
                 rows.setdefault(whose, []).append(numbers)
-        for key in ("3d_joints", "2d_joints", "pose"):
-            if frame.get(key):
-                found.dropped.append((frame, key))
+        found.dropped += [(frame, key) for key in ("3d_joints", "2d_joints", "pose") if key in frame]
     for whose, piece in gathered.items():
         piece.numbers = np.concatenate(rows[whose])
     found.pieces = list(gathered.values())
