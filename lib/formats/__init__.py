@@ -18,24 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from . import (
-    arrays,
-    coco,
-    deeplabcut,
-    detections,
-    documents,
-    h5,
-    mmpose,
-    openpose,
-    plain_csv,
-    smpl,
-    smpl_tools,
-    tables,
-    trc,
-)
+from . import arrays, coco, deeplabcut, detections, documents, h5, mmpose, openpose, plain_csv, smpl, tables, trc
 from .checks import check_output
 from .layout import Layout, parse_layout
 from .recording import Recording, Track
+from .smpl_tools import ROWS as SMPL_TOOLS
+from .smpl_tools import forget
 from .text import printable
 from .understood import settle
 
@@ -86,7 +74,7 @@ FORMATS = {
         ("smpl", "body models", ".npz with SMPL parameters (poses, trans)",
          "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, cameras; vertices are dropped",
          smpl.sniff_smpl, smpl.read_smpl, arrays.write_arrays),
-        *smpl_tools.ROWS,
+        *SMPL_TOOLS,
         ("npy", "tables and arrays", ".npy with (T, K, D), (T, K*D) or (T, P, K, D)",
          "points, matrices, quaternions", "scores", arrays.sniff_npy, arrays.read_points, arrays.write_arrays),
         ("npz", "tables and arrays", ".npz with such arrays", "points, matrices, quaternions",
@@ -149,7 +137,7 @@ def read_recording(
     finally:
         documents.read_document.cache_clear()
         arrays.open_arrays.cache_clear()
-        smpl_tools.forget()
+        forget()
 
 
 def write_recording(recording: Recording, smoothed: list[np.ndarray], out: str | os.PathLike) -> None:

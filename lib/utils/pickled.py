@@ -247,8 +247,14 @@ def read_tree(path: Path) -> Tree:
         elif first.startswith((b"BZh", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18")):
             raise SmoothNetError(f"{path} is packed; of packed files those by zlib and gzip are read: save it so")
         return Tree(path, _load(content, 0, path), "pickle", _protocol(content), packed)
-    except zipfile.BadZipFile as error:
-        raise SmoothNetError(f"{path} is damaged ({error}); copy or download it again") from error
+    except (SmoothNetError, OSError):
+        raise
+    except Exception as error:  # a damaged file fails in any way at all
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: object) -> SmoothNetError:
+    return SmoothNetError(f"{path} is damaged ({error}); copy or download it again".replace("\n", " "))
 
 
 def _protocol(content: bytes) -> int:
@@ -268,13 +274,13 @@ def _unpacked(content: bytes, path: Path) -> bytes:
         unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)  # zlib's header or gzip's
         unpacked = unpacker.decompress(content, limit + 1)
     except zlib.error as error:
-        raise SmoothNetError(f"{path} is damaged ({error}); copy or download it again") from error
+        raise _damaged(path, error) from error
     if len(unpacked) > limit:
         raise SmoothNetError(
             f"{path} was refused: its {len(content)} bytes would unpack to more than {limit}, which no recording does"
         )
     if not unpacker.eof:
-        raise SmoothNetError(f"{path} is damaged (it ends too early); copy or download it again")
+        raise _damaged(path, "it ends too early")
     return unpacked
 
 
@@ -321,8 +327,8 @@ def _member(path: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.read(name)
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise SmoothNetError(f"{path} is damaged ({error}); copy or download it again") from error
+    except Exception as error:  # a damaged file fails in any way at all
+        raise _damaged(path, error) from error
 
 
 # --------------------------------------------------------------------------------------------------------- writing
@@ -472,21 +478,26 @@ def _write_torch(tree: Tree, value: Any, out: Path) -> None:
     """The zip with a new pickle, the storages that it needs, and all else as it was."""
     storages: dict[str, Storage] = {}
     content = _dump(value, tree, storages)
-    with (
-        zipfile.ZipFile(tree.path) as old,
-        atomic_write(out) as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as new,
-    ):
-        prefix = _prefix(old, tree.path)
-        for member in old.infolist():
-            key = member.filename.removeprefix(f"{prefix}data/")
-            if member.filename == f"{prefix}data.pkl":
-                new.writestr(_stored(member.filename), content)
-            elif key == member.filename or key in storages:
-                new.writestr(_stored(member.filename), old.read(member))
-        for key, storage in storages.items():
-            if storage.fresh:
-                new.writestr(_stored(f"{prefix}data/{key}"), storage.load())
+    try:
+        with (
+            zipfile.ZipFile(tree.path) as old,
+            atomic_write(out) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as new,
+        ):
+            prefix = _prefix(old, tree.path)
+            for member in old.infolist():
+                key = member.filename.removeprefix(f"{prefix}data/")
+                if member.filename == f"{prefix}data.pkl":
+                    new.writestr(_stored(member.filename), content)
+                elif key == member.filename or key in storages:
+                    new.writestr(_stored(member.filename), old.read(member))
+            for key, storage in storages.items():
+                if storage.fresh:
+                    new.writestr(_stored(f"{prefix}data/{key}"), storage.load())
+    except (SmoothNetError, OSError):
+        raise
+    except Exception as error:  # a storage that was not needed so far can be damaged in any way
+        raise _damaged(tree.path, error) from error
 
 
 def _stored(name: str) -> zipfile.ZipInfo:
