@@ -155,7 +155,7 @@ class _RestrictedUnpickler(_Restricted, pickle.Unpickler):
 _UnpicklerInPython: Any = pickle._Unpickler
 
 
-class _JoblibUnpickler(_Restricted, _UnpicklerInPython):
+class _JoblibRestrictedUnpickler(_Restricted, _UnpicklerInPython):
     """Reads what joblib.dump writes: the numbers of each array stand in the file behind the pickle's word of it.
 
     It is the unpickler written in Python, as the one in C reads ahead. The layout is that of joblib's
@@ -199,7 +199,7 @@ class _JoblibUnpickler(_Restricted, _UnpicklerInPython):
         if any(type(length) is not int or length < 0 for length in shape):
             raise pickle.UnpicklingError(f"it holds an array of shape {str(shape)[:100]}")
         if dtype.dtype.hasobject:
-            return _JoblibUnpickler(self.file, self.names, self.encoding_of_text, self.outside).load()
+            return _JoblibRestrictedUnpickler(self.file, self.names, self.encoding_of_text, self.outside).load()
         if state.get("numpy_array_alignment_bytes") is not None:
             self.file.read(int.from_bytes(self.file.read(1), "little"))
         needed = math.prod(shape) * dtype.dtype.itemsize
@@ -247,7 +247,7 @@ def restricted_load(
     try:
         start = file.tell()
         names = {**ARRAY_NAMES, **(extra or {}), **(JOBLIB_NAMES if joblib else {})}
-        value = (_JoblibUnpickler if joblib else _RestrictedUnpickler)(file, names, encoding, outside).load()
+        value = (_JoblibRestrictedUnpickler if joblib else _RestrictedUnpickler)(file, names, encoding, outside).load()
         written_out = _count(value, {}) if _holds_more(value) else 1
         if written_out > max(2**27, 100 * (file.tell() - start)):
             raise pickle.UnpicklingError(f"it repeats lists, {written_out} values in all")
