@@ -34,7 +34,7 @@ _ENDINGS = {
     ),
     **dict.fromkeys(
         (".pkl", ".pickle", ".p", ".joblib", ".p3d"),
-        ("a Python pickle", "it is not opened, as it can run anything; where you trust it, save its array: " + _ARRAY),
+        ("a Python pickle of no known tool", "where you trust it (it can run anything), save its array: " + _ARRAY),
     ),
     ".mat": ("a MATLAB file", 'save its array: import scipy.io; ' + _LINE.format('scipy.io.loadmat("{name}")["NAME"]')),
     ".parquet": ("a table of Parquet", 'import pandas; pandas.read_parquet("{name}").to_csv("poses.csv", index=False)'),

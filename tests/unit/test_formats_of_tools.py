@@ -4,6 +4,7 @@
 
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -394,7 +395,7 @@ def refused(path):
     ("name", "content", "words"),
     [
         ("walk.mp4", b"\0\0\0 ftypisom", ["a video", "pose estimator"]),
-        ("poses.pkl", b"\x80\x04.", ["a Python pickle", "numpy.save("]),
+        ("poses.pkl", pickle.dumps({"kpts": [1, 2]}), ["a Python pickle", "numpy.save("]),
         ("poses.mat", b"MATLAB 5.0", ["a MATLAB file", 'scipy.io.loadmat("poses.mat")']),
         ("poses.parquet", b"PAR1", ['pandas.read_parquet("poses.parquet").to_csv']),
         ("walk.fbx", b"Kaydara FBX Binary", [".bvh"]),
