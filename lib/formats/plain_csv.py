@@ -29,8 +29,8 @@ from .tables import (
     split_row,
 )
 
-_TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec"}
-_FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum"}
+TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec"}
+FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum"}
 _INDICES = {"", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id"}
 _INDICES |= {"time_ms", "timestamp_ms"}
 _SCORES = {"score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability"}
@@ -163,10 +163,10 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
     for column, name in enumerate(names):
         lowered = name.lower()
         role = column_role(name) if header else None
-        if header and lowered in _TIMES:
+        if header and lowered in TIMES:
             if all_numbers(table, column):
                 columns.fps = rate(table.column(column, name))
-        elif header and lowered in _FRAMES:
+        elif header and lowered in FRAMES:
             if all_numbers(table, column):
                 number_frames(table, column, name)
         elif header and lowered in _INDICES:
