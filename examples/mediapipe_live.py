@@ -7,6 +7,8 @@
 
 Landmarks are taken in pixels, since a step of 0.01 is not as long across the picture as down; those below a visibility
 of 0.5 count as missing.
+
+Tried with the types of mediapipe 1.2.3; the landmarker itself, whose model was not at hand, only by its documentation.
 """
 
 import sys
@@ -42,7 +44,7 @@ if __name__ == "__main__":
 
     callback, end = make_callback(lambda image, milliseconds, points: print(milliseconds, points))
     options = vision.PoseLandmarkerOptions(
-        BaseOptions(sys.argv[1]), running_mode=vision.RunningMode.LIVE_STREAM, result_callback=callback
+        BaseOptions(model_asset_path=sys.argv[1]), running_mode=vision.RunningMode.LIVE_STREAM, result_callback=callback
     )
     camera = cv2.VideoCapture(0)
     try:

@@ -7,6 +7,8 @@
 
 Each pose is matched with the nearest one of the frames before; joints below a score of 0.3 count as missing and stay as
 they are. Files of pred_out_dir need no code: smoothnet smooth predictions/walk.json -o smoothed.json
+
+Tried with what mmpose 1.3.2 makes of its instances; the inferencer only by its documented output.
 """
 
 import sys

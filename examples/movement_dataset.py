@@ -6,6 +6,8 @@
     python examples/movement_dataset.py tracked.h5 smoothed.h5
 
 Points below a confidence of 0.6 count as missing and stay as they are. Without confidences leave min_score out.
+
+Tried with movement 0.15.0.
 """
 
 import sys

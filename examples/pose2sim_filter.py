@@ -7,6 +7,8 @@
 
 Every pose-3d/<name>.trc that is not filtered becomes pose-3d/<name>_filt_smoothnet.trc, which the marker augmentation
 and the kinematics of Pose2Sim take by that name. Remove other filtered files, they would be taken too.
+
+Tried with the readers, writers and filters of pose2sim 0.10.49, not with its triangulation and kinematics.
 """
 
 import sys

@@ -7,6 +7,8 @@
 
 Sports2D writes <video>_Sports2D/<video>_Sports2D_px_person00.trc. That becomes ..._px_person00_smoothnet.trc, which a
 second run for that person reads as load_trc_px; set filter = false in Config.toml, or it is filtered twice.
+
+Tried with files in the form of sports2d 0.8.34, not with its runs.
 """
 
 import sys

@@ -6,6 +6,8 @@
     python examples/ultralytics_track.py walk.mp4
 
 The callbacks see the Results of each frame with their track ids; joints below a confidence of 0.5 count as missing.
+
+Tried with ultralytics 8.4.190, its tracker and its callbacks; detections were put in, no weights were at hand.
 """
 
 import sys

@@ -7,6 +7,8 @@
 
 The estimator here is rtmlib's; it can be any function that gives (joints, 2) of one person, NaN where a joint is
 missing, or None.
+
+Tried with OpenCV 5.0.0 on a video file.
 """
 
 from collections import deque
