@@ -16,6 +16,7 @@ from ..models.normalize import NORMALIZATIONS
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, segments, shown_points
 from ..weights import find_weights
+from .labelled import is_labelled, smooth_labelled
 from .overlap import blank_missing, smooth_with_gaps
 from .stream import NOT_FINITE, Stream
 
@@ -101,12 +102,15 @@ class Smoother:
         delay: int | None = None,
         dims: int | None = None,
         max_gap: int = MAX_GAP,
+        min_score: float | None = None,
     ) -> Any:
         """Smooth one recording: the mean over all windows that cover a frame.
 
         Args:
             points: (T, K, D), or (T, C) with C = K x dims, of one person; array or tensor, NaN where a point
                 is missing. Any T: recordings shorter than W are padded with their last frame and cropped.
+                Or an xarray.DataArray, an xarray.Dataset or a pandas.DataFrame, of any number of individuals, by the
+                names of its axes: see the module labelled.
             step: frames between the starts of windows; larger is faster and a little less smooth. None: the network's
                 own, at which it loses nothing: 1 for SmoothNet, more for networks whose windows are tapered.
             delay: None uses all windows; D from 0 to W - 1 gives what a stream with this delay would.
@@ -114,6 +118,7 @@ class Smoother:
                 is even, else 1. It decides which channels form a joint, and so the size of the body.
             max_gap: frames without any point that are bridged; longer gaps split the recording. The module
                 overlap says what happens to missing points.
+            min_score: of data that have scores: points with a lower one are missing; None: none are.
 
         Returns:
             The same shape, type, dtype and device; NaN where the input was missing. Whole numbers become
@@ -122,6 +127,11 @@ class Smoother:
         Raises:
             SmoothNetError: other shapes or a step, delay or dims that cannot be; the network gives what is no number.
         """
+        if is_labelled(points):
+            how: dict[str, Any] = {"step": step, "delay": delay, "dims": dims, "max_gap": max_gap}
+            return smooth_labelled(points, partial(self, **how), min_score, {"strength": self.strength, **how})
+        if min_score is not None:
+            raise SmoothNetError("an array has no scores for min_score; make NaN what is missing")
         array, restore = as_numpy(points)
         shape = array.shape
         array = _points(array, dims)
