@@ -13,17 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.dataset.motion import generate_motion
+from lib.models.bank import BANK, member_roughness, pad_recording, smoother_matrix, window_taper
 from lib.models.checkpoints import load_model
-from lib.models.general import (
-    BANK,
-    GeneralSmoother,
-    load_general,
-    member_roughness,
-    pad_recording,
-    running_median,
-    smoother_matrix,
-    window_taper,
-)
+from lib.models.general import GeneralSmoother, load_general, running_median
 from lib.utils.errors import SmoothNetError
 from lib.weights import find_weights
 

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""The networks in numpy: what smooths where torch is not installed, and live. Equal to general.py and smoothnet.py.
+
+Everything lies transposed: units first, and last the rows, which are the channels of all windows. So every layer is
+one matrix product W @ x, all that goes frame by frame or unit by unit runs over contiguous memory, and what is kept of
+one chunk of rows fits the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .bank import (
+    BANK,
+    FILL,
+    FITS,
+    MEDIAN_OF_NORMAL,
+    NOISE_FLOOR,
+    SCALARS,
+    SLOPE,
+    TINY,
+    constants,
+    solve_fit,
+    window_taper,
+)
+
+ENCODER_SLOPE, BLOCK_SLOPE = 0.1, 0.2  # of SmoothNet's LeakyReLUs
+CONTEXTS = 3  # what a channel is told before each block: of its joint, of its axis, of the body
+GENERAL_ROWS, SMOOTHNET_ROWS = 400, 1024  # rows of a chunk
+
+State = Mapping[str, np.ndarray]
+# (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength -> (n, K, D, W); all float32
+ByJoint = Callable[[np.ndarray, "np.ndarray | None", float], np.ndarray]
+
+
+def leaky(x: np.ndarray, slope: float, spare: np.ndarray | None = None) -> np.ndarray:
+    """LeakyReLU in place; `spare` is memory of the same shape."""
+    return np.maximum(x, np.multiply(x, np.float32(slope), out=spare), out=x)
+
+
+# ---------------------------------------------------------------- SmoothNet
+
+
+def smoothnet_shapes(state: State) -> dict[str, int]:
+    """The sizes that a SmoothNet's state was made with, as keyword arguments for SmoothNet (dropout leaves no trace).
+
+    Raises:
+        SmoothNetError: the keys or shapes are not those of a SmoothNet.
+    """
+    try:
+        hidden_size, window_size = state["encoder.0.weight"].shape
+        output_size = state["decoder.weight"].shape[0]
+        num_blocks = len({key.split(".")[1] for key in state if key.startswith("res_blocks.")})
+        res_hidden_size = state["res_blocks.0.linear1.weight"].shape[0] if num_blocks else 1
+    except (KeyError, ValueError, AttributeError, IndexError) as error:
+        raise SmoothNetError(f"these are not the weights of a SmoothNet (no usable {error})") from error
+    return {
+        "window_size": window_size,
+        "output_size": output_size,
+        "hidden_size": hidden_size,
+        "res_hidden_size": res_hidden_size,
+        "num_blocks": num_blocks,
+    }
+
+
+def smoothnet(state: State) -> Callable[[np.ndarray], np.ndarray]:
+    """SmoothNet: (n, C, W) windows -> (n, C, W) float32."""
+    layers = [(state[f"{name}.weight"], state[f"{name}.bias"][:, None]) for name in _smoothnet_layers(state)]
+    window, hidden = layers[0][0].shape[1], layers[0][0].shape[0]
+
+    def chunk(x: np.ndarray) -> np.ndarray:
+        """(W, rows) -> (W, rows)."""
+        (weight, bias), *blocks, (last, last_bias) = layers
+        y = leaky(np.add(weight @ x, bias), ENCODER_SLOPE)
+        for (weight, bias), (weight2, bias2) in zip(blocks[::2], blocks[1::2], strict=True):
+            z = weight @ y
+            z = weight2 @ leaky(np.add(z, bias, out=z), BLOCK_SLOPE)
+            y += leaky(np.add(z, bias2, out=z), BLOCK_SLOPE)
+        return last @ y + last_bias
+
+    def run(windows: np.ndarray) -> np.ndarray:
+        n, channels, _ = windows.shape
+        smoothed = np.empty((window, n, channels), np.float32)
+        size = max(1, SMOOTHNET_ROWS // channels)
+        for i in range(0, n, size):
+            part = windows[i : i + size].transpose(2, 0, 1).astype(np.float32).reshape(window, -1)
+            smoothed[:, i : i + size] = chunk(part).reshape(window, -1, channels)
+        return smoothed.transpose(1, 2, 0)
+
+    assert hidden == layers[-1][0].shape[1]
+    return run
+
+
+def _smoothnet_layers(state: State) -> list[str]:
+    blocks = smoothnet_shapes(state)["num_blocks"]
+    inner = [f"res_blocks.{i}.linear{k}" for i in range(blocks) for k in (1, 2)]
+    return ["encoder.0", *inner, "decoder"]
+
+
+# ---------------------------------------------------------------- the general smoother
+
+
+@dataclass(frozen=True)
+class GeneralWeights:
+    """A general smoother's weights, float32, and its fixed matrices, as they are multiplied from the left.
+
+    Attributes:
+        blocks: of each: the three contexts', down's and up's weight and bias.
+        bank: source -> (members x W, W); fits: of each (3 order + 2 rows of W, W) split in two, see bank.solve_fit.
+    """
+
+    window: int
+    knots: int
+    encoder: tuple[np.ndarray, np.ndarray]
+    blocks: list[tuple[np.ndarray, ...]]
+    heads: tuple[np.ndarray, np.ndarray]
+    bank: tuple[np.ndarray, ...]
+    fits: list[np.ndarray]
+    between_knots: np.ndarray
+    high_pass: np.ndarray
+    lean: np.ndarray
+
+
+def general(state: State, settings: Mapping[str, Any]) -> ByJoint:
+    """The general smoother; see GeneralSmoother.forward."""
+    w = _general_weights(state, settings)
+
+    def run(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+        n, joints, dims, window = windows.shape
+        smoothed = np.empty((window, n, joints, dims), np.float32)
+        size = max(1, GENERAL_ROWS // (joints * dims))
+        for i in range(0, n, size):
+            part = windows[i : i + size].astype(np.float32, copy=False)
+            seen = None if shown is None else shown[i : i + size].astype(np.float32, copy=False)
+            # rows in the order (D, n, K): means over the coordinates and the joints then run over whole rows
+            result = _smooth_chunk(w, part.transpose(3, 2, 0, 1), seen, strength)
+            smoothed[:, i : i + size] = result.transpose(0, 2, 3, 1)
+        return smoothed.transpose(1, 2, 3, 0)
+
+    return run
+
+
+def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeights:
+    window, knots = settings["window_size"], settings["knots"]
+
+    def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return state[f"{name}.weight"], state[f"{name}.bias"][:, None]
+
+    fixed = {name: np.ascontiguousarray(value, np.float32) for name, value in constants(window, knots).items()}
+    heads = [layer(name) for name in ("trust", "correction", "mixture")]
+    return GeneralWeights(
+        window,
+        knots,
+        encoder=layer("encoder"),
+        blocks=[
+            (*(state[f"contexts.{i}.{c}.weight"] for c in range(CONTEXTS)), *layer(f"down.{i}"), *layer(f"up.{i}"))
+            for i in range(settings["num_blocks"])
+        ],
+        heads=(np.concatenate([weight for weight, _ in heads]), np.concatenate([bias for _, bias in heads])),
+        bank=tuple(np.ascontiguousarray(fixed[f"of_{source}"].T) for source in ("window", "trusted", "median")),
+        fits=[
+            np.ascontiguousarray(moments[:, : (2 * order + 1) * window].T)
+            for (order, _), moments in zip(FITS, fixed["fit_moments"], strict=True)
+        ],
+        between_knots=np.ascontiguousarray(fixed["between_knots"].T),
+        high_pass=np.ascontiguousarray(fixed["high_pass"].T),
+        lean=fixed["lean"][:, :, None],
+    )
+
+
+def _smooth_chunk(w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+    """(W, D, n, K) -> the same, smoothed; shown (n, K)."""
+    window, dims, n, joints = windows.shape
+    rows = dims * n * joints
+    share = _shares(shown, joints)
+    x = np.ascontiguousarray(windows)
+    offset = x.mean(0)
+    x, unit, features = _features(w, x - offset, offset, share)
+
+    h = w.encoder[0] @ features
+    h += w.encoder[1]
+    spare = np.empty_like(h)
+    leaky(h, SLOPE, spare)
+    hidden = len(h)
+    for of_joint, of_axis, of_body, down, down_bias, up, up_bias in w.blocks:
+        split = h.reshape(hidden, dims, n, joints)
+        axis = _weighted(split, share)  # (H, D, n)
+        joint = split.sum(1).reshape(hidden, n * joints)
+        joint *= np.float32(1 / dims)
+        told = (of_axis @ axis.reshape(hidden, -1)).reshape(hidden, dims, n)
+        told += (of_body @ axis.mean(1)).reshape(hidden, 1, n)
+        context = np.add(
+            (of_joint @ joint).reshape(hidden, 1, n, joints), told[..., None], out=spare.reshape(split.shape)
+        ).reshape(h.shape)
+        h += leaky(context, SLOPE)
+        inner = down @ h
+        inner += down_bias
+        h += np.matmul(up, leaky(inner, SLOPE), out=spare)
+        h += up_bias
+
+    heads = w.heads[0] @ h
+    heads += w.heads[1]
+    trust, correction, logits = heads[:window], heads[window : 2 * window], heads[2 * window :]
+    members = len(BANK) + len(FITS)
+    logits = logits.reshape(members, w.knots, rows)
+    if strength > 1:
+        logits += np.float32(strength - 1) * w.lean
+    logits -= logits.max(0)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(0)
+    weights = w.between_knots @ logits  # (members, W, rows)
+    weights *= _bank(w, x, trust)
+    smoothed = weights.sum(0)
+    smoothed += correction
+    if strength < 1:
+        smoothed = x + np.float32(strength) * (smoothed - x)
+    result = smoothed.reshape(windows.shape)
+    result *= unit
+    result += offset
+    return result
+
+
+def _shares(shown: np.ndarray | None, joints: int) -> np.ndarray:
+    """(n or 1, K): the joints' shares in means over the body."""
+    if shown is None:
+        return np.full((1, joints), 1 / joints, np.float32)
+    return shown / np.maximum(shown.sum(1, keepdims=True), np.float32(1))
+
+
+def _weighted(x: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(..., n, K) -> (..., n): the mean over the joints."""
+    return x @ share[0] if len(share) == 1 else (x * share).sum(-1)
+
+
+def _features(
+    w: GeneralWeights, x: np.ndarray, offset: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The window in units of its noise (W, rows), that unit (1, 1, n, K), and the features (F, rows).
+
+    Args:
+        x: (W, D, n, K), mean 0 over the frames; overwritten.
+        offset: (D, n, K), that mean.
+        share: see _shares.
+    """
+    window, dims, n, joints = x.shape
+    place = (offset - _weighted(offset, share)[..., None]) * (share > 0)
+    peak = np.maximum(np.abs(x).max((0, 1, 3)), np.abs(place).max((0, 2)))[:, None] + np.float32(TINY)  # (n, 1)
+    x /= peak
+    place /= peak
+
+    centred = x + place
+    centred -= _weighted(centred, share)[..., None]
+    size, motion = (_mean_square(points, share) for points in (centred, x))  # (n, 1)
+    size = np.sqrt(size + (size < np.float32(1e-6) * motion) * motion + np.float32(TINY))
+
+    series = np.zeros((3 * window + SCALARS, dims * n * joints), np.float32)
+    flat = x.reshape(window, -1)
+    bend = series[2 * window + 1 : 3 * window - 1]
+    step = flat[1:] - flat[:-1]
+    np.subtract(step[1:], step[:-1], out=bend)
+    size_of_bend = np.abs(bend)
+    low, high = (window - 3) // 2, (window - 2) // 2
+    ordered = np.partition(np.ascontiguousarray(size_of_bend.T), (low, high), axis=-1)
+    noise = (ordered[:, low] + ordered[:, high]) * np.float32(0.5 / MEDIAN_OF_NORMAL)
+    noise = noise.reshape(dims, n, joints)
+    of_joint = noise.mean(0)  # (n, K)
+    of_body = _weighted(of_joint, share)[:, None] + np.float32(NOISE_FLOOR) * size
+    unit = np.float32(0.9) * of_joint + np.float32(0.1) * of_body
+    x /= unit
+    bend.reshape(window - 2, dims, n, joints)[:] /= unit
+
+    scalars = series[3 * window :].reshape(SCALARS, dims, n, joints)
+    tenth = np.float32(0.01)
+    np.add(noise / unit, tenth, out=scalars[0])
+    np.add(size_of_bend.mean(0).reshape(noise.shape) / unit, tenth, out=scalars[1])
+    np.add(np.einsum("wr,wr->r", flat, flat).reshape(noise.shape) / np.float32(window), tenth, out=scalars[2])
+    scalars[3] = unit / of_body
+    scalars[4] = of_body / size
+    np.log(scalars, out=scalars)
+
+    series[:window] = flat
+    np.matmul(w.high_pass, flat, out=series[window : 2 * window])
+    _asinh(series[: 3 * window])
+    return flat, unit * peak, series
+
+
+def _mean_square(points: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(W, D, n, K) -> (n, 1): mean over frames and joints of the squared length."""
+    squares = np.einsum("wdnk,wdnk->nk", points, points)
+    return _weighted(squares, share)[:, None] / np.float32(len(points))
+
+
+def _asinh(x: np.ndarray) -> None:
+    """In place; np.arcsinh has no vector instructions."""
+    size = np.abs(x)
+    root = x * x
+    root += np.float32(1)
+    np.sqrt(root, out=root)
+    root += size
+    np.copysign(np.log(root, out=root), x, out=x)
+
+
+def _bank(w: GeneralWeights, x: np.ndarray, trust: np.ndarray) -> np.ndarray:
+    """Every member's version of the window, (members, W, rows); trust (W, rows) before its sigmoid, overwritten."""
+    window, rows = x.shape
+    np.negative(trust, out=trust)
+    np.exp(trust, out=trust)
+    trust += np.float32(1)
+    np.divide(np.float32(1), trust, out=trust)
+    trust += np.float32(1e-3)
+    trusted_x = trust * x
+    versions = np.empty((len(BANK) + len(FITS), window, rows), np.float32)
+    fits = versions[len(BANK) :]
+    for (order, _), moments, fit in zip(FITS, w.fits, fits, strict=True):
+        sums = (moments @ trust).reshape(-1, window, rows)
+        of_x = (moments[: (order + 1) * window] @ trusted_x).reshape(-1, window, rows)
+        fit[:] = solve_fit(sums, of_x)
+    filled = x - fits[FILL]
+    filled *= np.minimum(trust, np.float32(1), out=trust)
+    filled += fits[FILL]
+    first = 0
+    for source, matrices in zip((x, filled, _running_median(x)), w.bank, strict=True):
+        last = first + len(matrices) // window
+        np.matmul(matrices, source, out=versions[first:last].reshape(-1, rows))
+        first = last
+    return versions
+
+
+def _running_median(x: np.ndarray) -> np.ndarray:
+    """Median of 5 frames along the first axis, the ends repeated; see general.running_median."""
+    window = len(x)
+    padded = np.concatenate([x[:1], x[:1], x, x[-1:], x[-1:]])
+    a, b, c, d, e = (padded[i : i + window] for i in range(5))
+    low = np.maximum(np.minimum(a, b), np.minimum(d, e))
+    high = np.minimum(np.maximum(a, b), np.maximum(d, e))
+    return np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), c))
