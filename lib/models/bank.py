@@ -105,15 +105,14 @@ def local_fit(x: Array, trust: Array, moments: Array, order: int) -> Array:
 
 def solve_fit(m: Sequence[Array], t: Sequence[Array]) -> Array:
     """The value at time 0 of the polynomial of order len(t) - 1, from the weighted sums of time^p and of x time^p."""
-    m0 = m[0]
-    m1, m2 = m[1] / m0, m[2] / m0
-    t0, t1 = t[0] / m0, t[1] / m0
-    a, p = m2 - m1 * m1 + RIDGE, t1 - m1 * t0
+    share = 1 / m[0]
+    m1, m2 = m[1] * share, m[2] * share
+    t0 = t[0] * share
+    a, p = m2 - m1 * m1 + RIDGE, t[1] * share - m1 * t0
     if len(t) == 2:
         return t0 - m1 * p / a
-    m3, m4 = m[3] / m0, m[4] / m0
-    b, c = m3 - m1 * m2, m4 - m2 * m2 + RIDGE
-    q = t[2] / m0 - m2 * t0
+    b, c = m[3] * share - m1 * m2, m[4] * share - m2 * m2 + RIDGE
+    q = t[2] * share - m2 * t0
     return t0 - (m1 * (p * c - q * b) + m2 * (q * a - p * b)) / (a * c - b * b)
 
 

@@ -9,8 +9,11 @@ one chunk of rows fits the processor's cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -32,6 +35,7 @@ from .bank import (
 
 ENCODER_SLOPE, BLOCK_SLOPE = 0.1, 0.2  # of SmoothNet's LeakyReLUs
 CONTEXTS = 3  # what a channel is told before each block: of its joint, of its axis, of the body
+NOTHING = 1e-30  # fixed numbers below it are left out
 GENERAL_ROWS, SMOOTHNET_ROWS = 400, 1024  # rows of a chunk
 
 State = Mapping[str, np.ndarray]
@@ -112,7 +116,8 @@ class GeneralWeights:
 
     Attributes:
         blocks: of each: the three contexts', down's and up's weight and bias.
-        bank: source -> (members x W, W); fits: of each (3 order + 2 rows of W, W) split in two, see bank.solve_fit.
+        bank: of each source (members x W, W).
+        fits: of each order: the order, and for its fits together the sums over time^0, time^1, ..., (sums x fits x W, W).
     """
 
     window: int
@@ -121,7 +126,7 @@ class GeneralWeights:
     blocks: list[tuple[np.ndarray, ...]]
     heads: tuple[np.ndarray, np.ndarray]
     bank: tuple[np.ndarray, ...]
-    fits: list[np.ndarray]
+    fits: list[tuple[int, np.ndarray]]
     between_knots: np.ndarray
     high_pass: np.ndarray
     lean: np.ndarray
@@ -152,7 +157,10 @@ def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeight
     def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
         return state[f"{name}.weight"], state[f"{name}.bias"][:, None]
 
-    fixed = {name: np.ascontiguousarray(value, np.float32) for name, value in constants(window, knots).items()}
+    fixed = {
+        name: np.where(np.abs(value) < NOTHING, 0, value).astype(np.float32)  # numbers below the normal ones are slow
+        for name, value in constants(window, knots).items()
+    }
     heads = [layer(name) for name in ("trust", "correction", "mixture")]
     return GeneralWeights(
         window,
@@ -165,8 +173,8 @@ def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeight
         heads=(np.concatenate([weight for weight, _ in heads]), np.concatenate([bias for _, bias in heads])),
         bank=tuple(np.ascontiguousarray(fixed[f"of_{source}"].T) for source in ("window", "trusted", "median")),
         fits=[
-            np.ascontiguousarray(moments[:, : (2 * order + 1) * window].T)
-            for (order, _), moments in zip(FITS, fixed["fit_moments"], strict=True)
+            (order, np.concatenate([of_fit[power].T for power in range(2 * order + 1) for of_fit in same]))
+            for order, same in _by_order(fixed["fit_moments"], window)
         ],
         between_knots=np.ascontiguousarray(fixed["between_knots"].T),
         high_pass=np.ascontiguousarray(fixed["high_pass"].T),
@@ -174,49 +182,76 @@ def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeight
     )
 
 
+def _by_order(moments: np.ndarray, window: int) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """The fits of each order, which stand side by side: the order, and of each fit (5, W, W), by the power of time."""
+    split = [fit.reshape(window, 5, window).transpose(1, 0, 2) for fit in moments]
+    for order, group in groupby(zip(FITS, split, strict=True), key=lambda pair: pair[0][0]):
+        yield order, [fit for _, fit in group]
+
+
+class Scratch(threading.local):
+    """Memory that calls of one thread share, by name: fresh memory would cost as much as what is done in it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, np.ndarray] = {}
+
+    def take(self, name: str, *shape: int) -> np.ndarray:
+        """Float32 of this shape, with whatever it holds."""
+        size = math.prod(shape)
+        kept = self.kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = self.kept[name] = np.empty(size, np.float32)
+        return kept[:size].reshape(shape)
+
+
+scratch = Scratch()
+
+
 def _smooth_chunk(w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
     """(W, D, n, K) -> the same, smoothed; shown (n, K)."""
     window, dims, n, joints = windows.shape
     rows = dims * n * joints
     share = _shares(shown, joints)
-    x = np.ascontiguousarray(windows)
-    offset = x.mean(0)
-    x, unit, features = _features(w, x - offset, offset, share)
+    x = scratch.take("x", *windows.shape)
+    x[:] = windows
+    offset = np.add.reduce(x, axis=0)
+    offset *= np.float32(1 / window)
+    x -= offset
+    x, unit, features = _features(w, x, offset, share)
 
-    h = w.encoder[0] @ features
+    hidden = len(w.encoder[0])
+    h, spare, context = (scratch.take(name, hidden, rows) for name in ("h", "spare", "context"))
+    np.matmul(w.encoder[0], features, out=h)
     h += w.encoder[1]
-    spare = np.empty_like(h)
     leaky(h, SLOPE, spare)
-    hidden = len(h)
     for of_joint, of_axis, of_body, down, down_bias, up, up_bias in w.blocks:
         split = h.reshape(hidden, dims, n, joints)
         axis = _weighted(split, share)  # (H, D, n)
-        joint = split.sum(1).reshape(hidden, n * joints)
+        joint = _total(split)  # (H, n, K)
         joint *= np.float32(1 / dims)
-        told = (of_axis @ axis.reshape(hidden, -1)).reshape(hidden, dims, n)
-        told += (of_body @ axis.mean(1)).reshape(hidden, 1, n)
-        context = np.add(
-            (of_joint @ joint).reshape(hidden, 1, n, joints), told[..., None], out=spare.reshape(split.shape)
-        ).reshape(h.shape)
-        h += leaky(context, SLOPE)
-        inner = down @ h
+        told = (of_axis @ axis.reshape(hidden, -1)).reshape(axis.shape)
+        told += (of_body @ (_total(axis) * np.float32(1 / dims)))[:, None]
+        joint = of_joint @ joint.reshape(hidden, -1)
+        np.add(joint.reshape(hidden, 1, n, joints), told[..., None], out=spare.reshape(split.shape))
+        h += leaky(spare, SLOPE, context)
+        inner = np.matmul(down, h, out=scratch.take("inner", len(down), rows))
         inner += down_bias
         h += np.matmul(up, leaky(inner, SLOPE), out=spare)
         h += up_bias
 
-    heads = w.heads[0] @ h
+    heads = np.matmul(w.heads[0], h, out=scratch.take("heads", len(w.heads[0]), rows))
     heads += w.heads[1]
     trust, correction, logits = heads[:window], heads[window : 2 * window], heads[2 * window :]
     members = len(BANK) + len(FITS)
     logits = logits.reshape(members, w.knots, rows)
     if strength > 1:
         logits += np.float32(strength - 1) * w.lean
-    logits -= logits.max(0)
+    logits -= np.maximum.reduce(logits, axis=0)
     np.exp(logits, out=logits)
-    logits /= logits.sum(0)
-    weights = w.between_knots @ logits  # (members, W, rows)
+    logits /= np.add.reduce(logits, axis=0)
+    weights = np.matmul(w.between_knots, logits, out=scratch.take("weights", members, window, rows))
     weights *= _bank(w, x, trust)
-    smoothed = weights.sum(0)
+    smoothed = np.add.reduce(weights, axis=0)
     smoothed += correction
     if strength < 1:
         smoothed = x + np.float32(strength) * (smoothed - x)
@@ -236,6 +271,14 @@ def _shares(shown: np.ndarray | None, joints: int) -> np.ndarray:
 def _weighted(x: np.ndarray, share: np.ndarray) -> np.ndarray:
     """(..., n, K) -> (..., n): the mean over the joints."""
     return x @ share[0] if len(share) == 1 else (x * share).sum(-1)
+
+
+def _total(x: np.ndarray) -> np.ndarray:
+    """(H, D, ...) -> (H, ...): the sum over the coordinates, which are few."""
+    total = x[:, 0].copy()
+    for d in range(1, x.shape[1]):
+        total += x[:, d]
+    return total
 
 
 def _features(
@@ -259,17 +302,19 @@ def _features(
     size, motion = (_mean_square(points, share) for points in (centred, x))  # (n, 1)
     size = np.sqrt(size + (size < np.float32(1e-6) * motion) * motion + np.float32(TINY))
 
-    series = np.zeros((3 * window + SCALARS, dims * n * joints), np.float32)
+    series = scratch.take("features", 3 * window + SCALARS, dims * n * joints)
+    series[2 * window] = series[3 * window - 1] = 0
     flat = x.reshape(window, -1)
     bend = series[2 * window + 1 : 3 * window - 1]
     step = flat[1:] - flat[:-1]
     np.subtract(step[1:], step[:-1], out=bend)
     size_of_bend = np.abs(bend)
     low, high = (window - 3) // 2, (window - 2) // 2
-    ordered = np.partition(np.ascontiguousarray(size_of_bend.T), (low, high), axis=-1)
-    noise = (ordered[:, low] + ordered[:, high]) * np.float32(0.5 / MEDIAN_OF_NORMAL)
+    mean_bend = np.add.reduce(size_of_bend, axis=0)
+    size_of_bend.sort(axis=0)
+    noise = (size_of_bend[low] + size_of_bend[high]) * np.float32(0.5 / MEDIAN_OF_NORMAL)
     noise = noise.reshape(dims, n, joints)
-    of_joint = noise.mean(0)  # (n, K)
+    of_joint = np.add.reduce(noise, axis=0) * np.float32(1 / dims)  # (n, K)
     of_body = _weighted(of_joint, share)[:, None] + np.float32(NOISE_FLOOR) * size
     unit = np.float32(0.9) * of_joint + np.float32(0.1) * of_body
     x /= unit
@@ -278,7 +323,7 @@ def _features(
     scalars = series[3 * window :].reshape(SCALARS, dims, n, joints)
     tenth = np.float32(0.01)
     np.add(noise / unit, tenth, out=scalars[0])
-    np.add(size_of_bend.mean(0).reshape(noise.shape) / unit, tenth, out=scalars[1])
+    np.add(mean_bend.reshape(noise.shape) / (unit * np.float32(window - 2)), tenth, out=scalars[1])
     np.add(np.einsum("wr,wr->r", flat, flat).reshape(noise.shape) / np.float32(window), tenth, out=scalars[2])
     scalars[3] = unit / of_body
     scalars[4] = of_body / size
@@ -315,12 +360,16 @@ def _bank(w: GeneralWeights, x: np.ndarray, trust: np.ndarray) -> np.ndarray:
     np.divide(np.float32(1), trust, out=trust)
     trust += np.float32(1e-3)
     trusted_x = trust * x
-    versions = np.empty((len(BANK) + len(FITS), window, rows), np.float32)
+    versions = scratch.take("versions", len(BANK) + len(FITS), window, rows)
     fits = versions[len(BANK) :]
-    for (order, _), moments, fit in zip(FITS, w.fits, fits, strict=True):
-        sums = (moments @ trust).reshape(-1, window, rows)
-        of_x = (moments[: (order + 1) * window] @ trusted_x).reshape(-1, window, rows)
-        fit[:] = solve_fit(sums, of_x)
+    first = 0
+    for order, moments in w.fits:
+        last = first + len(moments) // ((2 * order + 1) * window)
+        sums = np.matmul(moments, trust, out=scratch.take("sums", len(moments), rows))
+        moments = moments[: (order + 1) * (last - first) * window]
+        of_x = np.matmul(moments, trusted_x, out=scratch.take("of_x", len(moments), rows))
+        fits[first:last] = solve_fit(*(s.reshape(-1, last - first, window, rows) for s in (sums, of_x)))
+        first = last
     filled = x - fits[FILL]
     filled *= np.minimum(trust, np.float32(1), out=trust)
     filled += fits[FILL]
