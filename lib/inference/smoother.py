@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from ..models.network import Network, as_numpy, load_network
-from ..models.normalize import NORMALIZATIONS
+from ..models.normalize import NORMALIZATIONS, with_normalization
+from ..models.windows import smooth_sequence
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, segments, shown_points
 from ..weights import find_weights
 from .overlap import blank_missing, smooth_with_gaps
 from .stream import NOT_FINITE, Stream
 
+PAYS = 300_000  # (window, channel) rows that take as long as importing torch does; then "auto" looks for a device
 AUTO = {"body": "body", "none": "metres"}  # trained with -> what frees it of the unit of the input
 
 
@@ -177,8 +179,10 @@ class Smoother:
             if self.normalize != "none":
                 origin = segment[0][shown_points(segment[0])].mean(axis=0)
             segment = (segment - origin).astype(np.float32)
-            whole = self.network.model is not None and np.isfinite(segment).all() and len(segment) >= self.window
+            whole = np.isfinite(segment).all() and len(segment) >= self.window
             smooth = self._smooth_whole if whole else self._smooth_gaps
+            if segment.size // step > PAYS:
+                self._move()
             result = smooth(segment, step)
             if not (np.isfinite(result) == np.isfinite(segment)).all():
                 raise SmoothNetError(NOT_FINITE)
@@ -192,11 +196,31 @@ class Smoother:
         return smooth_with_gaps(partial(self._people, step), segment, self.window, step, taper, reflect)
 
     def _smooth_whole(self, segment: np.ndarray, step: int) -> np.ndarray:
-        """The same for a segment without gaps, with all of it done by torch on the device."""
+        """The same for a segment without gaps, in one go and on the device."""
+        if self.network.model is not None:
+            return self._smooth_on_device(segment, step)
+        length, joints, dims = segment.shape
+        people, strength = self.network.people, max(self.strength, 1.0)
+        run = with_normalization(self.network.run, self.normalize, dims) if people is None else None
+
+        def network(windows: np.ndarray) -> np.ndarray:
+            self._smoothed(step * len(windows))
+            if run is not None:
+                return run(windows)
+            assert people is not None
+            by_joint = windows.reshape(len(windows), joints, dims, -1)
+            return people(by_joint, None, strength).reshape(windows.shape)
+
+        taper = None if self.network.taper is None else self.network.taper.astype(np.float32)
+        weigh = None if taper is None else (lambda starts: taper)
+        frames = segment.reshape(length, joints * dims)
+        return smooth_sequence(network, frames, self.window, step, weigh=weigh).reshape(segment.shape)
+
+    def _smooth_on_device(self, segment: np.ndarray, step: int) -> np.ndarray:
+        """The same, all of it done by torch."""
         import torch
 
         from ..models.kinds import channel_network
-        from ..models.windows import smooth_sequence
 
         length, joints, dims = segment.shape
         with torch.inference_mode():
@@ -212,6 +236,14 @@ class Smoother:
             weigh = None if weights is None else (lambda starts: weights)
             smoothed = smooth_sequence(network, frames, self.window, step, weigh=weigh)
             return smoothed.cpu().numpy().reshape(segment.shape)
+
+    def _move(self) -> None:
+        """To the device that "auto" means, if there is another than the CPU; asked once."""
+        load, self.network.elsewhere = self.network.elsewhere, None
+        if load is not None:
+            other = load()
+            if other.device.type != "cpu":
+                self.network = other
 
 
 def _points(array: np.ndarray, dims: int | None) -> np.ndarray:

@@ -7,7 +7,7 @@ general.py says what it is for, and where the smoothers come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,42 @@ FITS: tuple[tuple[int, float], ...] = (
 )  # order, width
 FILL = 1  # which of them replaces untrusted frames
 RIDGE = 1e-3  # of the local fits, whose time is measured in widths
+LARGEST_SIZE = 4096  # of a window or a layer
+STRONGEST = 4.0  # strength
+
+
+def check_settings(
+    window_size: int = 32,
+    hidden_size: int = 128,
+    res_hidden_size: int = 96,
+    num_blocks: int = 3,
+    knots: int = 16,
+    taper: str = "hann",
+    step: int = 8,
+) -> dict[str, Any]:
+    """The settings of a general smoother, checked; see GeneralSmoother.
+
+    Raises:
+        SmoothNetError: they fit no such network.
+    """
+    settings = dict(locals())
+    for name, value in settings.items():
+        if name != "taper" and (not isinstance(value, int) or not 0 <= value <= LARGEST_SIZE):
+            raise SmoothNetError(f"{name} must be a whole number up to {LARGEST_SIZE}, not {value!r}")
+    if window_size < 8:
+        raise SmoothNetError(f"the general smoother needs windows of at least 8 frames, not {window_size}")
+    if not 2 <= knots <= window_size:
+        raise SmoothNetError(f"knots must be between 2 and the window of {window_size} frames, not {knots}")
+    if not 1 <= step <= window_size:
+        raise SmoothNetError(f"step must be from 1 to the window of {window_size} frames, not {step}")
+    window_taper(window_size, taper)
+    return settings
+
+
+def general_settings(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a checkpoint's content names; taper and step also stood beside "model" once."""
+    settings = {key: value for key, value in checkpoint["model"].items() if key != "name"}
+    return settings | {key: checkpoint[key] for key in ("taper", "step") if key in checkpoint}
 
 
 def smoother_matrix(window: int, differences: int, strength: float) -> np.ndarray:

@@ -38,12 +38,15 @@ from .bank import (
     SCALARS,
     SLOPE,
     TINY,
+    check_settings,
     constants,
+    general_settings,
     local_fit,
     window_taper,
 )
 
 CONTEXTS = ("joint", "axis", "body")
+
 
 class GeneralSmoother(nn.Module):
     """(N, K, D, W) windows of N people in, the same smoothed out.
@@ -75,21 +78,7 @@ class GeneralSmoother(nn.Module):
         step: int = 8,
     ):
         super().__init__()
-        if window_size < 8:
-            raise SmoothNetError(f"the general smoother needs windows of at least 8 frames, not {window_size}")
-        if not 2 <= knots <= window_size:
-            raise SmoothNetError(f"knots must be between 2 and the window of {window_size} frames, not {knots}")
-        self.settings = {
-            "window_size": window_size,
-            "hidden_size": hidden_size,
-            "res_hidden_size": res_hidden_size,
-            "num_blocks": num_blocks,
-            "knots": knots,
-            "taper": taper,
-            "step": step,
-        }
-        if not 1 <= step <= window_size:
-            raise SmoothNetError(f"step must be from 1 to the window of {window_size} frames, not {step}")
+        self.settings = check_settings(window_size, hidden_size, res_hidden_size, num_blocks, knots, taper, step)
         self.taper = window_taper(window_size, taper)
         self.step = step
         self.window_size = window_size
@@ -203,9 +192,7 @@ class GeneralSmoother(nn.Module):
     def _bank(self, x: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
         """Every member's version of the window, (N, K, D, members, W)."""
         trust = trust + 1e-3  # where nothing can be trusted, everything is trusted alike
-        fits = [
-            local_fit(x, trust, moments, order) for (order, _), moments in zip(FITS, self.fit_moments, strict=True)
-        ]
+        fits = [local_fit(x, trust, moments, order) for (order, _), moments in zip(FITS, self.fit_moments, strict=True)]
         filled = fits[FILL] + trust.clamp(max=1.0) * (x - fits[FILL])
         smoothed = [
             source @ matrices
@@ -267,9 +254,7 @@ def load_general(checkpoint: Mapping[str, Any]) -> GeneralSmoother:
         SmoothNetError: it is not the general smoother's.
     """
     try:
-        settings = {key: value for key, value in checkpoint["model"].items() if key != "name"}
-        settings |= {key: checkpoint[key] for key in ("taper", "step") if key in checkpoint}
-        model = GeneralSmoother(**settings)
+        model = GeneralSmoother(**general_settings(checkpoint))
         model.load_state_dict(checkpoint["state_dict"])
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]

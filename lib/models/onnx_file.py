@@ -27,8 +27,8 @@ OPERATORS: Mapping[str, frozenset[str]] = {
     "general": frozenset({
         "Abs", "Add", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Expand", "Gather",
         "Greater", "Identity", "LeakyRelu", "Less", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pad", "Pow",
-        "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Sign", "Slice", "Softmax",
-        "Sqrt", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze", "Where",
+        "Reciprocal", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Sign", "Slice",
+        "Softmax", "Sqrt", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze", "Where",
     }),
 }  # fmt: skip
 # Of each kind: the rank of its inputs in their order, and of its output; the window is the last axis of the first.

@@ -27,13 +27,17 @@ from .bank import (
     NOISE_FLOOR,
     SCALARS,
     SLOPE,
+    STRONGEST,
     TINY,
+    check_settings,
     constants,
+    general_settings,
     solve_fit,
     window_taper,
 )
 
-ENCODER_SLOPE, BLOCK_SLOPE = 0.1, 0.2  # of SmoothNet's LeakyReLUs
+ENCODER_SLOPE = 0.1  # of SmoothNet's LeakyReLU after the encoder
+BLOCK_SLOPE = 0.2  # of those in the residual blocks
 CONTEXTS = 3  # what a channel is told before each block: of its joint, of its axis, of the body
 NOTHING = 1e-30  # fixed numbers below it are left out
 GENERAL_ROWS, SMOOTHNET_ROWS = 400, 1024  # rows of a chunk
@@ -43,19 +47,53 @@ State = Mapping[str, np.ndarray]
 ByJoint = Callable[[np.ndarray, "np.ndarray | None", float], np.ndarray]
 
 
+class Scratch(threading.local):
+    """Memory that calls of one thread share, by name: fresh memory would cost as much as what is done in it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, np.ndarray] = {}
+
+    def take(self, name: str, *shape: int) -> np.ndarray:
+        """Float32 of this shape, with whatever it holds."""
+        size = math.prod(shape)
+        kept = self.kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = self.kept[name] = np.empty(size, np.float32)
+        return kept[:size].reshape(shape)
+
+
+scratch = Scratch()
+
+
 def leaky(x: np.ndarray, slope: float, spare: np.ndarray | None = None) -> np.ndarray:
     """LeakyReLU in place; `spare` is memory of the same shape."""
     return np.maximum(x, np.multiply(x, np.float32(slope), out=spare), out=x)
 
 
+def check_state(state: State, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights of other names or shapes.
+
+    Raises:
+        SmoothNetError: names one of them.
+    """
+    for name in (*shapes, *state):
+        found, wanted = getattr(state.get(name), "shape", None), shapes.get(name)
+        if found != wanted:
+            there, meant = ("missing" if shape is None else f"of the shape {shape}" for shape in (found, wanted))
+            raise SmoothNetError(f"{name[:80]} is {there}, where it should be {meant}")
+
+
 # ---------------------------------------------------------------- SmoothNet
 
 
-def smoothnet_shapes(state: State) -> dict[str, int]:
-    """The sizes that a SmoothNet's state was made with, as keyword arguments for SmoothNet (dropout leaves no trace).
+def architecture(state: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes that a SmoothNet's weights were made with, as keyword arguments for it (dropout leaves no trace).
+
+    Args:
+        state: name -> array or tensor.
 
     Raises:
-        SmoothNetError: the keys or shapes are not those of a SmoothNet.
+        SmoothNetError: the keys or shapes are not those of a SmoothNet, or it returns less than its window.
     """
     try:
         hidden_size, window_size = state["encoder.0.weight"].shape
@@ -73,38 +111,62 @@ def smoothnet_shapes(state: State) -> dict[str, int]:
     }
 
 
+def check_whole(sizes: Mapping[str, int]) -> None:
+    """Refuse a SmoothNet that returns less than its window."""
+    if sizes["output_size"] != sizes["window_size"]:
+        raise SmoothNetError(
+            f"returns {sizes['output_size']} of {sizes['window_size']} frames; only whole windows can be used"
+        )
+
+
+def smoothnet_shapes(sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of a SmoothNet's weights."""
+    window, hidden, inner = sizes["window_size"], sizes["hidden_size"], sizes["res_hidden_size"]
+    layers = {"encoder.0": (hidden, window), "decoder": (sizes["output_size"], hidden)}
+    for i in range(sizes["num_blocks"]):
+        layers |= {f"res_blocks.{i}.linear1": (inner, hidden), f"res_blocks.{i}.linear2": (hidden, inner)}
+    return _with_biases(layers)
+
+
+def _with_biases(layers: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": shape for name, shape in layers.items()} | {
+        f"{name}.bias": shape[:1] for name, shape in layers.items()
+    }
+
+
 def smoothnet(state: State) -> Callable[[np.ndarray], np.ndarray]:
     """SmoothNet: (n, C, W) windows -> (n, C, W) float32."""
-    layers = [(state[f"{name}.weight"], state[f"{name}.bias"][:, None]) for name in _smoothnet_layers(state)]
-    window, hidden = layers[0][0].shape[1], layers[0][0].shape[0]
+    blocks = architecture(state)["num_blocks"]
+    inner = [f"res_blocks.{i}.linear{k}" for i in range(blocks) for k in (1, 2)]
+    layers = [(state[f"{name}.weight"], state[f"{name}.bias"][:, None]) for name in ("encoder.0", *inner, "decoder")]
+    first, *middle, last = layers
+    window, hidden = len(last[0]), len(first[0])
+
+    def linear(layer: tuple[np.ndarray, np.ndarray], x: np.ndarray, out: np.ndarray, slope: float = 1.0) -> np.ndarray:
+        np.matmul(layer[0], x, out=out)
+        out += layer[1]
+        return out if slope == 1 else leaky(out, slope, scratch.take("leaky", *out.shape))
 
     def chunk(x: np.ndarray) -> np.ndarray:
         """(W, rows) -> (W, rows)."""
-        (weight, bias), *blocks, (last, last_bias) = layers
-        y = leaky(np.add(weight @ x, bias), ENCODER_SLOPE)
-        for (weight, bias), (weight2, bias2) in zip(blocks[::2], blocks[1::2], strict=True):
-            z = weight @ y
-            z = weight2 @ leaky(np.add(z, bias, out=z), BLOCK_SLOPE)
-            y += leaky(np.add(z, bias2, out=z), BLOCK_SLOPE)
-        return last @ y + last_bias
+        rows = x.shape[1]
+        y, change = (scratch.take(name, hidden, rows) for name in ("hidden", "change"))
+        linear(first, x, y, ENCODER_SLOPE)
+        for one, two in zip(middle[::2], middle[1::2], strict=True):
+            z = linear(one, y, scratch.take("inner", len(one[0]), rows), BLOCK_SLOPE)
+            y += linear(two, z, change, BLOCK_SLOPE)
+        return linear(last, y, scratch.take("last", window, rows))
 
     def run(windows: np.ndarray) -> np.ndarray:
         n, channels, _ = windows.shape
         smoothed = np.empty((window, n, channels), np.float32)
         size = max(1, SMOOTHNET_ROWS // channels)
         for i in range(0, n, size):
-            part = windows[i : i + size].transpose(2, 0, 1).astype(np.float32).reshape(window, -1)
+            part = windows[i : i + size].transpose(2, 0, 1).astype(np.float32, order="C").reshape(window, -1)
             smoothed[:, i : i + size] = chunk(part).reshape(window, -1, channels)
         return smoothed.transpose(1, 2, 0)
 
-    assert hidden == layers[-1][0].shape[1]
     return run
-
-
-def _smoothnet_layers(state: State) -> list[str]:
-    blocks = smoothnet_shapes(state)["num_blocks"]
-    inner = [f"res_blocks.{i}.linear{k}" for i in range(blocks) for k in (1, 2)]
-    return ["encoder.0", *inner, "decoder"]
 
 
 # ---------------------------------------------------------------- the general smoother
@@ -117,7 +179,7 @@ class GeneralWeights:
     Attributes:
         blocks: of each: the three contexts', down's and up's weight and bias.
         bank: of each source (members x W, W).
-        fits: of each order: the order, and for its fits together the sums over time^0, time^1, ..., (sums x fits x W, W).
+        fits: of each order: the order, and of its fits together the sums over time^0, time^1, ..: (sums x fits x W, W).
     """
 
     window: int
@@ -130,6 +192,22 @@ class GeneralWeights:
     between_knots: np.ndarray
     high_pass: np.ndarray
     lean: np.ndarray
+
+
+def general_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of a general smoother's weights."""
+    window, hidden, inner = (settings[name] for name in ("window_size", "hidden_size", "res_hidden_size"))
+    layers = {
+        "encoder": (hidden, 3 * window + SCALARS),
+        "mixture": ((len(BANK) + len(FITS)) * settings["knots"], hidden),
+        "trust": (window, hidden),
+        "correction": (window, hidden),
+    }
+    contexts = {}
+    for i in range(settings["num_blocks"]):
+        layers |= {f"down.{i}": (inner, hidden), f"up.{i}": (hidden, inner)}
+        contexts |= {f"contexts.{i}.{c}.weight": (hidden, hidden) for c in range(CONTEXTS)}
+    return {**_with_biases(layers), **contexts}
 
 
 def general(state: State, settings: Mapping[str, Any]) -> ByJoint:
@@ -187,24 +265,6 @@ def _by_order(moments: np.ndarray, window: int) -> Iterator[tuple[int, list[np.n
     split = [fit.reshape(window, 5, window).transpose(1, 0, 2) for fit in moments]
     for order, group in groupby(zip(FITS, split, strict=True), key=lambda pair: pair[0][0]):
         yield order, [fit for _, fit in group]
-
-
-class Scratch(threading.local):
-    """Memory that calls of one thread share, by name: fresh memory would cost as much as what is done in it."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, np.ndarray] = {}
-
-    def take(self, name: str, *shape: int) -> np.ndarray:
-        """Float32 of this shape, with whatever it holds."""
-        size = math.prod(shape)
-        kept = self.kept.get(name)
-        if kept is None or len(kept) < size:
-            kept = self.kept[name] = np.empty(size, np.float32)
-        return kept[:size].reshape(shape)
-
-
-scratch = Scratch()
 
 
 def _smooth_chunk(w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
@@ -389,3 +449,54 @@ def _running_median(x: np.ndarray) -> np.ndarray:
     low = np.maximum(np.minimum(a, b), np.minimum(d, e))
     high = np.minimum(np.maximum(a, b), np.maximum(d, e))
     return np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), c))
+
+
+# ---------------------------------------------------------------- the kinds
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A network that is ready to run; see network.Network for what its attributes mean."""
+
+    window: int
+    run: Callable[[np.ndarray], np.ndarray]
+    people: ByJoint | None = None
+    taper: np.ndarray | None = None
+    step: int = 1
+    strongest: float = 1.0
+
+
+def load_smoothnet(content: Mapping[str, Any]) -> Plain:
+    """SmoothNet from a checkpoint's content."""
+    sizes = architecture(content["state_dict"])
+    check_whole(sizes)
+    check_state(content["state_dict"], smoothnet_shapes(sizes))
+    return Plain(sizes["window_size"], smoothnet(content["state_dict"]))
+
+
+def load_general(content: Mapping[str, Any]) -> Plain:
+    """The general smoother from a checkpoint's content."""
+    try:
+        settings = check_settings(**general_settings(content))
+    except TypeError as error:
+        raise SmoothNetError(f"these are not the settings of a general smoother: {error}") from error
+    check_state(content["state_dict"], general_shapes(settings))
+    people = general(content["state_dict"], settings)
+    return Plain(
+        settings["window_size"],
+        lambda windows: people(windows[:, :, None], None, 1.0)[:, :, 0],
+        people,
+        window_taper(settings["window_size"], settings["taper"]),
+        settings["step"],
+        STRONGEST,
+    )
+
+
+# kind -> content of a checkpoint, its "state_dict" of float32 arrays -> the network; a kind without a row needs torch
+PLAIN: Mapping[str, Callable[[Mapping[str, Any]], Plain]] = {"smoothnet": load_smoothnet, "general": load_general}
+
+
+def named_in(checkpoint: Mapping[str, Any]) -> str:
+    """The kind that a checkpoint names: {"model": {"name": ..., settings}}; without it, as in older ones, SmoothNet."""
+    model = checkpoint.get("model", "smoothnet")
+    return model.get("name", "smoothnet") if isinstance(model, Mapping) else model

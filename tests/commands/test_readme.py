@@ -87,7 +87,7 @@ PLACEHOLDERS = {
 SAMPLES = {
     "trc": "data/samples/pose2sim_balancing.trc",
     "npz": "data/samples/sports2d_blazepose.npz",
-    "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.pth.tar",
+    "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.safetensors",
 }
 SEVERAL = re.compile(r"--nproc_per_node [2-9]")
 SHORT = ["TRAIN.EPOCH", "1", "TRAIN.STEP", "-1"]
