@@ -34,7 +34,8 @@ from lib.commands.arguments import Parser, arguments, named_settings, run_main  
 
 if TYPE_CHECKING:
     import torch
-    from yacs.config import CfgNode
+
+    from lib.utils.tree import CfgNode
 
 DEFAULTS: dict[str, Any] = {  # the arguments it takes, of those of training
     "device": "sdaa", "cfg": str(ROOT / "configs" / "h36m_fcn_3D.yaml"), "dataset_name": None, "estimator": None,

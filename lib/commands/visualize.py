@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING
 from .arguments import make_parser, named_settings, smoothing_options
 
 if TYPE_CHECKING:
-    from yacs.config import CfgNode
-
+    from ..utils.tree import CfgNode
     from ..visualize import Clip, Look
 
 
@@ -80,7 +79,7 @@ def _evaluated(args: argparse.Namespace, cfg: CfgNode, look: Look) -> tuple[str,
     from ..models.checkpoints import load_model
     from ..utils.device import select_device
     from ..utils.errors import SmoothNetError
-    from ..visualize.sources import evaluated_clip
+    from ..visualize.evaluated import evaluated_clip
     from ..weights import find_weights
 
     if not cfg.EVALUATE.PRETRAINED:

@@ -11,7 +11,8 @@ Without them, weights trained on slow exercises flatten running and jumping.
 from __future__ import annotations
 
 import torch
-from yacs.config import CfgNode
+
+from ..utils.tree import CfgNode
 
 
 def is_on(settings: CfgNode) -> bool:

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from yacs.config import CfgNode
-
 from ..utils.errors import SmoothNetError
+from ..utils.tree import CfgNode
 from .poses import PoseData, load_poses
 
 

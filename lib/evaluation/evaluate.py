@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..filters import FILTERS, apply_filter, filter_names
@@ -25,6 +24,7 @@ from ..models.windows import smooth_sequence
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.rotations import sixd_to_axis_angle
+from ..utils.tree import CfgNode
 from .metrics import measure, metrics_of
 from .report import SEQUENCE_HEADER, result_row, sequence_lines
 from .summary import SequenceResult, summarise, with_values, without_poses

@@ -169,7 +169,7 @@ def publishable(checkpoint: Mapping[str, Any], sigma: float = 0.0) -> dict[str, 
     kept = {key: checkpoint[key] for key in ("epoch", "normalize", "model") if key in checkpoint}
     if "config" in checkpoint:
         kept["config"] = _without_folders(checkpoint["config"])
-    return {**kept, "state_dict": state, "decoder_sigma": sigma}
+    return {**kept, "state_dict": state, "decoder_sigma": sigma or checkpoint.get("decoder_sigma", 0.0)}
 
 
 def _without_folders(settings: Any) -> Any:

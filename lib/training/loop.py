@@ -17,7 +17,6 @@ from typing import Any, TextIO
 
 import torch
 from torch import nn
-from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..dataset.windows import derive_seed
@@ -27,6 +26,7 @@ from ..models.smoothnet import count_parameters
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.files import write_json
+from ..utils.tree import CfgNode
 from .curves import plot_history
 from .loss import Batch, Loss
 from .meter import Meter, check_finite

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from yacs.config import CfgNode
 
 from ..dataset.general import PoolSettings, batch_plan, general_loss, generated_recordings, make_pool
 from ..dataset.motion import MotionSource, Recording, load_recordings, plausible
@@ -19,6 +18,7 @@ from ..dataset.windows import derive_seed
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
+from ..utils.tree import CfgNode
 from .loss import Batch, Loss
 
 log = logging.getLogger(__name__)

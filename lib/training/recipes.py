@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from yacs.config import CfgNode
 
 from ..dataset.named import load_all
 from ..models.kinds import find_kind
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
+from ..utils.tree import CfgNode
 from . import pools
 from .loss import Loss, smoothnet_loss
 from .sources import PoseWindows, Source

@@ -9,13 +9,13 @@ from typing import Any, TextIO
 
 import torch
 from tqdm import tqdm
-from yacs.config import CfgNode
 
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.dllogger import IterationLog
 from ..utils.errors import SmoothNetError
 from ..utils.files import write_text
+from ..utils.tree import CfgNode
 from .meter import Meter
 from .state import Position
 

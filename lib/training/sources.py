@@ -8,7 +8,6 @@ import logging
 from typing import Protocol
 
 import torch
-from yacs.config import CfgNode
 
 from ..dataset.augment import augment, is_on
 from ..dataset.poses import PoseData
@@ -16,6 +15,7 @@ from ..dataset.windows import TrainingWindows, derive_seed, epoch_batches, epoch
 from ..models.normalize import normalize
 from ..utils import device as devices
 from ..utils.distributed import World
+from ..utils.tree import CfgNode
 from .loss import Batch
 
 log = logging.getLogger(__name__)

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from yacs.config import CfgNode
 
 from ..config import as_plain, differences
 from ..models.checkpoints import read_checkpoint, save_checkpoint
 from ..models.kinds import description, named_in
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
+from ..utils.tree import CfgNode
 
 log = logging.getLogger(__name__)
 

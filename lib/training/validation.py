@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from yacs.config import CfgNode
 
 from ..dataset.poses import PoseData
 from ..evaluation import evaluate as evaluation
@@ -18,6 +17,7 @@ from ..evaluation.metrics import headline
 from ..evaluation.report import result_row
 from ..utils.distributed import World
 from ..utils.dllogger import IterationLog
+from ..utils.tree import CfgNode
 from .loss import Batch, Loss
 from .meter import check_finite
 from .state import Position
