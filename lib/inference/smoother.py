@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable
 from functools import partial
 from pathlib import Path
@@ -84,9 +85,10 @@ class Smoother:
         """Load a network; its window and sizes follow from the file.
 
         Args:
-            path: a checkpoint (.pth.tar) or an exported model (.onnx, runs without torch), or a folder with
-                files called checkpoint_<window>.pth.tar; None: the weights that come with the project.
-            device: cpu, cuda, cuda:0, sdaa, auto.
+            path: weights as .safetensors, an exported model (.onnx), or a checkpoint (.pth.tar, read with torch), or
+                a folder of them, see find_weights; None: the weights that come with the project.
+            device: cpu, which needs numpy alone; cuda, cuda:0, sdaa, with torch; auto: cpu, and for long work the
+                device that there is.
             window: W. Chooses the file where path does not name one; otherwise it must be the file's own.
             normalize, strength: see Smoother.
 
@@ -95,6 +97,27 @@ class Smoother:
                 missing.
         """
         return cls(load_network(find_weights(path, window), device, window), normalize, strength)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path | None = None, *, revision: str | None = None, window: int | None = None, **options: Any
+    ) -> Smoother:
+        """Load weights from a folder, or from a repository of the Hugging Face Hub.
+
+        Args:
+            name: a folder with model.safetensors or checkpoint_<window>.safetensors; else "owner/name", which is
+                downloaded once and kept in the cache of huggingface_hub; None: the weights that come along.
+            revision: branch, tag or commit of the repository.
+            window: W, where there are several.
+            options: device, normalize, strength of from_checkpoint.
+
+        Raises:
+            SmoothNetError: as from_checkpoint; huggingface_hub is not installed, or finds no such repository.
+        """
+        path = name
+        if name is not None and not Path(name).exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
+            path = _download(str(name), revision)
+        return cls.from_checkpoint(path, window=window, **options)
 
     def __call__(
         self,
@@ -126,7 +149,7 @@ class Smoother:
         """
         array, restore = as_numpy(points)
         shape = array.shape
-        array = _points(array, dims)
+        array = as_points(array, dims)
         if step is not None and step < 1:
             raise SmoothNetError(f"step must be at least 1 frame, not {step}")
         if delay is None:
@@ -246,7 +269,22 @@ class Smoother:
                 self.network = other
 
 
-def _points(array: np.ndarray, dims: int | None) -> np.ndarray:
+def _download(repository: str, revision: str | None) -> str:
+    """The folder that the weights of a repository were downloaded to."""
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        raise SmoothNetError(
+            f"there is no folder {repository}; to download the repository of that name: pip install huggingface_hub"
+        ) from error
+    try:
+        return huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=["*.safetensors"])
+    except Exception as error:  # the hub's own, requests', the file system's
+        reason = " ".join(str(error).split())[:200]
+        raise SmoothNetError(f"cannot download {repository}: {reason}") from error
+
+
+def as_points(array: np.ndarray, dims: int | None) -> np.ndarray:
     """Points as (T, K, D)."""
     if array.ndim == 3 and dims in (None, array.shape[2]):
         return array

@@ -135,11 +135,11 @@ def local_fit(x: Array, trust: Array, moments: Array, order: int) -> Array:
     W = x.shape[-1]
     m = trust @ moments[:, : (2 * order + 1) * W]
     t = (trust * x) @ moments[:, : (order + 1) * W]
-    parts = ([sums[..., i : i + W] for i in range(0, sums.shape[-1], W)] for sums in (m, t))
-    return solve_fit(*parts)
+    of_trust, of_x = ([sums[..., i : i + W] for i in range(0, sums.shape[-1], W)] for sums in (m, t))
+    return solve_fit(of_trust, of_x)
 
 
-def solve_fit(m: Sequence[Array], t: Sequence[Array]) -> Array:
+def solve_fit(m: Sequence[Array] | Array, t: Sequence[Array] | Array) -> Array:
     """The value at time 0 of the polynomial of order len(t) - 1, from the weighted sums of time^p and of x time^p."""
     share = 1 / m[0]
     m1, m2 = m[1] * share, m[2] * share

@@ -61,7 +61,7 @@ def read_onnx(path: Path) -> OnnxFile:
     try:
         return _check(content)
     except SmoothNetError as error:
-        raise SmoothNetError(f"{path} was refused: {error}; export it again with export_smoothnet.py") from error
+        raise SmoothNetError(f"{path} was refused: {error}; export it again") from error
     except (ValueError, IndexError, UnicodeDecodeError) as error:
         raise SmoothNetError(f"{path} is not a readable ONNX model; export it again") from error
 

@@ -203,7 +203,7 @@ def general_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         "trust": (window, hidden),
         "correction": (window, hidden),
     }
-    contexts = {}
+    contexts: dict[str, tuple[int, ...]] = {}
     for i in range(settings["num_blocks"]):
         layers |= {f"down.{i}": (inner, hidden), f"up.{i}": (hidden, inner)}
         contexts |= {f"contexts.{i}.{c}.weight": (hidden, hidden) for c in range(CONTEXTS)}
@@ -428,7 +428,8 @@ def _bank(w: GeneralWeights, x: np.ndarray, trust: np.ndarray) -> np.ndarray:
         sums = np.matmul(moments, trust, out=scratch.take("sums", len(moments), rows))
         moments = moments[: (order + 1) * (last - first) * window]
         of_x = np.matmul(moments, trusted_x, out=scratch.take("of_x", len(moments), rows))
-        fits[first:last] = solve_fit(*(s.reshape(-1, last - first, window, rows) for s in (sums, of_x)))
+        shape = (-1, last - first, window, rows)
+        fits[first:last] = solve_fit(sums.reshape(shape), of_x.reshape(shape))
         first = last
     filled = x - fits[FILL]
     filled *= np.minimum(trust, np.float32(1), out=trust)

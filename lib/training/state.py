@@ -15,7 +15,8 @@ from torch import nn
 
 from ..config import as_plain, differences
 from ..models.checkpoints import read_checkpoint, save_checkpoint
-from ..models.kinds import description, named_in
+from ..models.kinds import description
+from ..models.plain import named_in
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
 from ..utils.tree import CfgNode
