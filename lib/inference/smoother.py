@@ -18,7 +18,7 @@ from ..models.windows import smooth_sequence
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, segments, shown_points
 from ..weights import find_weights
-from .overlap import blank_missing, smooth_with_gaps
+from .overlap import blank_missing, chosen_windows, smooth_with_gaps, tapered
 from .stream import NOT_FINITE, Stream
 
 PAYS = 300_000  # (window, channel) rows that take as long as importing torch does; then "auto" looks for a device
@@ -155,8 +155,8 @@ class Smoother:
         if delay is None:
             return restore(self._smooth(array, step or self.network.step, max_gap).reshape(shape))
         if step not in (None, 1):
-            raise SmoothNetError("a delay needs step 1: a stream runs the network once per frame")
-        stream = self.stream(delay, max_gap=max_gap)
+            raise SmoothNetError("a delay needs step 1, or none: a stream then chooses when to run the network")
+        stream = self.stream(delay, max_gap=max_gap, step=step)
         frames = [stream.push(frame) for frame in array][delay:] + stream.flush()
         return restore(np.stack(frames).astype(array.dtype).reshape(shape) if len(array) else array.copy())
 
@@ -176,12 +176,21 @@ class Smoother:
         delay: int | None = None,
         tracks: bool | Collection[Hashable] | None = None,
         max_gap: int = MAX_GAP,
+        step: int | None = None,
     ) -> Stream:
-        """Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given."""
+        """Start smoothing frames as they come; see Stream.
+
+        Args:
+            delay: D, frames; None: W - 1, with which a stream gives what the whole recording gives.
+            step: frames between runs of the network. None: the network's own where that loses nothing or next to
+                nothing (D of at least W - 1 less half of it), else 1.
+        """
         delay = self.window - 1 if delay is None else delay
+        if step is None:
+            step = self.network.step if delay >= self.window - 1 - self.network.step // 2 else 1
         network, taper = partial(self._people, 1), self.network.taper
         reflect = self.network.people is not None
-        return Stream(network, self.window, delay, tracks, max_gap, self.strength, taper, reflect)
+        return Stream(network, self.window, delay, tracks, max_gap, self.strength, taper, reflect, step)
 
     def _smoothed(self, frames: int) -> None:
         if self.progress is not None:
@@ -234,8 +243,7 @@ class Smoother:
             by_joint = windows.reshape(len(windows), joints, dims, -1)
             return people(by_joint, None, strength).reshape(windows.shape)
 
-        taper = None if self.network.taper is None else self.network.taper.astype(np.float32)
-        weigh = None if taper is None else (lambda starts: taper)
+        weigh = None if self.network.taper is None else partial(self._weigh, length, step)
         frames = segment.reshape(length, joints * dims)
         return smooth_sequence(network, frames, self.window, step, weigh=weigh).reshape(segment.shape)
 
@@ -249,16 +257,23 @@ class Smoother:
         with torch.inference_mode():
             frames = torch.from_numpy(segment.reshape(length, joints * dims)).to(self.network.device)
             smooth = channel_network(self.network.model, self.normalize, dims, strength=self.strength)
-            taper = self.network.taper
-            weights = None if taper is None else torch.tensor(taper, dtype=frames.dtype, device=frames.device)
+
+            def weigh(starts: list[int]) -> torch.Tensor:
+                return torch.from_numpy(self._weigh(length, step, starts)).to(frames.device)
 
             def network(windows: torch.Tensor) -> torch.Tensor:
                 self._smoothed(step * len(windows))
                 return smooth(windows)
 
-            weigh = None if weights is None else (lambda starts: weights)
-            smoothed = smooth_sequence(network, frames, self.window, step, weigh=weigh)
+            tapering = None if self.network.taper is None else weigh
+            smoothed = smooth_sequence(network, frames, self.window, step, weigh=tapering)
             return smoothed.cpu().numpy().reshape(segment.shape)
+
+    def _weigh(self, length: int, step: int, starts: list[int]) -> np.ndarray:
+        """(n, 1, W) float32: how much windows of a segment without gaps count."""
+        assert self.network.taper is not None
+        _, hurried = chosen_windows(np.ones(length, bool), self.window, min(step, self.window))
+        return tapered(self.network.taper.astype(np.float32), starts, hurried)
 
     def _move(self) -> None:
         """To the device that "auto" means, if there is another than the CPU; asked once."""
