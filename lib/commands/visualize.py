@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .arguments import make_parser, named_settings, smoothing_options
 
@@ -111,8 +111,12 @@ def _recorded(args: argparse.Namespace, cfg: CfgNode, look: Look) -> Clip:
     """The clip of a user's file."""
     from ..config import load_config
     from ..inference.methods import Smoothing
-    from ..models.body import load_body
     from ..visualize.sources import recorded_clip
+
+    def load_body() -> Any:
+        from ..models import body  # of rotations alone, and it needs torch
+
+        return body.load_body(cfg.SMPL_MODEL_DIR)
 
     return recorded_clip(
         args.input,
@@ -120,6 +124,6 @@ def _recorded(args: argparse.Namespace, cfg: CfgNode, look: Look) -> Clip:
         frames=(cfg.VIS.START, cfg.VIS.END if cfg.VIS.END != load_config().VIS.END else None),
         track=args.track,
         prefer_2d=args.video is not None,
-        load_body=lambda: load_body(cfg.SMPL_MODEL_DIR),
+        load_body=load_body,
         look=look,
     )
