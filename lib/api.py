@@ -45,7 +45,7 @@ def smooth(
         method: network | rts | butterworth | gaussian | savgol | oneeuro | median.
         strength: 0 gives the input, 1 what the method does by itself, more is smoother.
         cutoff: Hz, of a classical method, in place of its strength.
-        outliers: "hampel" rejects outliers before the method sees them; what is rejected comes back NaN.
+        outliers: "hampel" replaces outliers before the method sees them.
         delay: None uses all frames; D gives what a stream with a delay of D frames would.
         step: frames between windows of the network; None: as many as lose nothing.
         dims: coordinates a joint, of (T, C) points; None: 3 where C is a multiple of 3, else 2, else 1.
