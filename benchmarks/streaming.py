@@ -20,11 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from lib.dataset.motion import generate_motion  # noqa: E402
-from lib.dataset.noise import add_errors  # noqa: E402
-from lib.inference import Smoother  # noqa: E402
+from lib.dataset.motion import generate_motion
+from lib.dataset.noise import add_errors
+from lib.inference import Smoother
 
 JOINTS, DIMS = 33, 3
 STEPS = (1, 2, 4, 8)
