@@ -15,6 +15,7 @@ from torch import nn
 
 from ..config import as_plain, differences
 from ..models.checkpoints import read_checkpoint, save_checkpoint
+from ..models.fused import PRODUCTS
 from ..models.kinds import description
 from ..models.plain import named_in
 from ..utils.distributed import World
@@ -51,6 +52,7 @@ class TrainingState:
         history: one entry for each epoch, as metrics.json has them.
         best: lowest `performance` so far, NaN before the first.
         epoch_loss: sum of the losses and number of the windows of the current epoch, over all processes.
+        products: who does the matrix products on the CPU, see lib.models.fused; "" until that is chosen.
     """
 
     model: nn.Module
@@ -61,6 +63,7 @@ class TrainingState:
     history: list[dict[str, Any]] = field(default_factory=list)
     best: float = math.nan
     epoch_loss: tuple[float, int] = (0.0, 0)
+    products: str = ""
 
     @property
     def result(self) -> nn.Module:
@@ -89,6 +92,7 @@ class TrainingState:
             "best": self.best,
             "history": self.history,
             "epoch_loss": self.epoch_loss,
+            "products": self.products,
             "normalize": cfg.MODEL.NORMALIZE,
             "model": description(self.model),
             "config": as_plain(cfg),
@@ -144,6 +148,8 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
         ):
             raise ValueError("its counts or its history are none")
         state.position, state.history, state.best = Position(*counts), list(history), best
+        if checkpoint.get("products") in PRODUCTS:  # they round differently
+            state.products = checkpoint["products"]
         state.epoch_loss = (float(loss), steps) if world.main else (0.0, 0)  # a sum over the processes
     except Exception as error:  # the content of a foreign file can be anything
         reason = " ".join(str(error).split())[:200]

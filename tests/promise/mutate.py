@@ -546,7 +546,9 @@ def place_output(case: Case, rng: random.Random) -> None:
         ("folder", "full folder", "file", "link out", "dangling link", "below a file", "/proc", "an input")
     )
     new = str(out)
-    if step == "folder":
+    if os.path.lexists(out):  # another mutation was here first
+        step = "taken"
+    elif step == "folder":
         out.mkdir()
     elif step == "full folder":
         out.mkdir()
