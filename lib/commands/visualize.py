@@ -12,6 +12,7 @@ Any file that smooth_smoothnet.py reads:
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in formats:
         if name not in FORMATS:
             raise SmoothNetError(f"--format {name!r} is none of {', '.join(FORMATS)}")
+    if formats != ["html"]:
+        importlib.import_module("PIL.Image")  # where it is missing, say so before anything is smoothed
     for path, what in ((args.video, "--video"), (args.input, "--input")):
         if path is not None and not Path(path).exists():
             raise SmoothNetError(f"{what} {path} does not exist")
