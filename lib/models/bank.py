@@ -49,7 +49,8 @@ FITS: tuple[tuple[int, float], ...] = (
 )  # order, width
 FILL = 1  # which of them replaces untrusted frames
 RIDGE = 1e-3  # of the local fits, whose time is measured in widths
-LARGEST_SIZE = 4096  # of a window or a layer
+LARGEST_SIZE = 4096  # of a layer
+LARGEST_WINDOW = 1024  # frames; the fixed matrices grow with its square
 STRONGEST = 4.0  # strength
 
 
@@ -69,10 +70,12 @@ def check_settings(
     """
     settings = dict(locals())
     for name, value in settings.items():
-        if name != "taper" and (not isinstance(value, int) or not 0 <= value <= LARGEST_SIZE):
+        if name != "taper" and (type(value) is not int or not (name != "num_blocks") <= value <= LARGEST_SIZE):
             raise SmoothNetError(f"{name} must be a whole number up to {LARGEST_SIZE}, not {value!r}")
-    if window_size < 8:
-        raise SmoothNetError(f"the general smoother needs windows of at least 8 frames, not {window_size}")
+    if not 8 <= window_size <= LARGEST_WINDOW:
+        raise SmoothNetError(
+            f"the general smoother needs windows of at least 8 frames and at most {LARGEST_WINDOW}, not {window_size}"
+        )
     if not 2 <= knots <= window_size:
         raise SmoothNetError(f"knots must be between 2 and the window of {window_size} frames, not {knots}")
     if not 1 <= step <= window_size:

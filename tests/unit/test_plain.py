@@ -120,6 +120,8 @@ def test_a_torch_checkpoint_goes_the_same_way(tmp_path):
         ({"num_blocks": 3}, "missing"),
         ({"num_blocks": 1}, "should be missing"),
         ({"window_size": 10**7}, "window_size must be a whole number up to"),
+        ({"window_size": 2000}, "at most 1024"),
+        ({"hidden_size": 0}, "hidden_size must be a whole number"),
         ({"colour": 1}, "not the settings of a general smoother"),
     ],
 )
