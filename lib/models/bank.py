@@ -70,8 +70,9 @@ def check_settings(
     """
     settings = dict(locals())
     for name, value in settings.items():
-        if name != "taper" and (type(value) is not int or not (name != "num_blocks") <= value <= LARGEST_SIZE):
-            raise SmoothNetError(f"{name} must be a whole number up to {LARGEST_SIZE}, not {value!r}")
+        least = 0 if name == "num_blocks" else 1
+        if name != "taper" and (type(value) is not int or not least <= value <= LARGEST_SIZE):
+            raise SmoothNetError(f"{name} must be a whole number from {least} to {LARGEST_SIZE}, not {value!r}")
     if not 8 <= window_size <= LARGEST_WINDOW:
         raise SmoothNetError(
             f"the general smoother needs windows of at least 8 frames and at most {LARGEST_WINDOW}, not {window_size}"
