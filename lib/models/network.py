@@ -68,10 +68,9 @@ class Network:
         if self.people is None:
             smooth = with_normalization(self.run, normalize, dims, shown)
             return smooth(windows.reshape(n, joints * dims, frames)).reshape(windows.shape)
-        # It computes in float32: where the person stands stays out of it.
-        weight = np.ones((n, joints)) if shown is None else shown
-        count = np.maximum(weight.sum(1), 1)[:, None]
-        origin = (np.einsum("nkdw,nk->nd", windows, weight) / (count * frames))[:, None, :, None]
+        # It computes in float32: where the person stands in the middle frame stays out of it.
+        weight = np.full((1, joints), 1 / joints) if shown is None else shown / np.maximum(shown.sum(1), 1)[:, None]
+        origin = (windows[..., frames // 2] * weight[..., None]).sum(1)[:, None, :, None]
         centred = (windows - origin).astype(np.float32)
         return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
 
