@@ -395,7 +395,7 @@ def test_numbers_in_the_picture_are_those_of_the_evaluation(toy):
     from lib.evaluation.evaluate import input_method, network_method
     from lib.models.checkpoints import load_model
     from lib.utils.device import select_device
-    from lib.visualize.sources import evaluated_clip
+    from lib.visualize.evaluated import evaluated_clip
 
     poses, checkpoint = toy
     cfg = load_config(None, {}, [])
@@ -457,7 +457,7 @@ def test_smpl_sequences_are_drawn_as_bodies(smpl_dir):
     pytest.importorskip("smplx")
     from lib.evaluation.evaluate import input_method
     from lib.models.body import load_body
-    from lib.visualize.sources import evaluated_clip
+    from lib.visualize.evaluated import evaluated_clip
 
     case = ROOT / "tests/golden/pw3d_spin_smpl"
     data = load_poses(case / "data/poses", "pw3d", "spin", "smpl", "test")
@@ -473,7 +473,7 @@ def test_smpl_sequences_are_drawn_as_bodies(smpl_dir):
 
 def test_means_of_pck_are_shown_for_jhmdb():
     from lib.evaluation.evaluate import input_method
-    from lib.visualize.sources import evaluated_clip
+    from lib.visualize.evaluated import evaluated_clip
 
     case = ROOT / "tests/golden/jhmdb_simplepose_2D"
     data = load_poses(case / "data/poses", "jhmdb", "simplepose", "2D", "test")
