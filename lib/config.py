@@ -246,7 +246,7 @@ SETTINGS = (
     Setting("EVALUATE.TRADITION", "", "filters to compare with: savgol,oneeuro,gaus1d,gaussian or all",
             flags="--tradition", commands="eval visualize"),
     Setting("EVALUATE.FPS", 0.0, "frame rate of the data, where it does not say; 0: unknown", between(0, 10**6),
-            "--fps", "eval smooth visualize", added=True),
+            "--fps", "eval smooth visualize inspect convert", added=True),
     Setting("EVALUATE.PHASE", "test", "files to evaluate: test | train", one_of("train", "test"), added=True),
     Setting("EVALUATE.REPORT", "", "also write the table to this .md, .csv or .json file", flags="--report",
             commands="eval", added=True, path="out"),

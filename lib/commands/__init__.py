@@ -16,6 +16,8 @@ COMMANDS = {  # name -> module of this package, what it does
     "train": ("train", "train on pose files"),
     "eval": ("evaluate", "evaluate a checkpoint against ground truth"),
     "smooth": ("smooth", "smooth your own pose files or a live stream"),
+    "inspect": ("inspect", "print what is understood of pose files"),
+    "convert": ("convert", "write poses in another form"),
     "visualize": ("visualize", "draw poses before and after"),
     "export": ("export", "write a checkpoint as an ONNX model"),
 }

@@ -29,7 +29,7 @@ class Argument(NamedTuple):
     """One argument of the command line."""
 
     flags: tuple[str, ...]  # its spellings
-    commands: str  # which take it, of: train eval smooth visualize export, and launch, for the launcher alone
+    commands: str  # which take it, of: train eval smooth visualize export inspect convert, and launch, for the launcher alone
     help: str
     options: Mapping[str, Any] = MappingProxyType({})  # of argparse
     key: str = ""  # of the setting that it sets
@@ -91,7 +91,11 @@ PATH = {"metavar": "PATH"}
 OWN = (  # what is no setting
     Argument(("inputs",), "smooth", "file of poses, folder with a file a frame, or - with --stream",
              {"nargs": "+", "metavar": "INPUT"}),
-    Argument(("-o", "--output"), "smooth", "output file; a folder for several inputs", {"metavar": "OUT"}),
+    Argument(("inputs",), "inspect", "file of poses, or folder with a file a frame", {"nargs": "+", "metavar": "FILE"}),
+    Argument(("input",), "convert", "file of poses, or folder with a file a frame", {"metavar": "IN"}),
+    Argument(("output",), "convert", "the file to write; its ending decides the form", {"metavar": "OUT"}),
+    Argument(("-o", "--output"), "smooth", "output file, of another form where its ending is another; a folder for "
+             "several inputs", {"metavar": "OUT"}),
     Argument(("-o", "--output"), "export", "the .onnx file to write", {"metavar": "ONNX", "required": True}),
     Argument(("-o", "--output", "--output_video_path"), "visualize", "where the pictures go (./visualize)",
              {"metavar": "FOLDER", "default": "./visualize"}),
@@ -108,21 +112,21 @@ OWN = (  # what is no setting
              {"type": number(1.0), "metavar": "HZ"}),
     Argument(("--outliers",), "smooth visualize", "hampel: reject outliers before the method sees them",
              {"metavar": "NAME"}),
-    Argument(("--min_score",), "smooth visualize", "points with a lower score count as missing",
+    Argument(("--min_score",), "smooth visualize inspect", "points with a lower score count as missing",
              {"type": number(0.0), "metavar": "X"}),
     Argument(("--max_gap",), "smooth visualize",
              "longest gap that is bridged, in frames (10); longer ones split the track",
              COUNT_OR_0),
     Argument(("--fill",), "smooth visualize", "also write points in bridged gaps", SWITCH),
-    Argument(("--dims",), "smooth visualize", "coordinates a joint, for files that do not say",
+    Argument(("--dims",), "smooth visualize inspect convert", "coordinates a joint, for files that do not say",
              {"type": int, "choices": (1, 2, 3)}),
-    Argument(("--input_format",), "smooth visualize", "format of the input, instead of telling it by content",
+    Argument(("--input_format",), "smooth visualize inspect convert", "format of the input, instead of telling it by content",
              {"metavar": "NAME"}),
-    Argument(("--layout",), "smooth visualize",
+    Argument(("--layout",), "smooth visualize inspect convert",
              "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",
              {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
-    Argument(("--force",), "smooth", "replace existing outputs (never an input)", SWITCH),
+    Argument(("--force",), "smooth convert", "replace existing outputs (never an input)", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),
     Argument(("--formats",), "smooth", "list the formats and stop", {"action": ListFormats, "nargs": 0}),
@@ -158,6 +162,7 @@ OWN = (  # what is no setting
 # further spellings in one command alone: elsewhere they mean something else
 ALIASES = {
     ("smooth", "input_format"): ("--format",),
+    ("inspect", "input_format"): ("--format",),
     ("smooth", "slide_window_step_size"): ("--step",),
     ("visualize", "slide_window_step_size"): ("--step",),
 }
