@@ -29,7 +29,9 @@ class Argument(NamedTuple):
     """One argument of the command line."""
 
     flags: tuple[str, ...]  # its spellings
-    commands: str  # which take it, of: train eval smooth visualize export inspect convert, and launch, for the launcher alone
+    commands: (
+        str  # which take it, of: train eval smooth visualize export inspect convert, and launch, for the launcher alone
+    )
     help: str
     options: Mapping[str, Any] = MappingProxyType({})  # of argparse
     key: str = ""  # of the setting that it sets
@@ -120,7 +122,8 @@ OWN = (  # what is no setting
     Argument(("--fill",), "smooth visualize", "also write points in bridged gaps", SWITCH),
     Argument(("--dims",), "smooth visualize inspect convert", "coordinates a joint, for files that do not say",
              {"type": int, "choices": (1, 2, 3)}),
-    Argument(("--input_format",), "smooth visualize inspect convert", "format of the input, instead of telling it by content",
+    Argument(("--input_format",), "smooth visualize inspect convert",
+             "format of the input, instead of telling it by content",
              {"metavar": "NAME"}),
     Argument(("--layout",), "smooth visualize inspect convert",
              "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",

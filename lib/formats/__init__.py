@@ -47,6 +47,7 @@ from . import (
     ultralytics,
 )
 from .checks import check_output
+from .content import Maker, convert
 from .layout import Layout, parse_layout
 from .recording import Recording, Track
 from .refusals import refusal
@@ -61,7 +62,10 @@ __all__ = [
     "Recording",
     "Track",
     "check_output",
+    "convert",
     "list_formats",
+    "maker_of",
+    "makers",
     "read_recording",
     "write_recording",
 ]
@@ -77,6 +81,7 @@ class Format:
     sniff: Callable[[Path], bool]
     read: Callable[..., Recording]  # (path, dims=, layout=)
     write: Callable[[Recording, list[np.ndarray], Path], None]
+    make: Maker | None = None  # writes such a file of a recording of another form
 
     @property
     def detect(self) -> Callable[[Path], bool]:
@@ -99,7 +104,8 @@ FORMATS = {
         ("alphapose", "pose estimators", "AlphaPose JSON", "keypoints", "scores, boxes, other keys",
          coco.sniff_alphapose, coco.read_alphapose, detections.write_documents),
         ("coco", "pose estimators", "COCO keypoint results JSON", "keypoints", "scores, boxes, other keys",
-         coco.sniff_coco, coco.read_coco, detections.write_documents),
+         coco.sniff_coco, coco.read_coco, detections.write_documents,
+         Maker((".json",), coco.make_coco, (2,), frozenset({"scores"}))),
         ("ultralytics", "pose estimators", "Ultralytics results: to_json, to_csv, or a folder of save_txt labels",
          "keypoints", "scores, boxes, classes, track ids",
          ultralytics.sniff_ultralytics, ultralytics.read_ultralytics, detections.write_documents),
@@ -108,9 +114,11 @@ FORMATS = {
          mediapipe.sniff_mediapipe, mediapipe.read_mediapipe, detections.write_documents),
         ("jsonl", "tables and arrays", "the lines of a stream as a file, .jsonl", "keypoints",
          "scores, ids, other keys",
-         lines.sniff_lines, lines.read_lines_file, detections.write_documents),
+         lines.sniff_lines, lines.read_lines_file, detections.write_documents,
+         Maker((".jsonl", ".ndjson"), lines.make_lines, (2, 3), frozenset({"scores"}))),
         ("c3d", "biomechanics", ".c3d", "points", "analog channels, events, angles, forces, residuals",
-         c3d.sniff_c3d, c3d.read_c3d, c3d.write_c3d),
+         c3d.sniff_c3d, c3d.read_c3d, c3d.write_c3d,
+         Maker((".c3d",), c3d.make_c3d, (3,), frozenset({"names", "fps"}), rate=True)),
         ("opensim", "biomechanics", "OpenSim .mot and .sto of joint angles, positions or quaternions",
          "angles as angles, translations, quaternions", "time, speeds and activations beside them",
          opensim.sniff_opensim, opensim.read_opensim, opensim.write_opensim),
@@ -120,7 +128,8 @@ FORMATS = {
          "markers, landmarks, rotations as quaternions", "velocities, model outputs, devices, errors",
          mocap_text.sniff_mocap_text, mocap_text.read_mocap_text, tables.write_table),
         ("trc", "biomechanics", "OpenSim .trc", "markers", "frame and time columns",
-         trc.sniff_trc, trc.read_trc, tables.write_table),
+         trc.sniff_trc, trc.read_trc, tables.write_table,
+         Maker((".trc",), trc.make_trc, (3,), frozenset({"names", "fps"}), rate=True)),
         ("deeplabcut", "animals", "DeepLabCut .csv", "x, y, z of bodyparts", "likelihood",
          deeplabcut.sniff_deeplabcut, deeplabcut.read_deeplabcut, tables.write_table),
         ("sleap", "animals", "SLEAP analysis .h5 and .slp", "points of tracks and instances", "scores, all else",
@@ -133,22 +142,37 @@ FORMATS = {
          "x, y, z columns", "time, ids, scores, texts, other names",
          long_csv.sniff_long, long_csv.read_long, detections.write_documents),
         ("csv", "tables and arrays", ".csv with one row a frame", "columns such as nose_x, or all without names",
-         "time, index, scores, texts, other names", plain_csv.sniff_csv, plain_csv.read_csv, tables.write_table),
+         "time, index, scores, texts, other names", plain_csv.sniff_csv, plain_csv.read_csv, tables.write_table,
+         Maker((".csv",), plain_csv.make_csv, (2, 3), frozenset({"names", "scores", "fps"}))),
         ("smpl", "body models", ".npz with SMPL parameters (poses, trans)",
          "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, cameras; vertices are dropped",
          smpl.sniff_smpl, smpl.read_smpl, arrays.write_arrays),
         *SMPL_TOOLS,
         ("npy", "tables and arrays", ".npy with (T, K, D), (T, K*D) or (T, P, K, D)",
-         "points, matrices, quaternions", "scores", arrays.sniff_npy, arrays.read_points, arrays.write_arrays),
+         "points, matrices, quaternions", "scores", arrays.sniff_npy, arrays.read_points, arrays.write_arrays,
+         Maker((".npy",), arrays.make_npy, (1, 2, 3))),
         ("npz", "tables and arrays", ".npz with such arrays", "points, matrices, quaternions",
          "scores, boxes, all that is no position by its name",
-         arrays.is_numpy, arrays.read_points, arrays.write_arrays),
+         arrays.is_numpy, arrays.read_points, arrays.write_arrays,
+         Maker((".npz",), arrays.make_npz, (1, 2, 3), frozenset({"names", "scores", "fps"}))),
         ("quaternion", "tables and arrays", ".npy or .npz with unit quaternions w, x, y, z (only by --format)",
          "quaternions, trans", "other arrays", _never, arrays.read_quaternions, arrays.write_arrays),
         ("quaternion-xyzw", "tables and arrays", "the same with w last (only by --format)",
          "quaternions, trans", "other arrays", _never, arrays.read_quaternions_xyzw, arrays.write_arrays),
     )
 }  # fmt: skip
+
+
+def maker_of(path: str | os.PathLike) -> Maker | None:
+    """How a file of this name is written anew, by its ending; None where no form has it."""
+    load_others()
+    ending = Path(path).suffix.lower()
+    return next((row.make for row in FORMATS.values() if row.make is not None and ending in row.make.endings), None)
+
+
+def makers() -> list[str]:
+    """The endings of files that can be written anew."""
+    return [row.make.endings[0] for row in FORMATS.values() if row.make is not None]
 
 
 _ENTRY_POINTS = "smoothnet.formats"
@@ -187,6 +211,8 @@ def list_formats() -> str:
             if row.group == group:
                 lines += [f"  {row.name:16} {row.text}", f"  {'':16} smoothed: {row.smoothed}"]
                 lines += [f"  {'':16} left alone: {row.left_alone}"]
+                if row.make is not None:
+                    lines += [f"  {'':16} other forms become one: -o OUT{row.make.endings[0]}, or convert IN OUT"]
     return "\n".join(lines)
 
 

@@ -15,14 +15,15 @@ import shutil
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bombs
-from .layout import ROTATION_WORDS, Layout, Piece
+from .content import Content
+from .layout import ROTATION_WORDS, Layout, Piece, parse_layout
 from .meaning import Meaning, of_array
 from .recording import Recording, Track
 from .rotations import FORMS, from_6d, looks_like, to_6d
@@ -43,6 +44,7 @@ _OTHER_WORDS = (
 )
 _ROTATION_NAMES = ("quat", "rotmat", "rot_mat", "rotation", "orient", "rotvec", "axis_angle", "axisangle", "rot6d")
 _ANGLE_AXIS_NAMES = ("rotvec", "axis_angle", "axisangle")
+_JOINT_NAMES = ("joint_names", "keypoint_names", "joints_names", "names", "node_names", "marker_names")
 _FPS_NAMES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 
 
@@ -209,6 +211,7 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
     array = source[name]
     where = f"{source.path}, {name or 'array'}"
     if name not in source.meanings:
+        layout = _own_layout(source, name) if dims is None and layout in (None, Layout()) else layout
         source.meanings[name] = of_array(array, where, dims, layout)
     meaning = source.meanings[name]
     view = meaning.view(array)
@@ -238,6 +241,17 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
     if any(piece.form == "points" for piece in meaning.pieces) and _too_coarse(array):
         source.coarse.add(name)
     return tracks
+
+
+def _own_layout(source: Arrays, name: str) -> Layout | None:
+    """What the file itself says of an array, in the words of --layout: the text NAME_layout, as make_npz writes it."""
+    header = source.headers.get(f"{name}_layout")
+    if header is None or header.dtype.kind != "U" or header.shape:
+        return None
+    try:
+        return parse_layout(str(source[f"{name}_layout"]))
+    except SmoothNetError:  # another program's
+        return None
 
 
 def _owner(meaning: Meaning, view: np.ndarray) -> str:
@@ -283,7 +297,9 @@ def record(source: Arrays, format: str, tracks: list[Track], notes: list[str] | 
         if name not in used and header.dtype.kind in "fiuc" and int(np.prod(header.shape)) > 1
     ]
     frames = max(len(track.points) for track in tracks)
-    return Recording(source.path, format, tracks, frames, _fps(source), source=source, left_alone=left, notes=notes)
+    return Recording(
+        source.path, format, tracks, frames, _fps(source), _names(source, tracks), source, left_alone=left, notes=notes
+    )
 
 
 def other_points(source: Arrays, layout: Layout | None = None) -> list[str]:
@@ -368,6 +384,15 @@ def _scores_for(source: Arrays, of: str, meaning: Meaning) -> np.ndarray | None:
     best = max(fitting, key=lambda name: len(set(name.lower().split("_")) & set(of.lower().split("_"))))
     source.scores.add(best)
     return Meaning(without, letters, ()).view(source[best])[..., 0].astype(np.float64)
+
+
+def _names(source: Arrays, tracks: list[Track]) -> tuple[str, ...] | None:
+    """Names of the joints from an array of text, if it has one for each joint of every track."""
+    counts = {track.points.shape[1] for track in tracks}
+    for name, header in source.headers.items():
+        if name in _JOINT_NAMES and header.dtype.kind == "U" and len(header.shape) == 1 and {*header.shape} == counts:
+            return tuple(map(str, source[name]))
+    return None
 
 
 def _fps(source: Arrays) -> float | None:
@@ -460,3 +485,37 @@ def _written_type(array: np.ndarray, coarse: bool) -> np.dtype:
     if array.dtype.kind == "f":
         return np.dtype(np.float64) if coarse else array.dtype
     return np.dtype(np.float64 if array.dtype.itemsize > 2 else np.float32)
+
+
+def make_npy(content: Content, out: Path) -> None:
+    """(frames, joints, dims) float64, with people in between where there are several; NaN is missing."""
+    content.notes.append(f'where a command asks what its axes are: --layout "{_layout(content)}"')
+    with atomic_write(out) as file:
+        np.lib.format.write_array(file, _whole(content)[0], allow_pickle=False)
+
+
+def make_npz(content: Content, out: Path) -> None:
+    """The same as keypoints, with keypoint_scores, joint_names, track_ids of several people, and fps."""
+    points, scores = _whole(content)
+    arrays: dict[str, Any] = {"keypoints": points, "keypoints_layout": np.array(_layout(content))}
+    if scores is not None:
+        arrays["keypoint_scores"] = scores
+    if content.names is not None:
+        arrays["joint_names"] = np.array(content.names)
+    if len(content.people) > 1:
+        arrays["track_ids"] = np.array([str(person.id) for person in content.people])
+    if content.fps:
+        arrays["fps"] = np.array(content.fps)
+    with atomic_write(out) as file:
+        np.savez(file, **arrays)
+
+
+def _layout(content: Content) -> str:
+    return f"{'tkd' if len(content.people) == 1 else 'tpkd'} {','.join('xyz'[: content.dims])}"
+
+
+def _whole(content: Content) -> tuple[np.ndarray, np.ndarray | None]:
+    points, scores = content.dense()
+    if len(content.people) == 1:
+        return points[:, 0], None if scores is None else scores[:, 0]
+    return points, scores

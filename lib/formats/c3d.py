@@ -17,6 +17,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
+from .content import Content, body_unit
 from .recording import Recording, Track
 
 _BLOCK = 512
@@ -193,3 +194,75 @@ def write_c3d(recording: Recording, smoothed: list[np.ndarray], out: Path) -> No
         table[t, track.where[k], 3] = 0  # the residual of points that were interpolated
     with atomic_write(out) as file:
         file.write(copy)
+
+
+# --------------------------------------------------------------------------------------------------- a file anew
+
+_LONGEST_LABEL = 127
+_MOST_BYTES = 30_000  # of one parameter, whose length is a signed word
+
+
+def make_c3d(content: Content, out: Path) -> None:
+    """Points of all people as floats, ID:NAME where there are several; what is missing has the residual -1."""
+    labels, fps, unit = content.labels(), content.fps, body_unit(content)
+    points = content.dense()[0].reshape(content.frame_count, len(labels), 3)
+    assert fps
+    if len(labels) > 65535:
+        raise SmoothNetError(f"{out.name} holds at most 65535 points, these are {len(labels)}; choose another form")
+    content.notes.append(f"the unit is taken for {unit}, by the size of the body")
+    parameters = _made_parameters(labels, content.frame_count, fps, unit)
+    blocks = len(parameters) // _BLOCK
+    if blocks > 255:
+        raise SmoothNetError(f"{out.name} has no room for the names of {len(labels)} points; choose another form")
+    header = np.zeros(_BLOCK // 2, "<u2")
+    header[[1, 3, 4, 8]] = len(labels), 1, min(content.frame_count, 65535), 2 + blocks
+    head = bytearray(header.tobytes())
+    head[0:2] = bytes([2, 0x50])
+    head[12:16], head[20:24] = np.array(-1.0, "<f4").tobytes(), np.array(fps, "<f4").tobytes()
+    missing = np.isnan(points).any(axis=2)
+    table = np.concatenate([np.where(missing[..., None], 0.0, points), -1.0 * missing[..., None]], axis=2)
+    with atomic_write(out) as file:
+        for piece in (bytes(head), parameters, table.astype("<f4").tobytes()):
+            file.write(piece)
+
+
+def _made_parameters(labels: list[str], frames: int, fps: float, unit: str) -> bytes:
+    """The section of parameters, in whole blocks."""
+    records: list[tuple[int, str, bytes]] = [(-1, "POINT", b""), (-2, "TRIAL", b""), (-3, "ANALOG", b"")]
+
+    def numbers(group: int, name: str, kind: str, *values: float) -> None:
+        dims = bytes([1, len(values)]) if len(values) > 1 else b"\0"
+        records.append((group, name, bytes([int(kind[-1])]) + dims + np.array(values).astype(kind).tobytes()))
+
+    def texts(name: str, words: list[bytes]) -> None:
+        width = max((len(word) for word in words), default=1) or 1
+        most = max(1, min(255, _MOST_BYTES // width))
+        for number, first in enumerate(range(0, max(len(words), 1), most), start=1):
+            some = words[first : first + most]
+            content = b"".join(word.ljust(width) for word in some)
+            records.append((1, name if number == 1 else f"{name}{number}", bytes([255, 2, width, len(some)]) + content))
+
+    numbers(1, "USED", "<u2", len(labels))
+    numbers(1, "FRAMES", "<u2", min(frames, 65535))
+    numbers(1, "DATA_START", "<u2", 0)  # filled in when the length is known
+    numbers(1, "SCALE", "<f4", -1.0)
+    numbers(1, "RATE", "<f4", fps)
+    records.append((1, "UNITS", bytes([255, 2, len(unit), 1]) + unit.encode()))
+    texts("LABELS", [label.encode()[:_LONGEST_LABEL] for label in labels])
+    texts("DESCRIPTIONS", [b"" for _ in labels])
+    numbers(2, "ACTUAL_START_FIELD", "<u2", 1, 0)
+    numbers(2, "ACTUAL_END_FIELD", "<u2", frames % 65536, frames // 65536)
+    numbers(3, "USED", "<i2", 0)
+
+    def section(start: int) -> bytes:
+        body = b""
+        for group, name, content in records:
+            if name == "DATA_START":
+                content = content[:-2] + np.array(start, "<u2").tobytes()
+            text = name.encode()
+            body += bytes([len(text), group % 256]) + text
+            body += np.array(len(content) + 3, "<u2").tobytes() + content + b"\0"  # an empty description
+        blocks = -(-(len(body) + 6) // _BLOCK)
+        return (bytes([1, 0x50, blocks % 256, 84]) + body).ljust(blocks * _BLOCK, b"\0")
+
+    return section(2 + len(section(0)) // _BLOCK)

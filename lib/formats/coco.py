@@ -8,11 +8,16 @@ Where the facts come from: the COCO results format; AlphaPose's doc/output.md wi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import numpy as np
+
 from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from .content import Content
 from .detections import Detection, make_tracks, other_keys, split_scores
 from .documents import Slot, as_list, as_object, read_document, read_numbers
 from .recording import Recording
@@ -83,3 +88,22 @@ def read_alphapose(path: Path, **_: Any) -> Recording:
 
 def read_coco(path: Path, **_: Any) -> Recording:
     return _read_results(path, "coco", ("track_id",))
+
+
+def make_coco(content: Content, out: Path) -> None:
+    """Results, one a person and frame: image_id is the frame, track_id the person; what is missing is 0, 0, 0."""
+    if not any(person.scores is not None for person in content.people):
+        content.notes.append("without scores every point that is there has the score 1")
+    results, frames = [], content.by_frame()
+    if not all(frames):
+        content.notes.append("frames without anybody have no entry")
+    for frame, people in enumerate(frames):
+        for person, t in people:
+            found = np.isfinite(person.points[t]).all(axis=1)
+            scores = np.ones(content.joints) if person.scores is None else np.nan_to_num(person.scores[t])
+            keypoints = np.where(found[:, None], np.column_stack([person.points[t], scores]), 0.0)
+            id = person.id if isinstance(person.id, int | str) else str(person.id)
+            result = {"image_id": frame, "category_id": 1, "keypoints": keypoints.ravel().tolist()}
+            results.append(json.dumps({**result, "score": float(scores[found].mean()), "track_id": id}))
+    with atomic_write(out, "w") as file:
+        file.write("[" + ",\n".join(results) + "]\n")

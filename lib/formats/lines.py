@@ -8,12 +8,16 @@ its lines stays.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from .content import Content
+from .content import Person as Somebody
 from .documents import as_list, as_object, read_numbers
 from .frames import LINES, Found, Person, read_frames, sniff_frames
 from .recording import Recording
@@ -70,3 +74,23 @@ def read_lines_file(path: Path, **_: Any) -> Recording:
     return read_frames(
         path, "jsonl", people, 'frame of a stream: an object with "keypoints" or "people", or a list of joints'
     )
+
+
+def make_lines(content: Content, out: Path) -> None:
+    """One line a frame, as a stream takes them; null is missing."""
+    several = len(content.people) > 1
+    with atomic_write(out, "w") as file:
+        for people in content.by_frame():
+            persons = [_person(somebody, t, several) for somebody, t in people]
+            line = {"people": persons} if several else next(iter(persons), {"keypoints": None})
+            file.write(json.dumps(line) + "\n")
+
+
+def _person(somebody: Somebody, t: int, several: bool) -> dict[str, Any]:
+    person: dict[str, Any] = {}
+    if several:
+        person["id"] = somebody.id if isinstance(somebody.id, int | str) else str(somebody.id)
+    person["keypoints"] = [[None if x != x else x for x in joint] for joint in somebody.points[t].tolist()]
+    if somebody.scores is not None:
+        person["scores"] = [None if score != score else score for score in somebody.scores[t].tolist()]
+    return person

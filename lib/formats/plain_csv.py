@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from .content import Content
 from .layout import Layout
 from .meaning import of_table
 from .recording import Recording, Track
@@ -237,3 +240,28 @@ def _constant_step(values: np.ndarray) -> float | None:
         return None
     step = float(np.median(steps))
     return step if np.abs(steps - step).max() <= max(0.02 * step, 2e-3 if step < 0.5 else 0) else None
+
+
+def make_csv(content: Content, out: Path) -> None:
+    """One row a frame, nose_x, nose_y, nose_z, nose_score, ...; of several people one row for each of a frame, by
+    track_id. Empty cells are missing."""
+    several = len(content.people) > 1
+    scored = any(person.scores is not None for person in content.people)
+    axes = "xyz"[: content.dims]
+    header = ["frame", *(["time"] if content.fps else []), *(["track_id"] if several else [])]
+    header += [f"{name}_{what}" for name in content.joint_names() for what in (*axes, *(["score"] if scored else []))]
+    with atomic_write(out, "w") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(header)
+        for frame, people in enumerate(content.by_frame()):
+            time = [repr(frame / content.fps)] if content.fps else []
+            for person, t in people:
+                numbers = person.points[t]
+                if scored:
+                    none = np.full(content.joints, np.nan)
+                    scores = none if person.scores is None else person.scores[t]
+                    numbers = np.concatenate([numbers, scores[:, None]], axis=1)
+                cells = ["" if value != value else repr(value) for value in numbers.ravel().tolist()]
+                rows.writerow([frame, *time, *([person.id] if several else []), *cells])
+            if not people and not several:
+                rows.writerow([frame, *time, *[""] * (content.joints * (content.dims + scored))])

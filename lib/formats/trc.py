@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.files import atomic_write
+from .content import Content, body_unit
 from .recording import Recording
 from .tables import all_numbers, frame_count, make_table, make_track, number_frames, read_lines, split_row
 
@@ -50,3 +52,25 @@ def read_trc(path: Path, **_: Any) -> Recording:
     track = make_track(table, 0, columns, [None] * len(columns), names)
     track.points[~track.points.any(axis=2)] = np.nan  # some exporters write 0 0 0 for a marker that was not seen
     return Recording(path, "trc", [track], frame_count(table), fps, tuple(names), table)
+
+
+def make_trc(content: Content, out: Path) -> None:
+    """Markers of all people, ID:NAME where there are several; empty cells are missing."""
+    labels = [" ".join(label.split()) for label in content.labels()]
+    points, fps, unit = content.dense()[0], content.fps, body_unit(content)
+    assert fps
+    content.notes.append(f"the unit is taken for {unit}, by the size of the body")
+    markers = points.reshape(len(points), -1)
+    with atomic_write(out, "w") as file:
+        file.write(f"PathFileType\t4\t(X/Y/Z)\t{out.name}\n")
+        file.write(
+            "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames\n"
+        )
+        facts = (f"{fps:g}", f"{fps:g}", len(points), len(labels), unit, f"{fps:g}", 1, len(points))
+        file.write("\t".join(map(str, facts)) + "\n")
+        file.write("\t".join(["Frame#", "Time", *(cell for label in labels for cell in (label, "", ""))]) + "\n")
+        axes = (f"{axis}{k}" for k in range(1, len(labels) + 1) for axis in "XYZ")
+        file.write("\t".join(["", "", *axes]) + "\n\n")
+        for t, row in enumerate(markers.tolist()):
+            cells = ("" if value != value else repr(value) for value in row)
+            file.write("\t".join([str(t + 1), f"{t / fps:.6f}", *cells]) + "\n")

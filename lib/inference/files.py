@@ -23,7 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..formats import FORMATS, write_recording
+from ..formats import FORMATS, convert, maker_of, makers, write_recording
+from ..formats.content import Carried, Maker
+from ..formats.recording import Recording
 from ..formats.understood import spoken
 from ..utils.errors import SmoothNetError
 from ..utils.files import exchange, printable, rename_new
@@ -44,6 +46,7 @@ class Done:
     fps: float | None
     report: Report
     seconds: float  # reading, smoothing and writing
+    carried: Carried | None = None  # to a file of another form; None: it is of the same
 
     def text(self) -> str:
         """A line on what the file was taken for, one on what became of it, one with a warning where there is one."""
@@ -52,6 +55,8 @@ class Done:
             f"{source} ({self.format}): {self.understood}",
             f"{source} -> {printable(self.out)}: {self.report.text(self.fps)} {self.seconds:.2f} s",
         ]
+        if self.carried is not None:
+            lines.append(self.carried.text(printable(self.out)))
         return "\n".join(lines if warning is None else [*lines, f"warning: {source}: {warning}"])
 
 
@@ -61,6 +66,7 @@ class Output:
 
     path: Path
     picture: Path | None
+    maker: Maker | None = None  # of another form than the input's
 
 
 def smooth_files(
@@ -98,13 +104,54 @@ def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing
     recording = smoothing.read(source)
     smoothed, report = smoothing(recording)
     fps = smoothing.fps(recording)
-    write_recording(recording, smoothed, place / output.path.name)
+    carried = None
+    if output.maker is None:
+        write_recording(recording, smoothed, place / output.path.name)
+    else:
+        carried = convert(recording, smoothed, output.maker, place / output.path.name, fps)
     names = [output.path]
     understood = "; ".join(filter(None, [recording.understood, spoken(recording.left_alone)]))
     if output.picture is not None and any(np.isfinite(values).any() for values in smoothed):
         plot_change(recording, smoothed, place / output.picture.name, fps)
         names.append(output.picture)
-    return Done(source, output.path, recording.format, understood, fps, report, time.perf_counter() - start), names
+    seconds = time.perf_counter() - start
+    return Done(source, output.path, recording.format, understood, fps, report, seconds, carried), names
+
+
+def convert_file(
+    source: Path,
+    out: Path,
+    read: Callable[[Path], Recording],
+    *,
+    fps: float | None = None,
+    force: bool = False,
+) -> list[str]:
+    """Write a file of poses in another form, without smoothing.
+
+    Args:
+        source: a file, or a folder with a file a frame.
+        out: the file to write; its ending decides the form.
+        read: reads the source.
+        fps: frames a second, where the file does not say.
+        force: replace `out` if it exists.
+
+    Returns:
+        Lines for people: what the source was taken for, and what was not carried over.
+
+    Raises:
+        SmoothNetError: the source cannot be read, or the form of the output cannot hold it; see smooth_files.
+    """
+    maker = maker_of(out)
+    if maker is None:
+        raise SmoothNetError(f"{out.name} has no ending that can be written; choose of {', '.join(makers())}")
+    if not source.exists():
+        raise SmoothNetError(f"{source} does not exist")
+    _check_target(out, source, [source], folder=False, force=force)
+    recording = read(source)
+    with _staging(out) as folder:
+        carried = convert(recording, None, maker, folder / out.name, fps)
+        _put_in_place([(folder / out.name, out)], force)
+    return [f"{printable(source)} ({recording.format}): {recording.understood}", carried.text(printable(out))]
 
 
 # ---------------------------------------------------------------- where outputs go
@@ -121,13 +168,19 @@ def output_paths(inputs: Sequence[Path], out: Path | str, plot: bool = False, fo
     targets = _targets(inputs, out)
     outputs = []
     for source, target in zip(inputs, targets, strict=True):
-        if source.is_file() and target.suffix.lower() != source.suffix.lower():
-            raise SmoothNetError(f"the output has the form of the input: name it *{source.suffix}, not {target.name}")
-        picture = target.with_name(f"{target.name if source.is_dir() else target.stem}.png") if plot else None
+        same = source.is_dir() or target.suffix.lower() == source.suffix.lower()
+        maker = maker_of(target) if not same or (source.is_dir() and target == Path(out)) else None
+        if not same and maker is None:
+            raise SmoothNetError(
+                f"the output has the form of the input, or one of {', '.join(makers())}: name it *{source.suffix}, "
+                f"not {target.name}"
+            )
+        folder = source.is_dir() and maker is None
+        picture = target.with_name(f"{target.name if folder else target.stem}.png") if plot else None
         for path in (target, picture):
             if path is not None:
-                _check_target(path, source, inputs, folder=source.is_dir() and path == target, force=force)
-        outputs.append(Output(target, picture))
+                _check_target(path, source, inputs, folder=folder and path == target, force=force)
+        outputs.append(Output(target, picture, maker))
     return outputs
 
 

@@ -76,7 +76,7 @@ def test_one_thing_has_one_spelling(command):
     for name, spellings in SHARED.items():
         if name in flags.values():
             assert {flag for flag, dest in flags.items() if dest == name} >= spellings, name
-    assert "slide_window_size" in flags.values()
+    assert "slide_window_size" in flags.values() or command in ("inspect", "convert")  # which run no network
 
 
 def test_old_spellings_stay():

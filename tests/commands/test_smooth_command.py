@@ -131,7 +131,7 @@ def test_one_bad_file_and_nothing_is_written(checkpoint, tmp_path, capsys):
     ("argv", "message"),
     [
         (["{}/none.npy", "-o", "{}/b.npy"], "none.npy does not exist"),
-        (["{}/a.npy", "-o", "{}/b.csv"], "name it *.npy"),
+        (["{}/a.npy", "-o", "{}/b.xyz"], "name it *.npy"),
         (["{}/a.npy", "{}/a.npy", "-o", "{}/out"], "same name"),
         (["{}/a.npy", "{}/c/a.npy", "-o", "{}/a.npy"], "is a file"),
         (["{}/a.npy", "-o", "{}/a.npy/b.npy"], "is not a folder"),
