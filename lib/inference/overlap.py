@@ -6,6 +6,8 @@ What happens to missing points, in a whole recording and in a stream alike:
 - A point with a coordinate that is NaN or infinite is missing. Inside a window it is interpolated linearly
   between its neighbours in that window and held where it has a neighbour on one side only. Every window is
   filled from itself, so that a stream, which does not know the future, fills as a whole recording does.
+- Where a joint comes back from a gap so far away that it cannot have gone there (see `jumps`), what lies on either side
+  goes into the network as a joint of its own: the straight line between them would bend both ends of it.
 - A window whose last frame lacks the point holds its last value there, a guess. It counts only where no
   window whose last frame shows the point covers the frame, and then a recording's first window comes first.
 - What was missing comes back missing (NaN).
@@ -21,6 +23,7 @@ import numpy as np
 from ..models.windows import smooth_sequence, window_starts
 from ..utils.gaps import bridge_windows, shown_points
 
+JUMP = 3.0  # see jumps
 UNSURE = 1e-9  # weight of the first window where it holds a point's last value; squared: of later windows
 
 # (n, K, D, W) windows without NaN, (n, K) of 0 and 1, joints that have values at all, or None -> smoothed windows
@@ -49,7 +52,67 @@ def fill_windows(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 def smooth_windows(network: People, windows: np.ndarray) -> np.ndarray:
     """(n, K, D, W) windows, NaN where points are missing -> smoothed windows of the same shape."""
-    return network(*fill_windows(windows))
+    shown = np.isfinite(windows).all(axis=2)
+    if shown.all():
+        return network(windows, None)
+    behind = jumps(windows, shown)
+    apart = behind.any(axis=(1, 2))
+    if not apart.any():
+        return network(*fill_windows(windows))
+    smoothed = np.empty_like(windows)
+    if not apart.all():
+        smoothed[~apart] = network(*fill_windows(windows[~apart]))
+    smoothed[apart] = _smooth_apart(network, windows[apart], behind[apart])
+    return smoothed
+
+
+def _smooth_apart(network: People, windows: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """The same where joints jump: each piece of a joint goes in as a joint of its own, missing elsewhere."""
+    piece = behind.cumsum(axis=-1)  # (n, K, W), the number of the piece
+    columns = [(joint, number) for joint, last in enumerate(piece.max(axis=(0, 2))) for number in range(last + 1)]
+    of_column = np.stack([piece[:, joint] == number for joint, number in columns], axis=1)
+    body = np.where(of_column[:, :, None], windows[:, [joint for joint, _ in columns]], np.nan)
+    result = network(*fill_windows(body))
+    smoothed = np.empty_like(windows)
+    for column, (joint, _) in enumerate(columns):
+        smoothed[:, joint] = np.where(of_column[:, column, None], result[:, column], smoothed[:, joint])
+    return smoothed
+
+
+def jumps(windows: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Where a joint comes back from a gap somewhere else.
+
+    That is over JUMP times as far away as it gets in as many frames anywhere else in the window, by what is shown
+    without a gap. Nothing is said where no run of frames is that long.
+
+    Args:
+        windows: (n, K, D, W).
+        shown: (n, K, W) bool, whether a point is there.
+
+    Returns:
+        (n, K, W) bool: the first frames behind such gaps.
+    """
+    behind = np.zeros(shown.shape, bool)
+    frames = np.arange(shown.shape[-1])
+    last = np.maximum.accumulate(np.where(shown, frames, -1), axis=-1)  # the last frame so far that shows it
+    lag = np.zeros(shown.shape, np.intp)  # from the frame before a gap to the one behind it; 0: no gap ends here
+    lag[..., 1:] = np.where(shown[..., 1:] & (last[..., :-1] >= 0), frames[1:] - last[..., :-1], 0)
+    lag[lag == 1] = 0
+    missing = np.concatenate([np.zeros((*shown.shape[:2], 1), np.intp), (~shown).cumsum(axis=-1)], axis=-1)
+    for h in np.unique(lag[lag > 0]).tolist():
+        at = np.nonzero((lag == h).any(axis=-1))
+        if len(frames) <= h:
+            continue
+        some = windows[at]  # (m, D, W)
+        with np.errstate(invalid="ignore"):
+            far = np.sqrt(((some[..., h:] - some[..., :-h]) ** 2).sum(axis=1))
+        whole = missing[at][:, h + 1 :] - missing[at][:, : -h - 1] == 0
+        most = np.where(whole, far, 0.0).max(axis=-1, keepdims=True)
+        found = (lag[at][:, h:] == h) & whole.any(axis=-1, keepdims=True) & (far > JUMP * most)
+        rows = behind[at]
+        rows[:, h:] |= found
+        behind[at] = rows
+    return behind
 
 
 def pad_window(frames: np.ndarray, window: int, reflect: bool = False) -> np.ndarray:

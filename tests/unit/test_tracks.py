@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from lib.formats.association import _pose_distances, associate
 from lib.formats.recording import Recording, Track
+from lib.inference import Smoother
+from lib.inference.overlap import jumps
 from lib.inference.tracks import Ready, smooth_recording
 from lib.utils.gaps import uncut
 
@@ -262,3 +264,42 @@ def test_costs_of_pairs(seed, people, tracks, holes):
     old, new = [pose() for _ in range(tracks)], [pose() for _ in range(people)]
     expected = np.array([[distance(a, b) for a in old] for b in new]).reshape(people, tracks)
     np.testing.assert_allclose(_pose_distances(old, new), expected, atol=1e-12)
+
+
+def leaping(gap: int, leap: float, frames: int = 60) -> np.ndarray:
+    """Three joints that walk slowly; the middle one is away for `gap` frames and comes back `leap` further on."""
+    rng = np.random.default_rng(3)
+    points = (
+        np.linspace(0, 20, frames)[:, None, None] + rng.normal(0, 0.5, (frames, 3, 2)) + [[0, 0], [30, 50], [0, 90]]
+    )
+    points[30:, 1, 0] += leap
+    points[30 - gap : 30, 1] = np.nan
+    return points
+
+
+@pytest.mark.parametrize("gap", [1, 4, 9])
+def test_a_bridge_over_a_leap_does_not_bend_its_ends(gap):
+    points = leaping(gap, 250.0)
+    smoothed = Smoother.from_checkpoint()(points)
+    assert np.array_equal(np.isnan(smoothed), np.isnan(points))
+    beside = [*range(25 - gap, 30 - gap), *range(30, 35)]
+    assert (
+        np.abs(smoothed[beside, 1] - points[beside, 1]).max() < 3
+    )  # pixels; noise is 0.5, the straight bridge gave 15
+    stream = Smoother.from_checkpoint().stream()
+    frames = [stream.push(frame) for frame in points][stream.delay :] + stream.flush()
+    np.testing.assert_allclose(np.stack(frames), smoothed, atol=1e-3)
+
+
+def test_what_moves_on_through_a_gap_is_no_leap():
+    t = np.arange(60.0)
+    windows = np.stack([20 * t, np.sin(t / 3) * 40, np.full(60, 7.0)])[None, :, None]
+    shown = np.ones((1, 3, 60), bool)
+    for joint, gap in ((0, 9), (1, 5), (2, 9)):
+        shown[0, joint, 20 : 20 + gap] = False
+    assert not jumps(windows, shown).any()
+    windows[0, 2, 0, 29:] = 8.0  # what never moved comes back elsewhere
+    assert np.argwhere(jumps(windows, shown)).tolist() == [[0, 2, 29]]
+    shown[0, 2, :20] &= np.arange(20) % 2 == 0
+    shown[0, 2, 36:] = False
+    assert not jumps(windows, shown).any()  # no run that long: nothing is known of how far it gets
