@@ -76,6 +76,11 @@ def picture_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def gap_length(text: str) -> int | str:
+    """10, or 0.5s as it is."""
+    return text if text.endswith("s") else number(0, config.COUNT_OR_0)(text)
+
+
 class ListFormats(argparse.Action):
     """Print the formats that can be smoothed, and stop."""
 
@@ -117,9 +122,11 @@ OWN = (  # what is no setting
     Argument(("--min_score",), "smooth visualize inspect", "points with a lower score count as missing",
              {"type": number(0.0), "metavar": "X"}),
     Argument(("--max_gap",), "smooth visualize",
-             "longest gap that is bridged, in frames (10); longer ones split the track",
-             COUNT_OR_0),
-    Argument(("--fill",), "smooth visualize", "also write points in bridged gaps", SWITCH),
+             "longest gap that is bridged, in frames (10) or seconds (0.5s); longer ones split the track",
+             {"type": gap_length, "metavar": "N|Xs"}),
+    Argument(("--fill",), "smooth visualize",
+             "also write points in bridged gaps: linear (without a word), spline, or network, which smooths the spline",
+             {"nargs": "?", "const": True, "choices": ("linear", "spline", "network")}),
     Argument(("--dims",), "smooth visualize inspect convert", "coordinates a joint, for files that do not say",
              {"type": int, "choices": (1, 2, 3)}),
     Argument(("--input_format",), "smooth visualize inspect convert",

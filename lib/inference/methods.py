@@ -65,17 +65,17 @@ def network_method(options: SmoothingOptions) -> Prepared:
         smoother.progress = progress
 
         def run(network: Smoother, points: np.ndarray) -> np.ndarray:
-            return network(points, step=options.step, delay=options.delay, max_gap=options.max_gap)
+            return network(points, step=options.step, delay=options.delay, max_gap=options.gap_frames(fps))
 
         clean = None
         if options.outliers:
-            clean = _clean(classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.max_gap))
+            clean = _clean(classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps)))
         return Ready(partial(run, smoother), partial(run, smoother.for_rotations()), smoother.window, clean=clean)
 
     def stream() -> AnyStream:
         if options.outliers:
             raise SmoothNetError("--outliers does not go with --stream for a network; choose a classical --method")
-        return smoother.stream(options.delay, max_gap=options.max_gap)
+        return smoother.stream(options.delay, max_gap=options.gap_frames(options.fps))
 
     if options.delay is not None:
         smoother.stream(options.delay)  # says what is wrong with the delay before anything is read
@@ -93,7 +93,7 @@ def classical_method(options: SmoothingOptions) -> Prepared:
             strength=options.strength,
             fps=fps,
             outliers=outliers,
-            max_gap=options.max_gap,
+            max_gap=options.gap_frames(fps),
         )
 
     def ready(fps: float | None, progress: Callable[[int], None]) -> Ready:
@@ -162,7 +162,7 @@ class Smoothing:
             recording,
             self._method.ready(fps, smoothed),
             min_score=self.options.min_score,
-            max_gap=self.options.max_gap,
+            max_gap=self.options.gap_frames(fps),
             fill=self.options.fill,
             fps=fps,
         )

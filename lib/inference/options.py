@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import isfinite
 
@@ -14,6 +15,21 @@ MOST_FRAMES = 2**31 - 1
 FPS_RANGE = (1e-3, 1e6)  # frames a second; beyond, its squares leave what floats can tell apart
 
 
+FILLS = ("linear", "spline", "network")
+
+
+def gap_seconds(text: str) -> float:
+    """0.5s as a number of seconds.
+
+    Raises:
+        SmoothNetError: it is none.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d*)?|\.\d+)\s?s", text.strip())
+    if not match:
+        raise SmoothNetError(f"--max_gap must be a number of frames such as 10, or of seconds such as 0.5s, not {text!r}")
+    return float(match[1])
+
+
 @dataclass(frozen=True)
 class SmoothingOptions:
     """The options of one smoothing, checked.
@@ -22,8 +38,8 @@ class SmoothingOptions:
         step: frames between the starts of windows; None: as many as the network says lose nothing.
         delay: smooth as a live stream would that gives a frame so many frames later; None: offline.
         min_score: points with a lower score count as missing; None: none does.
-        max_gap: the longest gap that is bridged, in frames.
-        fill: also write points in bridged gaps.
+        max_gap: the longest gap that is bridged, in frames, or in seconds as "0.5s"; see gap_frames.
+        fill: how points in bridged gaps are written, a word of FILLS; False: not at all, True: linear.
         dims: coordinates a joint, for files that do not say.
         input_format: name of the format of the input; None: told by content.
         layout: what arrays and tables do not say of their axes, numbers and missing points, see formats/layout.py.
@@ -43,8 +59,8 @@ class SmoothingOptions:
     step: int | None = None
     delay: int | None = None
     min_score: float | None = None
-    max_gap: int = MAX_GAP
-    fill: bool = False
+    max_gap: int | str = MAX_GAP
+    fill: bool | str = False
     dims: int | None = None
     input_format: str | None = None
     layout: str | None = None
@@ -57,10 +73,24 @@ class SmoothingOptions:
     cutoff: float | None = None
     outliers: str | None = None
 
+    def gap_frames(self, fps: float | None) -> int:
+        """The longest gap that is bridged, in frames.
+
+        Raises:
+            SmoothNetError: it is said in seconds, and the frame rate is unknown.
+        """
+        if isinstance(self.max_gap, int):
+            return self.max_gap
+        if not fps:
+            raise SmoothNetError(f"--max_gap {self.max_gap} needs the frame rate: say it with --fps, or the gap in frames")
+        return min(MOST_FRAMES, int(gap_seconds(self.max_gap) * fps + 1e-9))
+
     def __post_init__(self) -> None:
         for name, least in (("step", 1), ("delay", 0), ("max_gap", 0), ("window", 1)):
             value = getattr(self, name)
-            if value is not None and not least <= value <= MOST_FRAMES:
+            if isinstance(value, str):
+                gap_seconds(value)
+            elif value is not None and not least <= value <= MOST_FRAMES:
                 shown = value if abs(value) <= MOST_FRAMES else "a number that large"
                 raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {shown}")
         if self.fps is not None and not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:
@@ -73,5 +103,9 @@ class SmoothingOptions:
             raise SmoothNetError(f"--strength must be 0 (the input) or more (1 is the default), not {self.strength}")
         if self.cutoff is not None and not (isfinite(self.cutoff) and self.cutoff > 0):
             raise SmoothNetError(f"--cutoff must be a frequency above 0 Hz, not {self.cutoff}")
+        if self.fill not in (False, True, *FILLS):
+            raise SmoothNetError(f"there is no --fill {self.fill!r}: choose from {', '.join(FILLS)}")
+        if self.fill == "network" and self.method != "network":
+            raise SmoothNetError(f"--fill network does not go with --method {self.method}; choose linear or spline")
         if self.delay is not None and self.step not in (None, 1):
             raise SmoothNetError("--delay needs --step 1: a stream runs the network once a frame")

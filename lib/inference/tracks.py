@@ -9,7 +9,7 @@ score is below `min_score`.
 (a network interpolates inside its windows). A longer one cuts: what lies before and after it is
 smoothed apart and knows nothing of the other side. What was missing comes back missing: the file keeps
 what it says there, zeros or nothing or a point with a low score. With `fill`, bridged points come back on
-a straight line between the smoothed ends of the gap where the file has a place for them (their scores
+a straight line between the smoothed ends of the gap (or a curve, see `smooth_recording`) where the file has a place for them (their scores
 stay as they are), the longer gaps still not.
 
 **The rest of the body.** A network with body normalisation scales a window by the size of the whole body,
@@ -24,13 +24,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..formats.checks import check_output
 from ..formats.recording import Recording, Track
-from ..utils.gaps import MAX_GAP, bridge, uncut
+from ..utils.gaps import MAX_GAP, bridge, spline, uncut
 from .report import PartSums, Report, residual_lag
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -67,7 +67,7 @@ def smooth_recording(
     *,
     min_score: float | None = None,
     max_gap: int = MAX_GAP,
-    fill: bool = False,
+    fill: bool | str = False,
     fps: float | None = None,
 ) -> tuple[list[np.ndarray], Report]:
     """Smooth every track of a recording.
@@ -77,7 +77,7 @@ def smooth_recording(
         ready: what smooths.
         min_score: points with a score below this are missing; None takes all the file has.
         max_gap: the longest gap, in frames, that is bridged.
-        fill: whether bridged points are returned.
+        fill: whether bridged points are returned, and how: True or "linear", "spline", "network" (by the method).
         fps: frames a second; None: unknown.
 
     Returns:
@@ -100,7 +100,11 @@ def smooth_recording(
         if fill:
             wanted = bridged if track.in_file is None else bridged & track.in_file
             report.filled += int(wanted.sum())
-            lines = bridge(values.reshape(len(values), -1)).reshape(values.shape)
+            curve = bridge if fill in (True, "linear") else spline
+            lines = curve(values.reshape(len(values), -1)).reshape(values.shape)
+            if fill == "network":  # sees the curve as if it had been found
+                known = np.where(found[..., None], track.points, np.where(bridged[..., None], lines, np.nan))
+                lines = _smooth_track(replace(track, points=known), found | bridged, ready, max_gap)[0]
             values = np.where(wanted[..., None], lines, values)
         sums[track.part].add(track, values, found, rejected, residual_lag(fps))
         smoothed.append(values)

@@ -42,6 +42,36 @@ def bridge(x: np.ndarray, hold: bool = False) -> np.ndarray:
     return bridged
 
 
+def spline(x: np.ndarray) -> np.ndarray:
+    """(L, C) floats -> a copy whose gaps inside are bridged by cubic Hermite curves, with the slopes of both sides.
+
+    A slope is that of the parabola through the three values beside the gap, of the line through two where there are
+    no more. A curve leaves the range of its channel by at most half of it. Before the first and after the last value
+    that value is held, as bridge does.
+    """
+    bridged = bridge(x)
+    good = np.isfinite(x)
+    for c in np.flatnonzero(~good.all(axis=0) & good.any(axis=0)):
+        known = np.flatnonzero(good[:, c])
+        low, high = x[known, c].min(), x[known, c].max()
+        for a, b in zip(known[:-1], known[1:], strict=True):
+            if b - a > 1:
+                h, t = b - a, np.arange(1, b - a) / (b - a)
+                line = (x[b, c] - x[a, c]) / h
+                start, end = -_slope(x[a::-1, c][:3], -line), _slope(x[b:, c][:3], line)
+                curve = (2 * t**3 - 3 * t**2 + 1) * x[a, c] + (3 * t**2 - 2 * t**3) * x[b, c]
+                curve += h * ((t**3 - 2 * t**2 + t) * start + (t**3 - t**2) * end)
+                bridged[a + 1 : b, c] = np.clip(curve, low - (high - low) / 2, high + (high - low) / 2)
+    return bridged
+
+
+def _slope(values: np.ndarray, otherwise: float) -> float:
+    """The slope at the first of up to three values a frame apart."""
+    if len(values) > 2 and np.isfinite(values).all():
+        return float(-1.5 * values[0] + 2 * values[1] - 0.5 * values[2])
+    return float(values[1] - values[0]) if len(values) > 1 and np.isfinite(values[1]) else otherwise
+
+
 def bridge_windows(windows: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """(N, K, D, W) windows with the `missing` frames (N, K, W) replaced as bridge does, each window from itself.
 

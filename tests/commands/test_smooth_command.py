@@ -137,6 +137,10 @@ def test_one_bad_file_and_nothing_is_written(checkpoint, tmp_path, capsys):
         (["{}/a.npy", "-o", "{}/a.npy/b.npy"], "is not a folder"),
         (["{}/a.npy", "-o", "{}/b.npy", "--format", "fbx"], "known are openpose"),
         (["{}/a.npy", "-o", "{}/b.npy", "--max_gap", "-1"], "max_gap"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--max_gap", "0.5s"], "--max_gap 0.5s needs the frame rate"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--max_gap", "1e9s"], "or of seconds such as 0.5s"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--fill", "cubic"], "--fill invalid choice"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--fill", "network", "--method", "rts"], "does not go with --method rts"),
         (["{}/a.npy", "-o", "{}/b.npy", "--step", "0"], "step"),
         (["{}/a.npy", "-o", "{}/b.npy", "--delay", "8"], "delay must be from 0 to 7"),
         (["{}/a.npy", "-o", "{}/b.npy", "--fps", "0"], "fps"),
@@ -278,3 +282,14 @@ def test_a_line_that_is_not_utf8_is_named(checkpoint, monkeypatch, capsys):
     status = run_main(main, ["-", "--stream", "--checkpoint", checkpoint, "--delay", "0"])
     out, err = capsys.readouterr()
     assert status == 2 and out.count("\n") == 1 and "line 2 is not UTF-8 (byte 39" in err and err.count("\n") == 1
+
+
+def test_gaps_in_seconds(tmp_path, capsys):
+    points = walk(40)
+    points[10:16, 1] = np.nan
+    np.savez(tmp_path / "a.npz", keypoints=points, fps=25.0)
+    for words, bridged in (("0.24s", 6), ("0.2s", 0), ("6", 6), ("5", 0)):
+        argv = [str(tmp_path / "a.npz"), "-o", str(tmp_path / "b.npz"), "--force", "--method", "rts", "--max_gap", words]
+        assert main([*argv, "--fill", "spline"]) == 0
+        assert f"{bridged} of them bridged" in capsys.readouterr().out
+        assert np.isfinite(np.load(tmp_path / "b.npz")["keypoints"]).all() == bool(bridged)

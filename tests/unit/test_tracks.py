@@ -12,7 +12,7 @@ from lib.formats.recording import Recording, Track
 from lib.inference import Smoother
 from lib.inference.overlap import jumps
 from lib.inference.tracks import Ready, smooth_recording
-from lib.utils.gaps import uncut
+from lib.utils.gaps import spline, uncut
 
 
 class Spy:
@@ -303,3 +303,35 @@ def test_what_moves_on_through_a_gap_is_no_leap():
     shown[0, 2, :20] &= np.arange(20) % 2 == 0
     shown[0, 2, 36:] = False
     assert not jumps(windows, shown).any()  # no run that long: nothing is known of how far it gets
+
+
+def arc(frames: int = 60) -> np.ndarray:
+    """A joint on a circle and two at rest, with a gap where the circle turns."""
+    t = np.arange(frames) / 8
+    points = np.stack([np.stack([100 * np.cos(t), 100 * np.sin(t)], 1), np.zeros((frames, 2)), np.ones((frames, 2))], 1)
+    points[26:34, 0] = np.nan
+    return points
+
+
+def test_a_spline_goes_round_where_a_line_cuts_the_corner():
+    true = np.stack([100 * np.cos(np.arange(60) / 8), 100 * np.sin(np.arange(60) / 8)], 1)[26:34]
+    smoother = Smoother.from_checkpoint()
+    errors = {}
+    for fill in (True, "linear", "spline", "network"):
+        (values,), report = smooth_recording(recording(arc()), Ready(smoother, window=smoother.window), fill=fill)
+        errors[fill] = np.linalg.norm(values[26:34, 0] - true, axis=1).max()
+        assert report.filled == 8
+    assert errors[True] == errors["linear"] > 5 * errors["spline"] and errors["linear"] > 3 * errors["network"]
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=30))
+def test_splines_keep_what_is_known_and_stay_near_it(numbers):
+    x = np.array([np.nan if n is None else n for n in numbers])[:, None]
+    good = np.isfinite(x)
+    filled = spline(x)
+    assert np.isfinite(filled).all() and np.array_equal(filled[good], x[good])
+    if good.any():
+        span = x[good].max() - x[good].min()
+        assert (filled >= x[good].min() - span / 2 - 1e-6).all() and (filled <= x[good].max() + span / 2 + 1e-6).all()
+    else:
+        assert not filled.any()
