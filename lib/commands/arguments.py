@@ -136,6 +136,8 @@ OWN = (  # what is no setting
              "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",
              {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
+    Argument(("--derivatives",), "smooth", "also write OUT.derivatives.npz: velocity and acceleration, per second", SWITCH),
+    Argument(("--report",), "smooth", "also write what the lines say, for programs", {"metavar": "JSON"}),
     Argument(("--force",), "smooth convert", "replace existing outputs (never an input)", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),

@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("name the output with -o OUT")
 
     inputs = [Path(name) for name in args.inputs]
-    output_paths(inputs, args.output, args.plot, args.force)  # a wrong path shows before the network is loaded
+    output_paths(
+        inputs, args.output, args.plot, args.force, args.derivatives, args.report
+    )  # a wrong path shows before the network is loaded
     # disable=None: no bar where nobody would see it move; delay: none for what is done at once
     with tqdm(desc="smoothing", unit=" frames", disable=None, delay=2, leave=False) as bar:
 
@@ -44,7 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             bar.update(done - bar.n)
 
         smoothing = Smoothing(options, progress)
-        finished = smooth_files(inputs, args.output, smoothing, plot=args.plot, force=args.force)
+        finished = smooth_files(
+            inputs,
+            args.output,
+            smoothing,
+            plot=args.plot,
+            force=args.force,
+            derivatives=args.derivatives,
+            report=args.report,
+        )
     for done in finished:
         print(done.text())
     return 0

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +29,9 @@ from ..formats.content import Carried, Maker
 from ..formats.recording import Recording
 from ..formats.understood import spoken
 from ..utils.errors import SmoothNetError
-from ..utils.files import exchange, printable, rename_new
+from ..utils.files import atomic_write, exchange, printable, rename_new, write_json
 from ..utils.signals import ending_cleanly, undisturbed
+from .derivatives import derivatives, of_tracks
 from .methods import Smoothing
 from .plot import plot_change
 from .report import Report
@@ -47,6 +49,26 @@ class Done:
     report: Report
     seconds: float  # reading, smoothing and writing
     carried: Carried | None = None  # to a file of another form; None: it is of the same
+    left_alone: tuple[str, ...] = ()
+    beside: tuple[Path, ...] = ()  # what else was written for it
+
+    def facts(self) -> dict[str, Any]:
+        """What `text` says, for programs; numbers that are not finite become None."""
+        carried = self.carried
+        facts = {
+            "input": printable(self.source),
+            "output": printable(self.out),
+            "beside": [printable(path) for path in self.beside],
+            "format": self.format,
+            "understood": self.understood,
+            "left_alone": list(self.left_alone),
+            "not_carried_over": carried.lost if carried else [],
+            "fps": self.fps,
+            "seconds": self.seconds,
+            **self.report.facts(self.fps),
+        }
+        facts["notes"] = [*facts["notes"], *(carried.notes if carried else [])]
+        return _finite(facts)
 
     def text(self) -> str:
         """A line on what the file was taken for, one on what became of it, one with a warning where there is one."""
@@ -60,17 +82,38 @@ class Done:
         return "\n".join(lines if warning is None else [*lines, f"warning: {source}: {warning}"])
 
 
+def _finite(value: Any) -> Any:
+    """The value with None for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
 @dataclass(frozen=True)
 class Output:
-    """Where one input goes: `path`, and the picture of what changed, or None."""
+    """Where one input goes: `path`, and what is written beside it, or None: the picture of what changed, velocity and
+    acceleration."""
 
     path: Path
     picture: Path | None
     maker: Maker | None = None  # of another form than the input's
+    derivatives: Path | None = None
+
+    def paths(self) -> list[Path]:
+        return [path for path in (self.path, self.picture, self.derivatives) if path is not None]
 
 
 def smooth_files(
-    inputs: Sequence[Path], out: Path | str, smoothing: Smoothing, *, plot: bool = False, force: bool = False
+    inputs: Sequence[Path],
+    out: Path | str,
+    smoothing: Smoothing,
+    *,
+    plot: bool = False,
+    force: bool = False,
+    derivatives: bool = False,
+    report: Path | str | None = None,
 ) -> list[Done]:
     """Smooth files and write them in the form they have. Nothing is written before all of them are done.
 
@@ -80,13 +123,15 @@ def smooth_files(
         smoothing: what smooths, and how files are read.
         plot: also write <output>.png, the joints that changed most before and after.
         force: replace outputs that exist; see the module's head.
+        derivatives: also write <output>.derivatives.npz, velocity and acceleration; needs the frame rate.
+        report: also write what was found and done as JSON to this file.
 
     Raises:
         SmoothNetError: an input cannot be read, an output exists or would be an input, or cannot be written.
     """
-    outputs = output_paths(inputs, out, plot, force)
+    outputs = output_paths(inputs, out, plot, force, derivatives, report)
     done: list[Done] = []
-    with _staging(outputs[0].path) as folder:
+    with _staging(outputs[0].path) as folder, _staging(Path(report or outputs[0].path)) as beside:
         staged: list[tuple[Path, Path]] = []
         for index, (source, output) in enumerate(zip(inputs, outputs, strict=True)):
             place = folder / str(index)
@@ -94,6 +139,9 @@ def smooth_files(
             finished, names = _smooth_file(Path(source), output, place, smoothing)
             done.append(finished)
             staged += [(place / target.name, target) for target in names]
+        if report is not None:
+            write_json(beside / "report.json", {"files": [one.facts() for one in done]})
+            staged.append((beside / "report.json", Path(report)))
         _put_in_place(staged, force)
     return done
 
@@ -114,8 +162,22 @@ def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing
     if output.picture is not None and any(np.isfinite(values).any() for values in smoothed):
         plot_change(recording, smoothed, place / output.picture.name, fps)
         names.append(output.picture)
+    if output.derivatives is not None:
+        if fps is None:
+            raise SmoothNetError(f"--derivatives needs the frame rate, which {source} does not say: name it with --fps")
+        pairs = [
+            derivatives(new, fps) if track.kind == "points" else (None, None)
+            for track, new in zip(recording.tracks, smoothed, strict=True)
+        ]
+        series = {name: [pair[i] for pair in pairs] for i, name in enumerate(("velocity", "acceleration"))}
+        with atomic_write(place / output.derivatives.name) as file:
+            np.savez(file, **of_tracks(recording, series, fps))  # type: ignore[arg-type]
+        names.append(output.derivatives)
     seconds = time.perf_counter() - start
-    return Done(source, output.path, recording.format, understood, fps, report, seconds, carried), names
+    return Done(
+        source, output.path, recording.format, understood, fps, report, seconds, carried,
+        tuple(recording.left_alone), tuple(names[1:]),
+    ), names  # fmt: skip
 
 
 def convert_file(
@@ -157,8 +219,15 @@ def convert_file(
 # ---------------------------------------------------------------- where outputs go
 
 
-def output_paths(inputs: Sequence[Path], out: Path | str, plot: bool = False, force: bool = False) -> list[Output]:
-    """Output and picture for each input, checked against what exists; see `smooth_files`."""
+def output_paths(
+    inputs: Sequence[Path],
+    out: Path | str,
+    plot: bool = False,
+    force: bool = False,
+    derivatives: bool = False,
+    report: Path | str | None = None,
+) -> list[Output]:
+    """Output and what is written beside it for each input, checked against what exists; see `smooth_files`."""
     inputs = [Path(source) for source in inputs]
     if not inputs:
         raise SmoothNetError("name at least one file to smooth")
@@ -176,11 +245,18 @@ def output_paths(inputs: Sequence[Path], out: Path | str, plot: bool = False, fo
                 f"not {target.name}"
             )
         folder = source.is_dir() and maker is None
-        picture = target.with_name(f"{target.name if folder else target.stem}.png") if plot else None
-        for path in (target, picture):
+        stem = target.name if folder else target.stem
+        picture = target.with_name(f"{stem}.png") if plot else None
+        rates = target.with_name(f"{stem}.derivatives.npz") if derivatives else None
+        for path in (target, picture, rates):
             if path is not None:
                 _check_target(path, source, inputs, folder=folder and path == target, force=force)
-        outputs.append(Output(target, picture, maker))
+        outputs.append(Output(target, picture, maker, rates))
+    if report is not None:
+        report = Path(report)
+        if any(report.absolute() == path.absolute() for one in outputs for path in one.paths()):
+            raise SmoothNetError(f"{report} is an output; name another file for the report")
+        _check_target(report, report, inputs, folder=False, force=force)
     return outputs
 
 

@@ -69,7 +69,9 @@ def network_method(options: SmoothingOptions) -> Prepared:
 
         clean = None
         if options.outliers:
-            clean = _clean(classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps)))
+            clean = _clean(
+                classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps))
+            )
         return Ready(partial(run, smoother), partial(run, smoother.for_rotations()), smoother.window, clean=clean)
 
     def stream() -> AnyStream:

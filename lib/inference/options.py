@@ -26,7 +26,9 @@ def gap_seconds(text: str) -> float:
     """
     match = re.fullmatch(r"(\d{1,9}(?:\.\d*)?|\.\d+)\s?s", text.strip())
     if not match:
-        raise SmoothNetError(f"--max_gap must be a number of frames such as 10, or of seconds such as 0.5s, not {text!r}")
+        raise SmoothNetError(
+            f"--max_gap must be a number of frames such as 10, or of seconds such as 0.5s, not {text!r}"
+        )
     return float(match[1])
 
 
@@ -82,7 +84,9 @@ class SmoothingOptions:
         if isinstance(self.max_gap, int):
             return self.max_gap
         if not fps:
-            raise SmoothNetError(f"--max_gap {self.max_gap} needs the frame rate: say it with --fps, or the gap in frames")
+            raise SmoothNetError(
+                f"--max_gap {self.max_gap} needs the frame rate: say it with --fps, or the gap in frames"
+            )
         return min(MOST_FRAMES, int(gap_seconds(self.max_gap) * fps + 1e-9))
 
     def __post_init__(self) -> None:

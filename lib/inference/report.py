@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -106,6 +107,30 @@ class Report:
         if len(self.parts) > len(told):
             sentences.append(f"and {len(self.parts) - len(told)} more arrays")
         return "; ".join([*sentences, *self.notes]) + "."
+
+    def facts(self, fps: float | None = None) -> dict[str, Any]:
+        """The same for programs: numbers by name; jitter is per frame^2, with the frame rate per s^2 as well."""
+        found: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("parts", "notes")
+        }
+        found["parts"] = {}
+        for name, part in self.parts.items():
+            moved, jitter = part.moved or (None,) * 3, part.jitter or (None,) * 2
+            found["parts"][name] = {
+                "unit": part.unit or "of the file",
+                **dict(zip(("moved_rms", "moved_95", "moved_most"), moved, strict=True)),
+                **dict(zip(("jitter_before", "jitter_after"), jitter, strict=True)),
+                "removed_correlation": part.correlation,
+                "removed_slow": part.slow,
+                "lost_motion": part.lost_motion,
+            }
+            if fps and part.jitter is not None:
+                per_second = {
+                    f"{key}_per_s2": value * fps**2
+                    for key, value in zip(("jitter_before", "jitter_after"), part.jitter, strict=True)
+                }
+                found["parts"][name] |= per_second
+        return {**found, "notes": self.notes, "warning": self.warning()}
 
     def warning(self) -> str | None:
         """One sentence where what was removed looks like motion; None where it does not."""

@@ -80,3 +80,28 @@ def test_the_scripts_of_a_checkout(tmp_path):
     assert "understood as trc" in command("inspect_smoothnet.py", TRC).stdout
     done = command("convert_smoothnet.py", TRC, tmp_path / "a.c3d")
     assert done.returncode == 0 and "the unit is taken for m, by the size of the body" in done.stdout
+
+
+def test_derivatives_and_a_report_beside_the_output(tmp_path, capsys):
+    words = ["--method", "rts", "--derivatives", "--report", str(tmp_path / "new" / "r.json")]
+    assert run("smooth", [str(TRC), "-o", str(tmp_path / "a.csv"), *words]) == 0
+    lines = capsys.readouterr().out
+    (facts,) = json.loads((tmp_path / "new" / "r.json").read_text())["files"]
+    assert facts["input"] == str(TRC) and facts["output"].endswith("a.csv") and facts["format"] == "trc"
+    assert (facts["frames"], facts["tracks"], facts["points"], facts["missing"]) == (100, 1, 2100, 0)
+    part = facts["parts"]["points"]
+    assert f"{part['moved_rms']:.3g} (RMS)" in lines and f"-> {part['jitter_after_per_s2']:.4g} per s^2" in lines
+    assert facts["warning"] is None and facts["not_carried_over"] == [] and facts["fps"] == 60
+    with np.load(tmp_path / "a.derivatives.npz") as rates:
+        velocity, acceleration = rates["velocity"], rates["acceleration"]
+        assert tuple(rates["joint_names"]) == read_recording(TRC).names and rates["fps"] == 60
+    smoothed = points_of(tmp_path / "a.csv")
+    np.testing.assert_allclose(velocity[5:-5], np.gradient(smoothed, axis=0)[5:-5] * 60, atol=0.15)
+    assert np.isfinite(acceleration).all() and acceleration.shape == smoothed.shape
+    # neither is replaced without a word, nor written where the smoothing fails
+    assert run("smooth", [str(TRC), "-o", str(tmp_path / "b.trc"), "--method", "rts", *words[2:]]) == 2
+    assert "r.json exists" in capsys.readouterr().err and not (tmp_path / "b.trc").exists()
+    assert run("smooth", [str(TRC), "-o", str(tmp_path / "b.trc"), "--report", str(tmp_path / "b.trc")]) == 2
+    assert "b.trc is an output" in capsys.readouterr().err
+    assert run("smooth", [str(OPENPOSE), "-o", str(tmp_path / "c"), "--method", "rts", "--derivatives"]) == 2
+    assert "--derivatives needs the frame rate" in capsys.readouterr().err and not (tmp_path / "c").exists()

@@ -289,7 +289,16 @@ def test_gaps_in_seconds(tmp_path, capsys):
     points[10:16, 1] = np.nan
     np.savez(tmp_path / "a.npz", keypoints=points, fps=25.0)
     for words, bridged in (("0.24s", 6), ("0.2s", 0), ("6", 6), ("5", 0)):
-        argv = [str(tmp_path / "a.npz"), "-o", str(tmp_path / "b.npz"), "--force", "--method", "rts", "--max_gap", words]
+        argv = [
+            str(tmp_path / "a.npz"),
+            "-o",
+            str(tmp_path / "b.npz"),
+            "--force",
+            "--method",
+            "rts",
+            "--max_gap",
+            words,
+        ]
         assert main([*argv, "--fill", "spline"]) == 0
         assert f"{bridged} of them bridged" in capsys.readouterr().out
         assert np.isfinite(np.load(tmp_path / "b.npz")["keypoints"]).all() == bool(bridged)
