@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     inputs = [Path(name) for name in args.inputs]
     output_paths(
-        inputs, args.output, args.plot, args.force, args.derivatives, args.report
+        inputs, args.output, args.plot, args.force, args.derivatives, args.report, args.uncertainty
     )  # a wrong path shows before the network is loaded
     # disable=None: no bar where nobody would see it move; delay: none for what is done at once
     with tqdm(desc="smoothing", unit=" frames", disable=None, delay=2, leave=False) as bar:
@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             plot=args.plot,
             force=args.force,
             derivatives=args.derivatives,
+            uncertainty=args.uncertainty,
             report=args.report,
         )
     for done in finished:

@@ -94,15 +94,16 @@ def _finite(value: Any) -> Any:
 @dataclass(frozen=True)
 class Output:
     """Where one input goes: `path`, and what is written beside it, or None: the picture of what changed, velocity and
-    acceleration."""
+    acceleration, and standard deviations."""
 
     path: Path
     picture: Path | None
     maker: Maker | None = None  # of another form than the input's
     derivatives: Path | None = None
+    uncertainty: Path | None = None
 
     def paths(self) -> list[Path]:
-        return [path for path in (self.path, self.picture, self.derivatives) if path is not None]
+        return [path for path in (self.path, self.picture, self.derivatives, self.uncertainty) if path is not None]
 
 
 def smooth_files(
@@ -113,6 +114,7 @@ def smooth_files(
     plot: bool = False,
     force: bool = False,
     derivatives: bool = False,
+    uncertainty: bool = False,
     report: Path | str | None = None,
 ) -> list[Done]:
     """Smooth files and write them in the form they have. Nothing is written before all of them are done.
@@ -124,12 +126,15 @@ def smooth_files(
         plot: also write <output>.png, the joints that changed most before and after.
         force: replace outputs that exist; see the module's head.
         derivatives: also write <output>.derivatives.npz, velocity and acceleration; needs the frame rate.
+        uncertainty: also write <output>.uncertainty.npz, a standard deviation for each point.
         report: also write what was found and done as JSON to this file.
 
     Raises:
         SmoothNetError: an input cannot be read, an output exists or would be an input, or cannot be written.
     """
-    outputs = output_paths(inputs, out, plot, force, derivatives, report)
+    outputs = output_paths(inputs, out, plot, force, derivatives, report, uncertainty)
+    if uncertainty:
+        smoothing.check_uncertainty()
     done: list[Done] = []
     with _staging(outputs[0].path) as folder, _staging(Path(report or outputs[0].path)) as beside:
         staged: list[tuple[Path, Path]] = []
@@ -173,6 +178,11 @@ def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing
         with atomic_write(place / output.derivatives.name) as file:
             np.savez(file, **of_tracks(recording, series, fps))  # type: ignore[arg-type]
         names.append(output.derivatives)
+    if output.uncertainty is not None:
+        with atomic_write(place / output.uncertainty.name) as file:
+            arrays = of_tracks(recording, {"deviation": smoothing.uncertainty(recording)}, fps)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        names.append(output.uncertainty)
     seconds = time.perf_counter() - start
     return Done(
         source, output.path, recording.format, understood, fps, report, seconds, carried,
@@ -226,6 +236,7 @@ def output_paths(
     force: bool = False,
     derivatives: bool = False,
     report: Path | str | None = None,
+    uncertainty: bool = False,
 ) -> list[Output]:
     """Output and what is written beside it for each input, checked against what exists; see `smooth_files`."""
     inputs = [Path(source) for source in inputs]
@@ -248,10 +259,11 @@ def output_paths(
         stem = target.name if folder else target.stem
         picture = target.with_name(f"{stem}.png") if plot else None
         rates = target.with_name(f"{stem}.derivatives.npz") if derivatives else None
-        for path in (target, picture, rates):
+        sure = target.with_name(f"{stem}.uncertainty.npz") if uncertainty else None
+        for path in (target, picture, rates, sure):
             if path is not None:
                 _check_target(path, source, inputs, folder=folder and path == target, force=force)
-        outputs.append(Output(target, picture, maker, rates))
+        outputs.append(Output(target, picture, maker, rates, sure))
     if report is not None:
         report = Path(report)
         if any(report.absolute() == path.absolute() for one in outputs for path in one.paths()):

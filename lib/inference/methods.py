@@ -26,7 +26,8 @@ from ..utils.errors import SmoothNetError
 from .options import SmoothingOptions
 from .report import Report
 from .smoother import Smoother, as_points
-from .tracks import Ready, smooth_recording
+from .tracks import Ready, along, smooth_recording
+from .uncertainty import deviations
 
 Progress = Callable[[int, int], None]  # (frames smoothed so far, frames of all tracks) of the current recording
 
@@ -52,6 +53,7 @@ class Prepared:
 
     ready: Callable[[float | None, Callable[[int], None]], Ready]
     stream: Callable[[], AnyStream]
+    spread: Callable[[np.ndarray, int], np.ndarray] | None = None  # see Smoother.spread; points, max_gap
 
 
 def network_method(options: SmoothingOptions) -> Prepared:
@@ -81,7 +83,12 @@ def network_method(options: SmoothingOptions) -> Prepared:
 
     if options.delay is not None:
         smoother.stream(options.delay)  # says what is wrong with the delay before anything is read
-    return Prepared(ready, stream)
+
+    def spread(points: np.ndarray, max_gap: int) -> np.ndarray:
+        return smoother.spread(points, smoother(points, step=options.step, max_gap=max_gap), options.step, max_gap)
+
+    calibrated = smoother.network.people is not None and options.strength == 1 and options.delay is None
+    return Prepared(ready, stream, spread if calibrated else None)
 
 
 def classical_method(options: SmoothingOptions) -> Prepared:
@@ -168,6 +175,34 @@ class Smoothing:
             fill=self.options.fill,
             fps=fps,
         )
+
+    def check_uncertainty(self) -> None:
+        """Raise for a method whose deviations nobody has calibrated."""
+        if self._method.spread is None:
+            raise SmoothNetError(
+                "--uncertainty is calibrated for the general network as it is: leave --method, --strength, --delay and "
+                "other --checkpoint out"
+            )
+
+    def uncertainty(self, recording: Recording) -> list[np.ndarray | None]:
+        """Of each track the standard deviation of its smoothed coordinates, (frames, joints), NaN where missing; None of
+        rotations. See the module uncertainty.
+
+        Raises:
+            SmoothNetError: nobody has calibrated this method.
+        """
+        self.check_uncertainty()
+        spread = self._method.spread
+        assert spread is not None
+        fps = self.fps(recording)
+        max_gap = self.options.gap_frames(fps)
+
+        def run(points: np.ndarray) -> np.ndarray:
+            return np.repeat(deviations(spread(points, max_gap))[..., None], points.shape[2], axis=2)
+
+        ready = self._method.ready(fps, lambda frames: None)
+        found = along(recording, run, ready, self.options.min_score, max_gap)
+        return [None if values is None else values[..., 0] for values in found]
 
     def points(self, points: Any) -> Any:
         """Smooth (T, K, D) or (T, C) points of one person, array or tensor; see Smoother.__call__."""

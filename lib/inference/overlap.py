@@ -179,6 +179,7 @@ def smooth_with_gaps(
     step: int,
     taper: np.ndarray | None = None,
     reflect: bool = False,
+    mean: np.ndarray | None = None,
 ) -> np.ndarray:
     """The mean over all windows of one recording: (L, K, D) with NaN -> (L, K, D) with the same NaN.
 
@@ -188,6 +189,7 @@ def smooth_with_gaps(
     Args:
         taper: (W,) weights of a window's frames in the mean; None: all the same.
         reflect: see pad_window.
+        mean: (L, K, D), what this gives without it; with it, the mean of the squared distance of the windows from it.
     """
     length, joints, dims = points.shape
     frames = pad_window(points, window, reflect) if length < window else points
@@ -203,5 +205,20 @@ def smooth_with_gaps(
         return window_weight(frames[ends], first) * tapered(taper, starts, hurried)
 
     flat = frames.reshape(len(frames), joints * dims)
+    if mean is not None:  # goes through beside the frames, so that each window meets its own piece of it
+        around = np.zeros_like(flat)
+        around[:length] = np.nan_to_num(mean).reshape(length, -1)
+        flat = np.concatenate([flat, around], axis=1)
+        of_frames, of_joints, channels = by_channel, weigh, joints * dims
+
+        def by_channel(windows: np.ndarray) -> np.ndarray:
+            squares = (of_frames(windows[:, :channels]) - windows[:, channels:]) ** 2
+            return np.concatenate([squares, np.zeros_like(squares)], axis=1)
+
+        def weigh(starts: list[int]) -> np.ndarray:
+            return np.tile(of_joints(starts), (1, 2, 1))
+
+        smoothed = smooth_sequence(by_channel, flat, window, step, weigh=weigh, starts=chosen)[:, :channels]
+        return np.where(shown_points(points)[..., None], smoothed[:length].reshape(points.shape), np.nan)
     smoothed = smooth_sequence(by_channel, flat, window, step, weigh=weigh, starts=chosen)
     return np.where(shown_points(points)[..., None], smoothed[:length].reshape(points.shape), np.nan)

@@ -170,6 +170,32 @@ class Smoother:
         frames = [stream.push(frame) for frame in array][delay:] + stream.flush()
         return restore(np.stack(frames).astype(array.dtype).reshape(shape) if len(array) else array.copy())
 
+    def spread(
+        self, points: np.ndarray, smoothed: np.ndarray, step: int | None = None, max_gap: int = MAX_GAP
+    ) -> np.ndarray:
+        """How much the windows that cover a frame disagree: a second pass of the network.
+
+        Args:
+            points: (T, K, D), NaN where missing.
+            smoothed: what smoothing them gave, with this step and max_gap.
+
+        Returns:
+            (T, K) float64, the standard deviation of the windows of a frame, a coordinate; NaN where missing.
+        """
+        variance = np.full(points.shape, np.nan)
+        taper, reflect = self.network.taper, self.network.people is not None
+        step = step or self.network.step
+        for part in segments(points, max_gap):
+            segment = blank_missing(points[part])
+            origin = np.zeros(points.shape[2])
+            if self.normalize != "none":
+                origin = segment[0][shown_points(segment[0])].mean(axis=0)
+            mean = (smoothed[part] - origin).astype(np.float32)
+            segment = (segment - origin).astype(np.float32)
+            run = partial(self._people, step)
+            variance[part] = smooth_with_gaps(run, segment, self.window, step, taper, reflect, mean)
+        return np.sqrt(variance.mean(axis=-1))
+
     def for_rotations(self) -> Smoother:
         """The smoother for the 6 numbers of rotations, which have no unit to be freed of.
 

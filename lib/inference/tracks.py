@@ -9,8 +9,8 @@ score is below `min_score`.
 (a network interpolates inside its windows). A longer one cuts: what lies before and after it is
 smoothed apart and knows nothing of the other side. What was missing comes back missing: the file keeps
 what it says there, zeros or nothing or a point with a low score. With `fill`, bridged points come back on
-a straight line between the smoothed ends of the gap (or a curve, see `smooth_recording`) where the file has a place for them (their scores
-stay as they are), the longer gaps still not.
+a straight line between the smoothed ends of the gap, or on a curve (see `smooth_recording`), where the file
+has a place for them (their scores stay as they are), the longer gaps still not.
 
 **The rest of the body.** A network with body normalisation scales a window by the size of the whole body,
 so it is never given a joint alone. Where the whole body is away for longer than `max_gap`, the track is
@@ -111,6 +111,18 @@ def smooth_recording(
     check_output(recording, smoothed, min_score)
     report.parts = {name: total.part() for name, total in sums.items()}
     return smoothed, report
+
+
+def along(
+    recording: Recording, run: Run, ready: Ready, min_score: float | None, max_gap: int
+) -> list[np.ndarray | None]:
+    """Of each track of points what `run` says of them, (frames, joints, dims) -> the same, given to it as smooth_recording
+    gives them to the method; None for rotations."""
+    ready = replace(ready, points=run)
+    return [
+        _smooth_track(track, track.shown(min_score), ready, max_gap)[0] if track.kind == "points" else None
+        for track in recording.tracks
+    ]
 
 
 def _count_gaps(report: Report, found: np.ndarray, max_gap: int, window: int | None) -> np.ndarray:

@@ -8,6 +8,7 @@ A point is missing where one of its coordinates is NaN or infinite.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def spline(x: np.ndarray) -> np.ndarray:
     for c in np.flatnonzero(~good.all(axis=0) & good.any(axis=0)):
         known = np.flatnonzero(good[:, c])
         low, high = x[known, c].min(), x[known, c].max()
-        for a, b in zip(known[:-1], known[1:], strict=True):
+        for a, b in pairwise(known.tolist()):
             if b - a > 1:
                 h, t = b - a, np.arange(1, b - a) / (b - a)
                 line = (x[b, c] - x[a, c]) / h
