@@ -33,7 +33,7 @@ def ratios(smoother: Smoother, part: str, seconds: float = 8.0) -> dict[str, lis
     found: dict[str, list[np.ndarray]] = defaultdict(list)
     clips = generated(part)
     for case in cases(part):
-        for clip, truth in truths(clips, case, part, seconds)[:1]:
+        for clip, truth in truths(clips, case, part, seconds):
             points = case.kind(_seed(case.name, "uncertainty"), truth, case.fps, case.level, clip)
             smoothed = smoother(points)
             sigma = deviations(smoother.spread(points, smoothed))[..., None]

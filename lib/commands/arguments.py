@@ -138,6 +138,8 @@ OWN = (  # what is no setting
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
     Argument(("--derivatives",), "smooth",
              "also write OUT.derivatives.npz: velocity and acceleration, per second", SWITCH),
+    Argument(("--uncertainty",), "smooth",
+             "also write OUT.uncertainty.npz: a standard deviation for each point (general network)", SWITCH),
     Argument(("--report",), "smooth", "also write what the lines say, for programs", {"metavar": "JSON"}),
     Argument(("--force",), "smooth convert", "replace existing outputs (never an input)", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),

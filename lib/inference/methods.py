@@ -185,8 +185,9 @@ class Smoothing:
             )
 
     def uncertainty(self, recording: Recording) -> list[np.ndarray | None]:
-        """Of each track the standard deviation of its smoothed coordinates, (frames, joints), NaN where missing; None of
-        rotations. See the module uncertainty.
+        """Of each track the standard deviation of its smoothed coordinates, (frames, joints); see uncertainty.py.
+
+        NaN where a point is missing; None in place of rotations.
 
         Raises:
             SmoothNetError: nobody has calibrated this method.

@@ -116,8 +116,15 @@ def smooth_recording(
 def along(
     recording: Recording, run: Run, ready: Ready, min_score: float | None, max_gap: int
 ) -> list[np.ndarray | None]:
-    """Of each track of points what `run` says of them, (frames, joints, dims) -> the same, given to it as smooth_recording
-    gives them to the method; None for rotations."""
+    """Of each track of points what `run` says of them, which gets them as smooth_recording gives them to the method.
+
+    Args:
+        run: (frames, joints, dims) -> the same shape.
+        ready: the method.
+
+    Returns:
+        (frames, joints, dims) of each track, None in place of rotations.
+    """
     ready = replace(ready, points=run)
     return [
         _smooth_track(track, track.shown(min_score), ready, max_gap)[0] if track.kind == "points" else None

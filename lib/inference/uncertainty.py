@@ -2,9 +2,9 @@
 # Copyright (c) SmoothNet contributors
 """How sure a smoothed point is: a standard deviation from how much the windows that cover it disagree.
 
-Windows that see different pasts and futures of a frame give it different places. That spread, over a short while, grows
-with the errors of an estimator that change from frame to frame. Errors that stay (an estimator that is off for a second,
-a limb taken for another) spread nothing: no smoother sees them, and of them this says too little.
+Windows that see different pasts and futures of a frame give it different places. That spread, over a short while,
+grows with the errors of an estimator that change from frame to frame. Errors that stay (an estimator that is off for a
+second, a limb taken for another) spread nothing: no smoother sees them, and of them this says too little.
 """
 
 from __future__ import annotations

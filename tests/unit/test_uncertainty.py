@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""A standard deviation for each point: larger where there is more noise, in the unit of the points, NaN where missing."""
+"""A standard deviation for each point: larger where there is more noise, in the unit of the points."""
 
 import numpy as np
 import pytest
