@@ -90,9 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     people = {int(number) for number in args.people.split(",") if number.strip().isdecimal()}
     smoother = Smoother.from_checkpoint(args.checkpoint, window=args.window)
     items, root = sequences(args.data, args.dataset, args.estimator, people)
-    print(
-        f"{len(items)} sequences, {sum(len(x) for x, _, _ in items)} frames; MPJPE / Accel by the step between windows\n"
-    )
+    print(f"{len(items)} sequences, {sum(len(x) for x, _, _ in items)} frames; MPJPE / Accel, step by step\n")
     steps = [str(step) for step in STEPS if step <= smoother.window // 2]
     print(" | ".join(["| taper", *steps]) + " |\n" + "|---" * (len(steps) + 1) + "|")
     print("\n".join(table(smoother, items, root)))
