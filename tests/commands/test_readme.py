@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""The READMEs are true: their commands run, their links lead somewhere, both languages say the same.
+"""The READMEs and the pages of docs are true: commands run, links lead somewhere, both languages say the same.
 
-Every line of code in a README, and every command within its text, is run here on small data, or stands below with the
-reason why not. A new one that is neither makes the test fail.
+Every line of code in a page, and every command within its text, is run here on small data, or stands below with the
+reason why not. A new one that is neither makes the test fail. The commands of a page share one folder.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT, read_json, write_poses
+from unit.test_formats import ONE_OF_EACH
 from unit.test_uiprmd import write_clip
 
 from lib import commands
@@ -35,12 +36,15 @@ from run_scripts import run_smoothnet
 from run_scripts.argument import launched
 
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
-READMES = sorted(
+PAGES = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ("README*.md", "*/README*.md", "data/*/README.md", "lib/weights/*/README.md")
+    for pattern in ("README*.md", "*/README*.md", "data/*/README.md", "lib/weights/*/README.md", "docs/**/*.md")
     for path in ROOT.glob(pattern)
-    if not path.relative_to(ROOT).parts[0].startswith(".")
+    if not path.relative_to(ROOT).parts[0].startswith((".", "build"))
 )
+# a page in Chinese -> the same in English
+TRANSLATIONS = {CHINESE: ENGLISH} | {name: name.replace(".zh.md", ".md") for name in PAGES if name.endswith(".zh.md")}
+ORIGINALS = [name for name in PAGES if name not in TRANSLATIONS]
 
 # lines of code that are no commands
 NO_COMMAND = (
@@ -51,6 +55,7 @@ NO_COMMAND = (
 # commands that are not run here, and why
 NOT_RUN = {
     r"make (demo|test)": "they install PyTorch, and CI itself is `make test`; what make would do is looked at below",
+    r"make docs": "tests/slow/test_site.py builds the site",
     r"pip install [\w .-]+": "needs the network; the names are compared with pyproject.toml, test_package.py installs",
     r"(DOCKER_BUILDKIT=0 .*)?docker ": "needs a Docker engine; the steps of the Dockerfile are those of a script",
     r"conda (activate|env list)": "the vendor's image has it; docker.sh goes through what the image does with it",
@@ -59,6 +64,12 @@ NOT_RUN = {
     r"python benchmarks/(run|accuracy|figures)\.py": "takes minutes; CI runs the first two with --quick",
     r"bash run_scripts/test\.sh": "two trainings of 100 steps; loss.py, which it ends with, is run",
 }
+# pages with commands in blocks of ```text, and why those are not run
+TEXT = {
+    "lib/weights/general/README.md": "trains for twenty minutes on files that are not part of the repository",
+}
+# what a command needs besides PyTorch
+NEEDS = {r"export_smoothnet": ("onnx", "onnxruntime"), r"--format (mp4|gif)": ("imageio_ffmpeg",), r"\.h5": ("h5py",)}
 # what stands for something, and what a test puts there; {n} is the number of the command
 PLACEHOLDERS = {
     r"INPUT \[INPUT \.\.\.\] -o OUT": "{trc} {npz} -o out{n}",
@@ -82,12 +93,25 @@ PLACEHOLDERS = {
     r"29500": "{port}",
     r"--folder /tmp": "--folder . --frames 600 --sequences 3 --steps 1 --streamed 50",
     r"configs/general\.yaml$": "configs/general.yaml --opts GENERAL.WINDOWS 200",
-    r"--format mp4$": "--format mp4 --size 320x240 --opts VIS.END 20",
+    r"--size 1040x586": "--size 320x240",
 }
 SAMPLES = {
     "trc": "data/samples/pose2sim_balancing.trc",
     "npz": "data/samples/sports2d_blazepose.npz",
     "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.pth.tar",
+}
+# what lies in the folder under the names that the pages use: a small file of each format
+EXAMPLES = {
+    "openpose_json": "openpose",
+    "predictions.json": "mmpose",
+    "alphapose-results.json": "alphapose",
+    "keypoint_results.json": "coco",
+    "videoDLC.h5": "deeplabcut_h5",
+    "videoDLC.csv": "deeplabcut",
+    "markers.trc": "trc",
+    "smpl.npz": "smpl",
+    "points.csv": "csv",
+    "joints.npy": "npy",
 }
 SEVERAL = re.compile(r"--nproc_per_node [2-9]")
 SHORT = ["TRAIN.EPOCH", "1", "TRAIN.STEP", "-1"]
@@ -128,6 +152,11 @@ def not_run(command: str) -> str | None:
     return next((reason for pattern, reason in NOT_RUN.items() if re.match(pattern, command)), None)
 
 
+def commands_to_run(name: str) -> list[str]:
+    """Those that one process runs."""
+    return [command for command in commands_of(name) if not not_run(command) and not SEVERAL.search(command)]
+
+
 def variants(command: str) -> list[str]:
     """A synopsis with [parts] that may be left out: without any, and with each first and each last alternative."""
     optional = re.compile(r" \[(-[^\]]+)\]")
@@ -152,6 +181,10 @@ class Workplace:
             write_poses(folder / "data/poses", dataset, estimator, lengths=(40, 36, 33), channels=channels)
         for name in ("m01_s01_e01", "m01_s09_e01"):
             write_clip(folder / "raw", name)
+        (folder / "made").mkdir()
+        for name, example in EXAMPLES.items():
+            ONE_OF_EACH[example][0](folder / "made").rename(folder / name)
+        np.save(folder / "people.npy", np.random.default_rng(0).uniform(size=(2, 20, 17, 3)))
         points = np.random.default_rng(0).normal(size=(10, 17, 2)).tolist()
         (folder / "frames.jsonl").write_text("".join(json.dumps({"keypoints": frame}) + "\n" for frame in points))
 
@@ -240,30 +273,30 @@ def workplace(tmp_path, free_port, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in READMES if name != CHINESE])
+@pytest.mark.parametrize("name", [name for name in ORIGINALS if commands_to_run(name)])
 def test_every_command_runs(name, workplace):
-    for module in ("onnx", "onnxruntime", "imageio_ffmpeg") if name == ENGLISH else ():
-        pytest.importorskip(module)
+    for pattern, modules in NEEDS.items():
+        for module in modules if any(re.search(pattern, command) for command in commands_to_run(name)) else ():
+            pytest.importorskip(module)
     if name.startswith("run_scripts"):
         workplace("python run_scripts/run_smoothnet.py ARGUMENTS")  # for the logs it speaks of
-    for command in commands_of(name):
-        if not not_run(command) and not SEVERAL.search(command):
-            workplace(command)
-    if name == ENGLISH:
-        the_metrics_are_laid_out_as_shown(workplace)
+    for command in commands_to_run(name):
+        workplace(command)
+    if "json" in code_of(text_of(name))[1]:
+        the_metrics_are_laid_out_as_shown(name, workplace)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "command", sorted({line for name in READMES for line in commands_of(name) if SEVERAL.search(line)})
+    "command", sorted({line for name in PAGES for line in commands_of(name) if SEVERAL.search(line)})
 )
 def test_every_command_of_several_processes_runs(command, workplace):
     """Each in a test of its own, as they take longest."""
     workplace(command)
 
 
-def the_metrics_are_laid_out_as_shown(workplace: Workplace) -> None:
-    (shown,) = map(json.loads, code_of(text_of(ENGLISH))[1]["json"])
+def the_metrics_are_laid_out_as_shown(name: str, workplace: Workplace) -> None:
+    (shown,) = map(json.loads, code_of(text_of(name))[1]["json"])
     rows = [row for path in workplace.folder.glob("results/*/metrics.json") for row in read_json(path)["results"]]
     example = shown["results"][0]
     row = next(row for row in rows if row["checkpoint"].endswith(example["checkpoint"]))
@@ -271,20 +304,30 @@ def the_metrics_are_laid_out_as_shown(workplace: Workplace) -> None:
     assert set(row["metrics"]) >= set(example["metrics"]) | {"smoothnet_accel_unpadded", "input_mpjpe_top1"}
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", [name for name in PAGES if "python" in code_of(text_of(name))[1]])
 def test_the_python_code_runs(name, tmp_path, monkeypatch):
+    """The blocks of a page one after the other, as a reader would try them, with `points` to smooth."""
     monkeypatch.chdir(ROOT)
-    for number, code in enumerate(code_of(text_of(name))[1].get("python", [])):
+    points = np.random.default_rng(0).normal(size=(40, 17, 3)).astype(np.float32)
+    known = {"points": points}
+    for number, code in enumerate(code_of(text_of(name))[1]["python"]):
         script = tmp_path / f"{number}.py"
         script.write_text(code)
-        points = np.random.default_rng(0).normal(size=(40, 17, 3)).astype(np.float32)
-        after = runpy.run_path(str(script), {"points": points})
-        assert after["smoothed"].shape == points.shape and after["smoothed"].dtype == points.dtype
-        assert len(after["rest"]) == 4 and after["old"].shape == points.shape[1:]
+        known |= {key: value for key, value in runpy.run_path(str(script), known).items() if key[:2] != "__"}
+    if name in (ENGLISH, CHINESE):
+        assert known["smoothed"].shape == points.shape and known["smoothed"].dtype == points.dtype
+        assert len(known["rest"]) == 4 and known["old"].shape == points.shape[1:]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_commands_that_no_test_runs_have_a_reason(name):
+    blocks = code_of(text_of(name))[1].get("text", [])
+    shown = re.findall(r"^(?:\$ )?(?:python|smoothnet|pip|docker|make|bash|npm|node) .*", "\n".join(blocks), re.MULTILINE)
+    assert bool(shown) == (name in TEXT), f"run {shown}, or say in TEXT why not"
 
 
 def test_every_reason_not_to_run_a_command_is_needed():
-    commands = [command for name in READMES for command in commands_of(name)]
+    commands = [command for name in PAGES for command in commands_of(name)]
     for pattern in NOT_RUN:
         assert any(re.match(pattern, command) for command in commands), pattern
     for pattern in PLACEHOLDERS:
@@ -316,50 +359,103 @@ def test_what_is_to_be_installed_is_what_the_package_names():
         assert not missing, f"{name} does not say that {missing} may be installed"
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_no_link_is_dead(name):
-    text = text_of(name)
-    headings = [re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()]
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"https?://", target):
-            continue
+def anchors(text: str) -> list[str]:
+    """What GitHub makes of the headings."""
+    lines = [line for line in text.splitlines() if line.startswith("#")]
+    return [re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in lines]
+
+
+def links(name: str) -> list[tuple[str, str]]:
+    """(path from the root, anchor) of each link of a page to a file, and (address, "") of the others."""
+    found = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(name)):
         path, _, anchor = target.partition("#")
-        assert not path or (ROOT / name).parent.joinpath(path).exists(), target
-        assert path or anchor in headings, target
+        if re.match(r"https?://", target):
+            found.append((target, ""))
+        else:
+            found.append((os.path.normpath(os.path.join(os.path.dirname(name), path)) if path else name, anchor))
+    return found
 
 
-def test_both_languages_hold_the_same_commands():
-    english, chinese = (Counter(commands_of(name)) for name in (ENGLISH, CHINESE))
-    assert english == chinese
-    blocks = [code_of(text_of(name))[1] for name in (ENGLISH, CHINESE)]
-    assert [set(block) for block in blocks] == [{"python", "json", "bibtex", "text"}] * 2
-    for language in ("json", "bibtex"):
-        assert blocks[0][language] == blocks[1][language]
-    for language in ("python", "text"):
-        code = [[re.sub(r"\s+#.*", "", line) for line in block[language][0].splitlines()] for block in blocks]
-        assert code[0] == code[1]
+@pytest.mark.parametrize("name", PAGES)
+def test_no_link_is_dead(name):
+    for path, anchor in links(name):
+        if not re.match(r"https?://", path):
+            assert (ROOT / path).exists(), path
+            assert not anchor or anchor in anchors(text_of(path)), f"{path}#{anchor}"
 
 
-def test_both_languages_hold_the_same_numbers():
-    def numbers(text: str) -> list[str]:
-        """Those with a point or comma, and those of three digits and more."""
-        return re.findall(r"(?<![\w.])(?:\d+(?:[.,]\d+)+|\d{3,})", text, re.ASCII)
-
-    def rows(text: str) -> str:
-        return "\n".join(line for line in text.splitlines() if line.startswith("|"))
-
-    english, chinese = (re.sub("(?m)^#.*", "", code_of(text_of(name))[2]) for name in (ENGLISH, CHINESE))
-    assert len(numbers(rows(english))) > 20
-    assert Counter(numbers(rows(english))) == Counter(numbers(rows(chinese)))
-    assert set(numbers(english)) == set(numbers(chinese))
+def counterparts(name: str) -> list[str]:
+    """Where in English stands what a page in Chinese says: its README also holds, in the ModelZoo's order, parts of docs."""
+    pages = [page for page in ORIGINALS if page.startswith("docs/")] if name == CHINESE else []
+    return [TRANSLATIONS[name], *pages]
 
 
-def test_both_languages_link_to_the_same_files():
-    english, chinese = (set(re.findall(r"\]\(([^)#\s]+)\)", text_of(name))) for name in (ENGLISH, CHINESE))
-    assert english - {CHINESE} == chinese - {ENGLISH}
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_both_languages_hold_the_same_commands(name):
+    english, chinese = (Counter(commands_of(page)) for page in (TRANSLATIONS[name], name))
+    assert not english - chinese
+    assert set(chinese) <= {command for page in counterparts(name) for command in commands_of(page)}
+    assert name == CHINESE or english == chinese
 
 
-@pytest.mark.parametrize("name", READMES)
+def blocks_of(*names: str) -> dict[str, set[str]]:
+    """Code of other languages than the shell's, without comments."""
+    blocks: dict[str, set[str]] = {}
+    for name in names:
+        for language, codes in code_of(text_of(name))[1].items():
+            blocks.setdefault(language, set()).update(re.sub(r"(?m)[ \t]+#.*", "", code) for code in codes)
+    return blocks
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_both_languages_hold_the_same_code(name):
+    english, chinese, anywhere = (blocks_of(*pages) for pages in ([TRANSLATIONS[name]], [name], counterparts(name)))
+    for language, codes in english.items():
+        assert codes <= chinese.get(language, set())
+    for language, codes in chinese.items():
+        assert codes <= anywhere.get(language, set())
+
+
+def numbers(text: str) -> list[str]:
+    """Those with a point or comma, and those of three digits and more, outside headings, code and addresses."""
+    text = re.sub("(?m)^#.*", "", code_of(text)[2])
+    return re.findall(r"(?<![\w.])(?:\d+(?:[.,]\d+)+|\d{3,})", re.sub(r"\]\([^)\s]*\)", "]", text), re.ASCII)
+
+
+def rows(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_both_languages_hold_the_same_numbers(name):
+    english, chinese = text_of(TRANSLATIONS[name]), text_of(name)
+    missing = Counter(numbers(rows(english))) - Counter(numbers(rows(chinese)))
+    further = Counter(numbers(rows(chinese))) - Counter(numbers(rows(english)))
+    assert not missing and (name == CHINESE or not further)
+    assert set(numbers(english)) <= set(numbers(chinese))
+    assert set(numbers(chinese)) <= {number for page in counterparts(name) for number in numbers(text_of(page))}
+    assert name != CHINESE or len(numbers(rows(english))) > 20
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_both_languages_link_to_the_same_files(name):
+    def targets(*pages: str) -> set[str]:
+        """Without those from one language of the page to the other."""
+        return {TRANSLATIONS.get(path, path) for page in pages for path, _ in links(page)} - {TRANSLATIONS[name]}
+
+    assert targets(TRANSLATIONS[name]) <= targets(name)
+    assert targets(name) <= targets(*counterparts(name)) | set(counterparts(name))
+    assert name == CHINESE or targets(TRANSLATIONS[name]) == targets(name)
+
+
+def test_every_page_has_its_place_in_the_navigation():
+    named = set(re.findall(r": ([\w/.-]+\.md)$", text_of("mkdocs.yml"), re.MULTILINE))
+    missing = {name.removeprefix("docs/") for name in ORIGINALS if name.startswith("docs/")} - named
+    assert not missing, f"name {sorted(missing)} under nav in mkdocs.yml"
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_left_to_do(name):
     assert "TODO" not in text_of(name)
 
