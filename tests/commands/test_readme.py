@@ -322,7 +322,9 @@ def test_the_python_code_runs(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", PAGES)
 def test_commands_that_no_test_runs_have_a_reason(name):
     blocks = code_of(text_of(name))[1].get("text", [])
-    shown = re.findall(r"^(?:\$ )?(?:python|smoothnet|pip|docker|make|bash|npm|node) .*", "\n".join(blocks), re.MULTILINE)
+    shown = re.findall(
+        r"^(?:\$ )?(?:python|smoothnet|pip|docker|make|bash|npm|node) .*", "\n".join(blocks), re.MULTILINE
+    )
     assert bool(shown) == (name in TEXT), f"run {shown}, or say in TEXT why not"
 
 

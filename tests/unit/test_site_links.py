@@ -2,6 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """How the site is put together from pages that are written to be read on GitHub."""
 
+import re
 import runpy
 
 import pytest
@@ -46,3 +47,9 @@ def test_pages_of_the_whole_repository_are_copied(tmp_path):
         "folder/c.zh.md": "c",
         "lib/weights/general/README.md": "[a](../../../a.md)",
     }
+
+
+def test_the_extra_of_the_package_is_what_make_docs_installs():
+    (extra,) = re.findall(r"(?m)^docs = \[(.*)\]$", (ROOT / "pyproject.toml").read_text())
+    asked = (ROOT / "docs/requirements.txt").read_text().splitlines()
+    assert re.findall(r'"([^"]+)"', extra) == [line for line in asked if not line.startswith("#")]
