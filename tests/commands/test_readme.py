@@ -388,7 +388,7 @@ def test_no_link_is_dead(name):
 
 
 def counterparts(name: str) -> list[str]:
-    """Where in English stands what a page in Chinese says: its README also holds, in the ModelZoo's order, parts of docs."""
+    """Where in English stands what a page in Chinese says; of the README parts stand in docs."""
     pages = [page for page in ORIGINALS if page.startswith("docs/")] if name == CHINESE else []
     return [TRANSLATIONS[name], *pages]
 
