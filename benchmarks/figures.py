@@ -125,7 +125,9 @@ def windows(path: Path) -> None:
         alone = smooth(points[frames])[:, FOOT, 0]  # a recording of W frames is one window
         label = f"windows of {smooth.window} frames, each alone" if not number else None
         axis.plot(frames / FPS, alone, color="tab:orange", linewidth=1, alpha=0.8, label=label)
-    axis.plot(shown / FPS, smooth(points)[shown, FOOT, 0], color="tab:blue", linewidth=2.2, label="their mean: the result")
+    axis.plot(
+        shown / FPS, smooth(points)[shown, FOOT, 0], color="tab:blue", linewidth=2.2, label="their mean: the result"
+    )
     axis.set(xlabel="seconds", ylabel="m, to the side", title="A foot, as BlazePose found it in a video")
     axis.legend(fontsize="small")
     axis.grid(alpha=0.3)
