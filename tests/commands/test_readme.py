@@ -422,7 +422,7 @@ def test_both_languages_hold_the_same_code(name):
 def numbers(text: str) -> list[str]:
     """Those with a point or comma, and those of three digits and more, outside headings, code and addresses."""
     text = re.sub("(?m)^#.*", "", code_of(text)[2])
-    return re.findall(r"(?<![\w.])(?:\d+(?:[.,]\d+)+|\d{3,})", re.sub(r"\]\([^)\s]*\)", "]", text), re.ASCII)
+    return re.findall(r"(?<![\w.])(?:\d*(?:[.,]\d+)+|\d{3,})", re.sub(r"\]\([^)\s]*\)", "]", text), re.ASCII)
 
 
 def rows(text: str) -> str:
@@ -438,6 +438,12 @@ def test_both_languages_hold_the_same_numbers(name):
     assert set(numbers(english)) <= set(numbers(chinese))
     assert set(numbers(chinese)) <= {number for page in counterparts(name) for number in numbers(text_of(page))}
     assert name != CHINESE or len(numbers(rows(english))) > 20
+
+
+def test_the_table_of_the_readme_is_part_of_the_page_on_accuracy():
+    section = text_of(ENGLISH).split("## Accuracy\n")[1].split("\n## ")[0]
+    assert len(numbers(rows(section))) > 20
+    assert set(numbers(rows(section))) <= set(numbers(rows(text_of("docs/accuracy.md"))))
 
 
 @pytest.mark.parametrize("name", TRANSLATIONS)
