@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT, read_json, write_poses
+from smpl_samples import SAMPLES as SMPL_SAMPLES
 from unit.test_formats import ONE_OF_EACH
 from unit.test_uiprmd import write_clip
 
@@ -66,10 +67,16 @@ NOT_RUN = {
 }
 # pages with commands in blocks of ```text, and why those are not run
 TEXT = {
+    "docs/formats-smpl.md": "files of systems that are not at hand; tests/unit/test_smpl_tools.py smooths some like them",
     "lib/weights/general/README.md": "trains for twenty minutes on files that are not part of the repository",
 }
 # what a command needs besides PyTorch
-NEEDS = {r"export_smoothnet": ("onnx", "onnxruntime"), r"--format (mp4|gif)": ("imageio_ffmpeg",), r"\.h5": ("h5py",)}
+NEEDS = {
+    r"export_smoothnet": ("onnx", "onnxruntime"),
+    r"--format (mp4|gif)": ("imageio_ffmpeg",),
+    r"\.h5": ("h5py",),
+    r"wham_output|demo_video": ("joblib",),
+}
 # what stands for something, and what a test puts there; {n} is the number of the command
 PLACEHOLDERS = {
     r"INPUT \[INPUT \.\.\.\] -o OUT": "{trc} {npz} -o out{n}",
@@ -100,18 +107,22 @@ SAMPLES = {
     "npz": "data/samples/sports2d_blazepose.npz",
     "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.pth.tar",
 }
-# what lies in the folder under the names that the pages use: a small file of each format
+# what the pages call their files -> what writes a small one into a folder
 EXAMPLES = {
-    "openpose_json": "openpose",
-    "predictions.json": "mmpose",
-    "alphapose-results.json": "alphapose",
-    "keypoint_results.json": "coco",
-    "videoDLC.h5": "deeplabcut_h5",
-    "videoDLC.csv": "deeplabcut",
-    "markers.trc": "trc",
-    "smpl.npz": "smpl",
-    "points.csv": "csv",
-    "joints.npy": "npy",
+    "openpose_json": ONE_OF_EACH["openpose"][0],
+    "predictions.json": ONE_OF_EACH["mmpose"][0],
+    "alphapose-results.json": ONE_OF_EACH["alphapose"][0],
+    "keypoint_results.json": ONE_OF_EACH["coco"][0],
+    "videoDLC.h5": ONE_OF_EACH["deeplabcut_h5"][0],
+    "videoDLC.csv": ONE_OF_EACH["deeplabcut"][0],
+    "markers.trc": ONE_OF_EACH["trc"][0],
+    "smpl.npz": ONE_OF_EACH["smpl"][0],
+    "points.csv": ONE_OF_EACH["csv"][0],
+    "joints.npy": ONE_OF_EACH["npy"][0],
+    "wham_output.pkl": SMPL_SAMPLES["wham"],
+    "hmr4d_results.pt": SMPL_SAMPLES["gvhmr"],
+    "hps_track_0.npy": SMPL_SAMPLES["tram"],
+    "demo_video.pkl": SMPL_SAMPLES["phalp"],
 }
 SEVERAL = re.compile(r"--nproc_per_node [2-9]")
 SHORT = ["TRAIN.EPOCH", "1", "TRAIN.STEP", "-1"]
@@ -181,9 +192,6 @@ class Workplace:
             write_poses(folder / "data/poses", dataset, estimator, lengths=(40, 36, 33), channels=channels)
         for name in ("m01_s01_e01", "m01_s09_e01"):
             write_clip(folder / "raw", name)
-        (folder / "made").mkdir()
-        for name, example in EXAMPLES.items():
-            ONE_OF_EACH[example][0](folder / "made").rename(folder / name)
         np.save(folder / "people.npy", np.random.default_rng(0).uniform(size=(2, 20, 17, 3)))
         points = np.random.default_rng(0).normal(size=(10, 17, 2)).tolist()
         (folder / "frames.jsonl").write_text("".join(json.dumps({"keypoints": frame}) + "\n" for frame in points))
@@ -204,6 +212,11 @@ class Workplace:
                 at = words.index(sign)
                 files[sign] = words[at + 1]
                 del words[at : at + 2]
+        for name in set(EXAMPLES) & set(words):
+            if not (self.folder / name).exists():
+                made = self.folder / "made"
+                made.mkdir(exist_ok=True)
+                EXAMPLES[name](made).rename(self.folder / name)
         script, arguments = words[1], words[2:]
         trains = script.endswith(("train_smoothnet.py", "run_smoothnet.py")) and "--eval" not in arguments
         if trains:
