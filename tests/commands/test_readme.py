@@ -67,7 +67,7 @@ NOT_RUN = {
 }
 # pages with commands in blocks of ```text, and why those are not run
 TEXT = {
-    "docs/formats-smpl.md": "files of systems that are not at hand; tests/unit/test_smpl_tools.py smooths some like them",
+    "docs/formats-smpl.md": "files of systems that are not at hand; test_smpl_tools.py smooths some like them",
     "lib/weights/general/README.md": "trains for twenty minutes on files that are not part of the repository",
 }
 # what a command needs besides PyTorch
