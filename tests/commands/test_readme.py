@@ -65,8 +65,16 @@ NOT_RUN = {
     r"python benchmarks/(run|accuracy|figures)\.py": "takes minutes; CI runs the first two with --quick",
     r"bash run_scripts/test\.sh": "two trainings of 100 steps; loss.py, which it ends with, is run",
 }
+# pages whose Python is tried elsewhere, with what it is about
+TRIED_BY = {
+    "docs/api.md": "tests/unit/test_api.py",
+    "docs/formats.md": "tests/unit/test_formats_of_tools.py",
+    "docs/hooks.md": "tests/slow/test_examples.py",
+}
 # pages with commands in blocks of ```text, and why those are not run
 TEXT = {
+    "docs/api.md": "needs the network; a benchmark of minutes",
+    "docs/formats.md": "a synopsis, which test_formats_of_tools.py follows with a file of each tool",
     "docs/formats-smpl.md": "files of systems that are not at hand; test_smpl_tools.py smooths some like them",
     "lib/weights/general/README.md": "trains for twenty minutes on files that are not part of the repository",
 }
@@ -105,7 +113,7 @@ PLACEHOLDERS = {
 SAMPLES = {
     "trc": "data/samples/pose2sim_balancing.trc",
     "npz": "data/samples/sports2d_blazepose.npz",
-    "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.pth.tar",
+    "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.safetensors",
 }
 # what the pages call their files -> what writes a small one into a folder
 EXAMPLES = {
@@ -203,6 +211,9 @@ class Workplace:
     def call(self, command: str, variant: str) -> None:
         known = SAMPLES | {"n": next(self.count), "run": self.run, "port": self.port}
         for pattern, replacement in PLACEHOLDERS.items():
+            if "{run}" in replacement and not self.run and re.search(pattern, variant):
+                self("python run_scripts/run_smoothnet.py ARGUMENTS")
+                known["run"] = self.run
             variant = re.sub(pattern, replacement.format_map(known), variant)
         words = shlex.split(variant)
         assert words[0] == "python", f"no test knows how to run: {command}"
@@ -291,8 +302,6 @@ def test_every_command_runs(name, workplace):
     for pattern, modules in NEEDS.items():
         for module in modules if any(re.search(pattern, command) for command in commands_to_run(name)) else ():
             pytest.importorskip(module)
-    if name.startswith("run_scripts"):
-        workplace("python run_scripts/run_smoothnet.py ARGUMENTS")  # for the logs it speaks of
     for command in commands_to_run(name):
         workplace(command)
     if "json" in code_of(text_of(name))[1]:
@@ -320,6 +329,9 @@ def the_metrics_are_laid_out_as_shown(name: str, workplace: Workplace) -> None:
 @pytest.mark.parametrize("name", [name for name in PAGES if "python" in code_of(text_of(name))[1]])
 def test_the_python_code_runs(name, tmp_path, monkeypatch):
     """The blocks of a page one after the other, as a reader would try them, with `points` to smooth."""
+    if name in TRIED_BY:
+        assert f'"{name}"' in text_of(TRIED_BY[name])
+        return
     monkeypatch.chdir(ROOT)
     points = np.random.default_rng(0).normal(size=(40, 17, 3)).astype(np.float32)
     known = {"points": points}
@@ -365,8 +377,9 @@ def test_make_would_do_what_the_readme_says():
 
 
 def test_what_is_to_be_installed_is_what_the_package_names():
-    extras = re.findall(r"^(?:smpl|video|mesh|onnx|dlc) = \[(.*)\]$", text_of("pyproject.toml"), re.MULTILINE)
-    named = set(re.findall(r'"(\w+)', " ".join(extras)))
+    extras = re.findall(r"^(?:smpl|video|mesh|onnx|formats) = \[(.*)\]$", text_of("pyproject.toml"), re.MULTILINE)
+    named = set(re.findall(r'"(\w+)', " ".join(extras))) - {"torch"}
+    named -= set(re.findall(r"^(\w+)", text_of("requirements.txt"), re.MULTILINE))
     assert len(extras) == 5
     for name in (ENGLISH, CHINESE):
         prose = code_of(text_of(name))[2]
