@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tool_samples
 from helpers import ROOT, read_json, write_poses
 from smpl_samples import SAMPLES as SMPL_SAMPLES
 from unit.test_formats import ONE_OF_EACH
@@ -82,7 +83,7 @@ TEXT = {
 NEEDS = {
     r"export_smoothnet": ("onnx", "onnxruntime"),
     r"--format (mp4|gif)": ("imageio_ffmpeg",),
-    r"\.h5": ("h5py",),
+    r"\.(h5|slp)": ("h5py",),
     r"wham_output|demo_video": ("joblib",),
 }
 # what stands for something, and what a test puts there; {n} is the number of the command
@@ -127,6 +128,11 @@ EXAMPLES = {
     "smpl.npz": ONE_OF_EACH["smpl"][0],
     "points.csv": ONE_OF_EACH["csv"][0],
     "joints.npy": ONE_OF_EACH["npy"][0],
+    "yolo.json": tool_samples.ultralytics_list,
+    "labels": tool_samples.ultralytics_labels,
+    "mediapipe.json": tool_samples.mediapipe_pose,
+    "animals.slp": tool_samples.sleap_labels,
+    "walk.c3d": tool_samples.c3d_floats,
     "wham_output.pkl": SMPL_SAMPLES["wham"],
     "hmr4d_results.pt": SMPL_SAMPLES["gvhmr"],
     "hps_track_0.npy": SMPL_SAMPLES["tram"],
