@@ -166,7 +166,7 @@ class Ray:
 
     def __init__(self, ray: Any, workers: int, options: SmoothingOptions) -> None:
         self.workers = workers
-        self.crashed = (
+        self.crashed: tuple[type[BaseException], ...] = (
             ray.exceptions.WorkerCrashedError,
             ray.exceptions.OutOfMemoryError,
             ray.exceptions.NodeDiedError,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import resources
@@ -24,6 +25,7 @@ from .storage import fetched
 from .work import one_thread, smoothing_for
 
 SHOWN = 20  # rows of each table, and players
+WORDS = 300  # letters of an error in the page; the manifest has all of it
 PLAYED = 900  # frames of a player, so that it stays small
 BINS = np.logspace(-6, 2, 81)  # of histograms: in sizes of the body; ten a decade
 _CHANGE = "moved / size_of_body"
@@ -112,6 +114,7 @@ def player(source: str, options: SmoothingOptions) -> str:
     from ..visualize.page import page as player_page
     from ..visualize.sources import recorded_clip
 
+    logging.getLogger(recorded_clip.__module__).setLevel(logging.ERROR)  # what it would say, the page shows
     smoothing = smoothing_for(options)
     with fetched(source) as path, one_thread():
         return player_page(recorded_clip(path, smoothing, frames=(0, PLAYED)))
@@ -137,7 +140,7 @@ def _write_players(
                 try:
                     write_text(pages[name], engine.submit(player, source, options).result())
                 except Exception as error:  # one-dimensional points, bodies without SMPL, a package that is missing ...
-                    found[printable(name)] = {"none": printable(error)}
+                    found[printable(name)] = {"none": printable(str(error))}
     return {printable(name): {"page": f"players/{path.name}"} for name, path in pages.items() if path.is_file()} | found
 
 
@@ -178,7 +181,7 @@ def page(facts: dict[str, Any]) -> str:
         ),
         "FAILED": _table(
             ("file", "", "why"),
-            ([html.escape(name), {"todo": "not reached", "done": "in part"}.get(state, state), html.escape(error)]
+            ([html.escape(name), {"todo": "not reached", "done": "in part"}.get(state, state), html.escape(error if len(error) <= WORDS else f"{error[:WORDS]} ...")]
              for name, state, error in facts["failed"]),
         ),
         "MORE": f"{min(SHOWN, len(facts['failed']))} of {totals['failed'] + totals['not_reached']}",

@@ -67,6 +67,7 @@ class Progress:
     hours: float = 0.0
     skipped: int = 0
     began: float = field(default_factory=time.monotonic)
+    ended: float | None = None
 
     @property
     def seen(self) -> int:
@@ -74,7 +75,7 @@ class Progress:
 
     def text(self) -> str:
         """One line for people."""
-        seconds = max(time.monotonic() - self.began, 1e-3)
+        seconds = max((self.ended or time.monotonic()) - self.began, 1e-3)
         share = self.bytes / self.size if self.size else self.seen / max(self.files, 1)
         left = seconds / share - seconds if share > 0 else None
         parts = [
@@ -177,9 +178,9 @@ def run_corpus(
         state = Progress(waiting, size, skipped=total - waiting)
         with ending_cleanly():
             if waiting:
-                _work(
-                    book, folder, options, ENGINES[engine], (jobs, address), force, state, progress or (lambda _: None)
-                )
+                how = (jobs, address)
+                _work(book, folder, options, ENGINES[engine], how, force, state, progress or (lambda _: None))
+                state.ended = time.monotonic()
             written = None
             if report:
                 written = write_report(book, options, ENGINES["local"], changed=bool(waiting))

@@ -53,7 +53,7 @@ def smooth_tar(path: Path, target: Path, smoothing: Smoothing) -> Tally:
                     smoothed = _smooth_sequence(given, smoothing, tally, f"member {member.name}")
                     content = open(smoothed, "rb")  # noqa: SIM115  (closed below)
                     member.size = smoothed.stat().st_size
-                    member.pax_headers.pop("size", None)
+                    member.pax_headers = {k: v for k, v in member.pax_headers.items() if k != "size"}
                 new.addfile(member, content)
                 content.close()
     except tarfile.TarError as error:
@@ -198,7 +198,8 @@ def _smooth_row(
             tally.fail(f"{what}: {name} {value}")
             return {}
     given = folder / "sequence.npz"
-    np.savez(given, **{name: np.asarray(value) for name, value in row.items()})
+    arrays: dict[str, Any] = dict(row)
+    np.savez(given, **arrays)
     bad = tally.bad
     out = _smooth_sequence(given, smoothing, tally, what)
     if tally.bad > bad:

@@ -111,11 +111,11 @@ def measure(path: Path, sync: bool = False) -> tuple[int, str]:
                 total += size
                 digest.update(f"{sha}  ".encode() + os.fsencode(file.name) + b"\n")
         return total, digest.hexdigest()
-    with open(path, "rb") as file:
+    with open(path, "rb") as content:
         if sync:
-            os.fsync(file.fileno())
+            os.fsync(content.fileno())
         size, digest = 0, hashlib.sha256()
-        while block := file.read(CHUNK):
+        while block := content.read(CHUNK):
             size += len(block)
             digest.update(block)
     return size, digest.hexdigest()
@@ -127,7 +127,7 @@ def join(folder: str, name: str) -> str:
 
 
 def sizes_in(folder: str) -> dict[str, int]:
-    """Name -> bytes of what lies in a folder or below a URL; of a folder of files, the sum. Empty if it is not there."""
+    """Name -> bytes of what lies in a folder or below a URL; of a folder, the sum. Empty if it is not there."""
     if is_url(folder):
         fs, path = filesystem(folder)
         try:

@@ -340,7 +340,7 @@ class FileSmoother:
         return row | {"output": output, "state": result.state, "error": result.stop or None} | result.values
 
     def batch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """For ray.data.Dataset.map_batches, or anything with columns: {"path": (n,)} -> a column for each key of a row."""
+        """For ray.data.Dataset.map_batches, or what has columns: {"path": (n,)} -> one for each key of a row."""
         rows = [self(str(path)) for path in batch["path"]]
         keys = list(dict.fromkeys(key for row in rows for key in row))
         return {key: np.array([row.get(key) for row in rows], dtype=object) for key in keys}
