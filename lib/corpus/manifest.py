@@ -114,20 +114,21 @@ class Manifest:
             raise SmoothNetError(f"{other} and {one} would become one output; name a folder above both, or run twice")
         return count
 
-    def check_outputs(self, out: str) -> int:
-        """Set done rows whose output is not there with the recorded size to todo; gives their number."""
+    def lost(self, out: str) -> list[int]:
+        """Ids of done rows whose output is not there with the recorded size."""
         rows = self._db.execute(
             "SELECT id, name, out_size FROM files WHERE run = ? AND state = 'done' ORDER BY id", [self.run]
         )
         lost: list[int] = []
-        for folder, group in groupby(
-            ((i, *_split(_name(name)), size) for i, name, size in rows), key=lambda row: row[1]
-        ):
+        placed = ((number, *_split(_name(name)), size) for number, name, size in rows)
+        for folder, group in groupby(placed, key=lambda row: row[1]):  # a listing a folder, not a look a file
             there = sizes_in(join(out, folder) if folder else out)
-            lost += [i for i, _, name, size in group if there.get(name) != size]
-        for start in range(0, len(lost), CHUNK):
-            self._set("UPDATE files SET state = 'todo' WHERE id = ?", [[i] for i in lost[start : start + CHUNK]])
-        return len(lost)
+            lost += [number for number, _, name, size in group if there.get(name) != size]
+        return lost
+
+    def reopen(self, numbers: Sequence[int]) -> None:
+        """These rows are to do again."""
+        self._set("UPDATE files SET state = 'todo' WHERE id = ?", [[number] for number in numbers])
 
     def todo(self) -> Iterator[tuple[int, Item, bool]]:
         """Rows to do: id, input, and whether an output of it was made before. Rows may be written meanwhile."""

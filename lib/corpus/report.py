@@ -13,6 +13,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,13 @@ _CHANGE = "moved / size_of_body"
 _DONE = "AND state = 'done'"
 
 
-def write_report(book: Manifest, options: SmoothingOptions, start: Callable[..., Any], changed: bool = True) -> Path:
+def write_report(
+    book: Manifest, options: SmoothingOptions, start: Callable[..., Any], jobs: int, changed: bool = True
+) -> Path:
     """Write the report of the run's inputs beside the manifest; gives the page.
 
     Args:
-        start: an engine, see engines.py, which makes the players.
+        start, jobs: an engine, see engines.py, which makes the players.
         changed: whether anything was done; if not, a report that is there stays.
     """
     folder = book.path.parent
@@ -44,7 +47,7 @@ def write_report(book: Manifest, options: SmoothingOptions, start: Callable[...,
     if not changed and target.is_file():
         return target
     facts = gather(book)
-    facts["players"] = _write_players(book, options, start, folder / "players")
+    facts["players"] = _write_players(book, options, start, jobs, folder / "players")
     write_text(folder / "report.json", json.dumps(facts, indent=2) + "\n")
     write_text(target, page(facts))
     return target
@@ -94,8 +97,8 @@ def gather(book: Manifest) -> dict[str, Any]:
 def histogram(values: Iterable[float | None]) -> list[int]:
     """Counts in BINS; what lies outside counts in the first or last bin."""
     counts = np.zeros(len(BINS) - 1, np.int64)
-    values = iter(values)
-    while chunk := [v for v, _ in zip(values, range(10_000), strict=False) if v is not None]:
+    known = (value for value in values if value is not None)
+    while chunk := list(islice(known, 10_000)):
         places = np.searchsorted(BINS, chunk, side="right") - 1
         counts += np.bincount(np.clip(places, 0, len(counts) - 1), minlength=len(counts))
     return counts.tolist()
@@ -121,7 +124,7 @@ def player(source: str, options: SmoothingOptions) -> str:
 
 
 def _write_players(
-    book: Manifest, options: SmoothingOptions, start: Callable[..., Any], folder: Path
+    book: Manifest, options: SmoothingOptions, start: Callable[..., Any], jobs: int, folder: Path
 ) -> dict[str, dict[str, str]]:
     """A player for each of the most changed files: name -> its page, or why there is none. Those of before go."""
     rows = list(book.select("id, name, source, out_sha256",
@@ -135,7 +138,7 @@ def _write_players(
             old.unlink()
     if missing:
         folder.mkdir(exist_ok=True)
-        with start(1, None, options) as engine:
+        with start(jobs, None, options) as engine:
             for name, source in missing:
                 try:
                     write_text(pages[name], engine.submit(player, source, options).result())
@@ -181,7 +184,7 @@ def page(facts: dict[str, Any]) -> str:
         ),
         "FAILED": _table(
             ("file", "", "why"),
-            ([html.escape(name), {"todo": "not reached", "done": "in part"}.get(state, state), html.escape(error if len(error) <= WORDS else f"{error[:WORDS]} ...")]
+            ([html.escape(name), {"todo": "not reached", "done": "in part"}.get(state, state), html.escape(error[:WORDS])]
              for name, state, error in facts["failed"]),
         ),
         "MORE": f"{min(SHOWN, len(facts['failed']))} of {totals['failed'] + totals['not_reached']}",

@@ -173,7 +173,10 @@ def run_corpus(
     try:
         book.begin(settings, **facts, engine=engine, out=folder)
         total = book.list(find_inputs(names, folder), retry)
-        _refuse_gone(folder, book.check_outputs(folder), book.counts())
+        lost = book.lost(folder)
+        if len(lost) == book.counts().get("done", (0, 0))[0]:
+            _refuse_gone(folder, len(lost))
+        book.reopen(lost)
         waiting, size = book.counts().get("todo", (0, 0))
         state = Progress(waiting, size, skipped=total - waiting)
         with ending_cleanly():
@@ -183,7 +186,7 @@ def run_corpus(
                 state.ended = time.monotonic()
             written = None
             if report:
-                written = write_report(book, options, ENGINES["local"], changed=bool(waiting))
+                written = write_report(book, options, ENGINES["local"], 0 if jobs == 0 else 1, bool(waiting))
         counts = {name: files for name, (files, _) in book.counts().items()}
         ((bad,),) = book.select("count(*)", "AND state = 'done' AND bad > 0")
         return Summary(
@@ -193,9 +196,9 @@ def run_corpus(
         book.close()
 
 
-def _refuse_gone(out: str, lost: int, counts: dict[str, tuple[int, int]]) -> None:
-    """Raise where everything that was done has gone: rather than smooth it all again onto the disk below a mount."""
-    if not lost or "done" in counts or is_url(out) or (os.path.isdir(out) and os.listdir(out)):
+def _refuse_gone(out: str, lost: int) -> None:
+    """Raise where an output has gone that files were done into: not that a corpus lands on the disk below a mount."""
+    if not lost or is_url(out) or (os.path.isdir(out) and os.listdir(out)):
         return
     raise SmoothNetError(
         f"{out} is empty, but {lost} files were done into it: is it mounted? To do them again, remove the manifest"

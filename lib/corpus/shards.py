@@ -198,8 +198,8 @@ def _smooth_row(
             tally.fail(f"{what}: {name} {value}")
             return {}
     given = folder / "sequence.npz"
-    arrays: dict[str, Any] = dict(row)
-    np.savez(given, **arrays)
+    columns: dict[str, Any] = dict(row)
+    np.savez(given, **columns)
     bad = tally.bad
     out = _smooth_sequence(given, smoothing, tally, what)
     if tally.bad > bad:
