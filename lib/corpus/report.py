@@ -30,6 +30,7 @@ WORDS = 300  # letters of an error in the page; the manifest has all of it
 PLAYED = 900  # frames of a player, so that it stays small
 BINS = np.logspace(-6, 2, 81)  # of histograms: in sizes of the body; ten a decade
 _CHANGE = "moved / size_of_body"
+_STATES = {"todo": "not reached", "done": "in part"}  # as the page says it
 _DONE = "AND state = 'done'"
 
 
@@ -184,7 +185,7 @@ def page(facts: dict[str, Any]) -> str:
         ),
         "FAILED": _table(
             ("file", "", "why"),
-            ([html.escape(name), {"todo": "not reached", "done": "in part"}.get(state, state), html.escape(error[:WORDS])]
+            ([html.escape(name), _STATES.get(state, state), html.escape(error[:WORDS])]
              for name, state, error in facts["failed"]),
         ),
         "MORE": f"{min(SHOWN, len(facts['failed']))} of {totals['failed'] + totals['not_reached']}",
