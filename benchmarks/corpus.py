@@ -146,8 +146,8 @@ def manifest(folder: Path, rows: int) -> None:
         def say(what: str, start: tuple[float, float]) -> None:
             wall, busy = time.perf_counter() - start[0], processor_seconds()[0] - start[1]
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"{what} {rows} rows: {wall:.1f} s, {busy:.1f} s of the processor; {memory() - held:.1f} MiB more than "
-                  f"before, {peak:.0f} MiB at most with all that is imported", flush=True)  # fmt: skip
+            print(f"{what} {rows} rows: {wall:.1f} s, {busy:.1f} s of the processor; {memory() - held:.1f} MiB more "
+                  f"than before, {peak:.0f} MiB at most with all that is imported", flush=True)  # fmt: skip
 
         start = (time.perf_counter(), processor_seconds()[0])
         book.list(listed(rows), retry=False)
