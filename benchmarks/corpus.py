@@ -150,7 +150,7 @@ def manifest(folder: Path, rows: int) -> None:
                   f"than before, {peak:.0f} MiB at most with all that is imported", flush=True)  # fmt: skip
 
         start = (time.perf_counter(), processor_seconds()[0])
-        book.list(listed(rows), retry=False)
+        book.take(listed(rows), retry=False)
         say("listing", start)
         start = (time.perf_counter(), processor_seconds()[0])
         batch = []
@@ -162,7 +162,7 @@ def manifest(folder: Path, rows: int) -> None:
         book.save(batch)
         say("saving", start)
         start = (time.perf_counter(), processor_seconds()[0])
-        book.list(listed(rows), retry=False)
+        book.take(listed(rows), retry=False)
         say("listing again", start)
         start = (time.perf_counter(), processor_seconds()[0])
         page(gather(book) | {"players": {}})
@@ -184,7 +184,7 @@ def restart(folder: Path, count: int) -> None:
     from lib.corpus.inputs import find_inputs
 
     book.begin(settings)
-    book.list(find_inputs([str(folder / "in")], str(folder / "out")), retry=False)
+    book.take(find_inputs([str(folder / "in")], str(folder / "out")), retry=False)
     batch = []
     for number, item, _ in book.todo():
         target = folder / "out" / item.name

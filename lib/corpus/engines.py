@@ -72,6 +72,7 @@ class Processes:
         self.workers = workers
         self._pools = [self._pool() for _ in range(workers)]
         self._flying = [0] * workers
+        self._counting = threading.Lock()  # futures land in threads of their pools
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
         free = min(range(self.workers), key=self._flying.__getitem__)
@@ -81,10 +82,12 @@ class Processes:
             self._pools[free].shutdown(wait=False)
             self._pools[free] = self._pool()
             future = self._pools[free].submit(function, *arguments)
-        self._flying[free] += 1
+        with self._counting:
+            self._flying[free] += 1
 
         def landed(_: Future) -> None:
-            self._flying[free] -= 1
+            with self._counting:
+                self._flying[free] -= 1
 
         future.add_done_callback(landed)
         return future
@@ -170,6 +173,7 @@ class Ray:
             ray.exceptions.WorkerCrashedError,
             ray.exceptions.OutOfMemoryError,
             ray.exceptions.NodeDiedError,
+            ray.exceptions.ObjectLostError,
         )
         self._run = ray.remote(num_cpus=1, max_retries=0)(_with_these_weights)
         weights = None

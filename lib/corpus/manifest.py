@@ -88,7 +88,7 @@ class Manifest:
             done = self._db.execute(f"INSERT INTO runs ({', '.join(columns)}) VALUES ({marks})", [*columns.values()])
         self.run = int(done.lastrowid or 0)
 
-    def list(self, items: Iterable[Item], retry: bool) -> int:
+    def take(self, items: Iterable[Item], retry: bool) -> int:
         """Take the inputs of this run; gives their number. What has changed since, or is new, is to do.
 
         Args:

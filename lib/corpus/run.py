@@ -172,7 +172,7 @@ def run_corpus(
     book = open_manifest(Path(manifest) if manifest is not None else Path(workplace(folder)) / "manifest.sqlite")
     try:
         book.begin(settings, **facts, engine=engine, out=folder)
-        total = book.list(find_inputs(names, folder), retry)
+        total = book.take(find_inputs(names, folder), retry)
         lost = book.lost(folder)
         if len(lost) == book.counts().get("done", (0, 0))[0]:
             _refuse_gone(folder, len(lost))

@@ -21,7 +21,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .inputs import POSES, parquet
 from .storage import reason
-from .work import Tally, writing
+from .tally import Tally, writing
 
 _MAY_BE_ANYTHING = {".json", ".csv"}  # beside the poses of a sample: of no known format, they are left alone
 MOST = 2**31  # bytes of one sequence
