@@ -205,7 +205,7 @@ class FileSmoother:
     """A plain callable for Dask, Spark, multiprocessing or a loop: path or URL of a file -> what became of it.
 
     The output is written below `out`, whole or not at all, under the name of the input; there is no manifest. It can
-    be pickled; the network is loaded once in each process.
+    be pickled; the network is loaded once in each process. Set OMP_NUM_THREADS=1 for processes that share a machine.
 
         dask.bag.from_sequence(paths).map(FileSmoother("smoothed")).compute()
         spark.sparkContext.parallelize(paths).map(FileSmoother("s3://bucket/smoothed")).collect()
