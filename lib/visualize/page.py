@@ -22,12 +22,17 @@ ROLES = {INPUT: "input", SMOOTHED: "smoothed", TRUTH: "truth"}  # the page's col
 
 def write_page(path: str | os.PathLike, clip: Clip, replace: bool = True) -> None:
     """Write `clip` as one HTML file without any reference to another file or the network."""
+    with atomic_write(path, "w", replace) as file:
+        file.write(page(clip))
+
+
+def page(clip: Clip) -> str:
+    """The text of that file."""
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     # "<" can only stand inside strings of JSON; escaped there, no text of the user's ends the script element.
     data = json.dumps(describe(clip), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     before, after = template.replace("@TITLE@", html.escape(clip.title)).split("@CLIP@")
-    with atomic_write(path, "w", replace) as file:
-        file.write(before + data + after)
+    return before + data + after
 
 
 def describe(clip: Clip) -> dict:
