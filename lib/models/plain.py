@@ -424,6 +424,7 @@ def _bank(w: GeneralWeights, x: np.ndarray, trust: np.ndarray) -> np.ndarray:
     """Every member's version of the window, (members, W, rows); trust (W, rows) before its sigmoid, overwritten."""
     window, rows = x.shape
     np.negative(trust, out=trust)
+    np.minimum(trust, np.float32(80), out=trust)  # beyond it exp has no float32, and the sigmoid is 0 long before
     np.exp(trust, out=trust)
     trust += np.float32(1)
     np.divide(np.float32(1), trust, out=trust)
