@@ -29,9 +29,9 @@ def write_page(path: str | os.PathLike, clip: Clip, replace: bool = True) -> Non
         template = template.replace(f"@{mark}@", text)
     # "<" can only stand inside strings of JSON; escaped there, no text of the user's ends the script element.
     data = json.dumps(describe(clip), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    before, after = template.replace("@TITLE@", html.escape(clip.title)).split("@CLIP@")
+    before, after = template.split("@CLIP@")
     with atomic_write(path, "w", replace) as file:
-        file.write(before + data + after)
+        file.write(before.replace("@TITLE@", html.escape(clip.title)) + data + after)
 
 
 def describe(clip: Clip) -> dict:

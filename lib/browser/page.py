@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""The page to try it: one self-contained file that reads poses, smooths, plays and writes them in the browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..utils.files import atomic_write
+from . import part
+from .bundle import bundle
+from .export import weights_module
+
+
+def try_page(checkpoint: str | Path | None = None) -> str:
+    """The text of the page.
+
+    Args:
+        checkpoint: other weights of the general network, a .pth.tar; None: those that come along.
+
+    Raises:
+        SmoothNetError: no such weights.
+    """
+    replaced = {} if checkpoint is None else {"weights.js": weights_module(checkpoint)}
+    text = part("try.html")
+    # In this order: what comes later holds none of the marks.
+    for mark, content in (
+        ("STYLE", part("player.css")),
+        ("PLAYER", part("player.html")),
+        ("SCRIPT", bundle("try.js", replaced)),
+    ):
+        text = text.replace(f"@{mark}@", content)
+    return text
+
+
+def write_try_page(path: str | os.PathLike, checkpoint: str | Path | None = None, replace: bool = True) -> None:
+    """Write the page to a file.
+
+    Raises:
+        SmoothNetError: as try_page; the file cannot be written, or is there and may not be replaced.
+    """
+    text = try_page(checkpoint)
+    with atomic_write(path, "w", replace) as file:
+        file.write(text)
