@@ -100,12 +100,13 @@ function openposeId(person) {
 function readOpenpose(name, documents, entries) {
   const joints = new Map();
   let written = 0, persons = 0;
+  const called = (label) => (typeof label === "number" ? `${name}, frame ${label}` : label);
   for (const { people, label } of entries) people.forEach((person, i) => {
-    if (!isObject(person)) throw new FileError(`${label}, person ${i} must be an object`);
+    if (!isObject(person)) throw new FileError(`${called(label)}, person ${i} must be an object`);
     persons++;
     for (const [, , stride, keys] of OPENPOSE_PARTS) for (const key of keys) {
       const list = person[key] ?? [];
-      if (!Array.isArray(list) || list.length % stride) throw new FileError(`${label}, person ${i}, ${key}: these are not whole joints of ${stride} numbers`);
+      if (!Array.isArray(list) || list.length % stride) throw new FileError(`${called(label)}, person ${i}, ${key}: these are not whole joints of ${stride} numbers`);
       joints.set(key, Math.max(joints.get(key) ?? 0, list.length / stride));
       written += list.length / stride;
     }
@@ -121,7 +122,7 @@ function readOpenpose(name, documents, entries) {
       let first = 0;
       for (const key of keys) {
         if (person[key]?.length) {
-          const found = splitScores(numbersOf(person[key], `${label}, person ${i}, ${key}`), stride, dims);
+          const found = splitScores(numbersOf(person[key], `${called(label)}, person ${i}, ${key}`), stride, dims);
           points.set(found.points, first * dims);
           scores.set(found.scores, first);
           slots.push(numberSlot(document, [...path, "people", i, key], first, found.scores.length, stride));
