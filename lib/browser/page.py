@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from ..utils.files import atomic_write
 from . import part
 from .bundle import bundle
 from .export import weights_module
@@ -32,14 +30,3 @@ def try_page(checkpoint: str | Path | None = None) -> str:
     ):
         text = text.replace(f"@{mark}@", content)
     return text
-
-
-def write_try_page(path: str | os.PathLike, checkpoint: str | Path | None = None, replace: bool = True) -> None:
-    """Write the page to a file.
-
-    Raises:
-        SmoothNetError: as try_page; the file cannot be written, or is there and may not be replaced.
-    """
-    text = try_page(checkpoint)
-    with atomic_write(path, "w", replace) as file:
-        file.write(text)

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""Write the page that smooths poses in the browser, one file that needs nothing else: `python page_smoothnet.py -o PAGE.html`."""
+"""Write the page that smooths poses in the browser, one file that needs nothing else.
+
+The page, and with weights of your own:
+    python page_smoothnet.py -o smooth.html [--checkpoint CKPT]
+Weights for the npm package (new Smoother({weights})):
+    python page_smoothnet.py -o weights.js --checkpoint CKPT
+"""
 
 from __future__ import annotations
 
@@ -13,16 +19,20 @@ from .arguments import make_parser
 def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser("page", __doc__).parse_args(argv)
 
-    from ..browser.page import write_try_page
+    from ..browser.export import weights_module
+    from ..browser.page import try_page
     from ..utils.errors import SmoothNetError
+    from ..utils.files import atomic_write
     from ..weights import find_weights
 
     output = Path(args.output)
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise SmoothNetError(f"{output} will be a page: name it *.html")
+    if output.suffix.lower() not in (".html", ".htm", ".js"):
+        raise SmoothNetError(f"{output}: name it *.html for a page, *.js for weights alone")
     if output.is_dir():
         raise SmoothNetError(f"{output} is a folder; name a file with -o")
     checkpoint = None if args.checkpoint is None else find_weights(args.checkpoint)
-    write_try_page(output, checkpoint, replace=args.force)
+    text = weights_module(checkpoint or find_weights(None)) if output.suffix.lower() == ".js" else try_page(checkpoint)
+    with atomic_write(output, "w", args.force) as file:
+        file.write(text)
     print(output)
     return 0

@@ -96,7 +96,7 @@ function describe(recording, milliseconds) {
   const people = new Set(tracks.map((t) => t.id)).size, missing = tracks.reduce((sum, t) => sum + t.data.filter(Number.isNaN).length / t.dims, 0);
   const words = [`${recording.format}: ${recording.frameCount} frames × ${joints} joints, ${"x y z".slice(0, 2 * dims - 1)}`, people === 1 ? "1 person" : `${people} people`];
   if (missing) words.push(`${missing} points missing`);
-  if (!recording.fps) words.push("the file does not say its frame rate");
+  if (!recording.fps) words.push("the file does not say its frame rate, 30 is taken");
   return [...words, ...recording.notes, `smoothed in ${(milliseconds / 1000).toFixed(1)} s`].join(" · ");
 }
 
