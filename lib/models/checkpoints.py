@@ -76,10 +76,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     size = path.stat().st_size
     for key, value in state.items():  # a view of one number can pretend to be a matrix of any size
         if isinstance(value, torch.Tensor) and (
-            value.layout != torch.strided or value.device.type != "cpu" or value.numel() * value.element_size() > size
+            value.layout != torch.strided
+            or value.device.type != "cpu"
+            or value.is_complex()
+            or value.numel() * value.element_size() > size
         ):
             raise SmoothNetError(
-                f"the checkpoint {path} was refused: its {key} is no plain array of numbers in the file"
+                f"the checkpoint {path} was refused: its {key} is no plain array of real numbers in the file"
             )
     return {**content, "state_dict": state}
 

@@ -9,7 +9,8 @@ and the drawing of dropout masks take longer than the matrix products. Here
   its own chunk with single-threaded operations, and nothing waits at a barrier within a chunk;
 - dropout and LeakyReLU are one multiplication: LeakyReLU(keep * z) = z * factor with factor = keep (z > 0) or
   slope x keep, and the same factor serves the backward pass; 1 / (1 - p) is part of the (scaled) weights;
-- bias and that factor ride on the matrix products where oneDNN is there;
+- bias and that factor ride on the matrix products where those are oneDNN's; torch.mm's add to a sum in one pass. Which
+  are faster depends on the processor and the shapes: `fastest_products` tries both;
 - a 64-bit random number makes 8 decisions if 256 p is whole, else 4: the probability of dropping is p rounded
   to a multiple of 2^-16, so exact to 2^-17. Each chunk has its own stream (SFC64 of the step's seed and the
   chunk's number): masks depend on neither threads nor order.
@@ -18,19 +19,23 @@ and the drawing of dropout masks take longer than the matrix products. Here
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from threading import Barrier
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from .smoothnet import BLOCK_SLOPE, ENCODER_SLOPE, SmoothNet
 
 FUSED_DTYPES = (torch.float32, torch.bfloat16)
+TRIAL_WORK = 3e9  # multiply-adds of a batch's forward pass from which a trial of the products pays: .1 s
 CHUNK_ROWS = 1024  # rows in a chunk: its activations are some 25 MB at H = 512, R = 128, B = 5
 
 # (windows, outputs (n, C, output_size)) -> gradient of the loss by the outputs, same shape
@@ -69,17 +74,50 @@ def linear(
     slope: float | None = None,
 ) -> torch.Tensor:
     """(x w^T + b) * times, or its LeakyReLU, in one pass if possible: (N, I), (O, I) -> (N, O)."""
-    if onednn(x.dtype):
-        op = torch.ops.mkldnn._linear_pointwise
-        if times is not None:
-            return op.binary(x, times, w, b, "mul")
-        if slope is not None:
-            return op(x, w, b, "leaky_relu", [slope], "")
-        return op(x, w, b, "none", [], "")
-    y = F.linear(x, w, b)
+    if not onednn(x.dtype):
+        return _plain_linear(x, w, b, times, slope)
+    op = torch.ops.mkldnn._linear_pointwise
+    if times is not None:
+        return op.binary(x, times, w, b, "mul")
+    if slope is not None:
+        return op(x, w, b, "leaky_relu", [slope], "")
+    return op(x, w, b, "none", [], "")
+
+
+def _plain_linear(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    b: torch.Tensor | None = None,
+    times: torch.Tensor | None = None,
+    slope: float | None = None,
+) -> torch.Tensor:
+    y = torch.mm(x, w.t()) if b is None else torch.addmm(b, x, w.t())
     if slope is not None:
         F.leaky_relu_(y, slope)
     return y if times is None else y.mul_(times)
+
+
+def _add_linear(total: torch.Tensor, x: torch.Tensor, w: torch.Tensor) -> None:
+    total += linear(x, w)
+
+
+def _plain_add(total: torch.Tensor, x: torch.Tensor, w: torch.Tensor) -> None:
+    if total.dtype == x.dtype:
+        total.addmm_(x, w.t())
+    else:
+        total += torch.mm(x, w.t())
+
+
+@dataclass(frozen=True)
+class Products:
+    """A way to do the matrix products: `linear`, see there, and `add`: total += x w^T."""
+
+    linear: Callable[..., torch.Tensor]
+    add: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None]
+
+
+ONEDNN, MM = "oneDNN", "torch.mm"
+PRODUCTS: Mapping[str, Products] = {ONEDNN: Products(linear, _add_linear), MM: Products(_plain_linear, _plain_add)}
 
 
 class Dropout:
@@ -108,7 +146,8 @@ class Dropout:
 class Weights:
     """The parameters as the chunks use them: in the type of the products, times dropout's 1 / (1 - p)."""
 
-    def __init__(self, model: SmoothNet, dtype: torch.dtype):
+    def __init__(self, model: SmoothNet, dtype: torch.dtype, products: str = ONEDNN):
+        self.products = PRODUCTS[products]
         self.p = model.dropout if model.training else 0.0
         self.scale = 1 / (1 - self.p)
         self.dtype = dtype
@@ -132,13 +171,14 @@ class Gradients:
             return [torch.zeros(shape, dtype=torch.float32), torch.zeros(b.shape, dtype=torch.float32)]
 
         self.scale = weights.scale
+        self.products = weights.products
         self.encoder = zeros(*weights.encoder, True)
         self.blocks = [(zeros(w1, b1, False), zeros(w2, b2, True)) for w1, b1, w2, b2 in weights.blocks]
         self.decoder = zeros(*weights.decoder, False)
 
     def add(self, sums: list[torch.Tensor], rows: torch.Tensor, columns: torch.Tensor, out: torch.Tensor) -> None:
         """Add rows^T columns to sums[0], and the sum of `out` (one of the two) to sums[1]."""
-        sums[0] += linear(rows.t(), columns.t())
+        self.products.add(sums[0], rows.t(), columns.t())
         sums[1] += out.sum(0, dtype=torch.float32)
 
     def collect(self) -> list[torch.Tensor]:
@@ -158,6 +198,7 @@ def _chunk(
 ) -> None:
     """Forward and backward of (N, W) rows; adds to `gradients`."""
     rows = len(x)
+    linear, add = weights.products.linear, weights.products.add
     x = x.to(weights.dtype)
     h = linear(x, *weights.encoder, slope=ENCODER_SLOPE)
     saved = []
@@ -180,7 +221,7 @@ def _chunk(
         gradients.add(sums[1], a, dz, dz)
         da = linear(dz, w2.t(), times=factor1)
         gradients.add(sums[0], da, h, da)
-        dh += linear(da, w1.t())
+        add(dh, da, w1.t())
     _leaky_backward(dh, h, ENCODER_SLOPE, True, grad_input=dh)
     gradients.add(gradients.encoder, x, dh, dh)
 
@@ -268,6 +309,7 @@ def fused_gradients(
     windows: int = 0,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
+    products: str = ONEDNN,
 ) -> list[torch.Tensor]:
     """Gradients of a loss by the parameters of `model`, chunk by chunk.
 
@@ -278,6 +320,7 @@ def fused_gradients(
         windows: windows in a chunk; 0: chosen for the caches.
         seed: of the dropout masks.
         dtype: of the matrix products and activations, float32 or bfloat16.
+        products: who does the products, a key of PRODUCTS; see fastest_products.
 
     Returns:
         float32 tensors in the order of model.parameters().
@@ -285,7 +328,7 @@ def fused_gradients(
     count, channels, frames = x.shape
     threads = torch.get_num_threads()
     windows = windows or max(1, CHUNK_ROWS // channels)
-    weights = Weights(model, dtype)
+    weights = Weights(model, dtype, products)
     starts = range(0, count, windows)
     threads = min(threads, len(starts))
     sums = [Gradients(weights) for _ in range(threads)]
@@ -313,3 +356,38 @@ def fused_gradients(
         for total, part in zip(first, other, strict=True):
             total += part
     return first
+
+
+def fastest_products(model: nn.Module, batch: int, channels: int, dtype: torch.dtype, turns: int = 4) -> str:
+    """The key of PRODUCTS that trains the network fastest on this processor, by a trial with both in turns.
+
+    They differ in rounding, so a run asks once and keeps to the answer. oneDNN where it is no question of speed: in
+    bfloat16, where the work is too small for a trial to pay, where torch.mm is not faster by 2 %.
+
+    Args:
+        batch, channels: windows in a batch and channels in a window.
+        dtype: of the products.
+        turns: how often each is timed (CPU time; the fastest counts). The first do not count.
+    """
+    if type(model) is not SmoothNet or dtype != torch.float32 or not onednn(dtype):
+        return ONEDNN
+    rows = min(CHUNK_ROWS, batch * channels) // channels * channels
+    work = batch * channels * sum(weight.numel() for weight in model.parameters() if weight.ndim == 2)
+    if work < TRIAL_WORK:
+        return ONEDNN
+    keep_freed_memory()
+    x = torch.arange(rows * model.window_size).sin().view(rows, -1)  # draws nothing from the run's generators
+    fastest = dict.fromkeys(PRODUCTS, float("inf"))
+
+    @torch.no_grad()
+    def trial() -> None:
+        for turn in range(turns + 1):
+            for name in PRODUCTS:
+                weights = Weights(model, dtype, name)
+                start = time.thread_time()
+                _chunk(weights, x, Dropout(weights.p, 0, 0), lambda output: output, Gradients(weights))
+                if turn:
+                    fastest[name] = min(fastest[name], time.thread_time() - start)
+
+    thread_pool(torch.get_num_threads()).submit(trial).result()  # whose operations are single-threaded, as a chunk's
+    return MM if fastest[MM] < 0.98 * fastest[ONEDNN] else ONEDNN

@@ -22,8 +22,9 @@ from yacs.config import CfgNode
 from ..dataset.poses import PoseData
 from ..dataset.windows import derive_seed
 from ..evaluation.metrics import curve_metrics
+from ..models.fused import ONEDNN, fastest_products
 from ..models.kinds import kind_of, multiply_adds
-from ..models.smoothnet import count_parameters
+from ..models.smoothnet import SmoothNet, count_parameters
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.files import write_json
@@ -89,8 +90,11 @@ def train(
         restore(state, resumed, cfg, world)
     source.begin(state.position.epoch)
     loss = recipe.loss(cfg)
-    objective = world.wrap(make_objective(model, loss, cfg, source, device))
-    describe(cfg, model, source, world, dtype)
+    if not state.products and device.type == "cpu" and not cfg.TRAIN.COMPILE:
+        batch = source.size // world.size
+        state.products = fastest_products(model, batch, source.channels, dtype or torch.float32)
+    objective = world.wrap(make_objective(model, loss, cfg, source, device, state.products))
+    describe(cfg, model, source, world, dtype, state.products)
     exam_sets = []
     for data in test_sets if cfg.TRAIN.VALIDATE else []:
         share = world.share(data.offsets.diff().tolist())
@@ -222,12 +226,12 @@ def close_epoch(job: Job, state: TrainingState, run: Path, rows: list[dict[str, 
 
 
 def make_objective(
-    model: nn.Module, loss: Loss, cfg: CfgNode, source: Source, device: torch.device
+    model: nn.Module, loss: Loss, cfg: CfgNode, source: Source, device: torch.device, products: str = ""
 ) -> TrainingObjective:
     """The network with its loss; large batches are cut to pieces that fit the device's memory."""
     micro_batch = cfg.TRAIN.MICRO_BATCH or fitting_micro_batch(model, source.channels, cfg.TRAIN.BATCH_SIZE, device)
     compiled = torch.compile(model, backend=devices.compile_backend(device)) if cfg.TRAIN.COMPILE else None
-    return TrainingObjective(model, loss, micro_batch, compiled)
+    return TrainingObjective(model, loss, micro_batch, compiled, products=products or ONEDNN)
 
 
 def fitting_micro_batch(model: nn.Module, channels: int, batch_size: int, device: torch.device) -> int:
@@ -253,15 +257,18 @@ def _brief(rows: list[dict[str, Any]]) -> str:
     return ", " + ", ".join(parts) if parts else ""
 
 
-def describe(cfg: CfgNode, model: nn.Module, source: Source, world: World, dtype: torch.dtype | None) -> None:
+def describe(
+    cfg: CfgNode, model: nn.Module, source: Source, world: World, dtype: torch.dtype | None, products: str
+) -> None:
     """Log the plan before the work starts."""
     log.info(
         "network: %d parameters, %d multiply-adds per channel and window, %.1f M per frame at step 1",
         count_parameters(model), multiply_adds(model), multiply_adds(model) * source.channels / 1e6,
     )  # fmt: skip
     log.info(
-        "plan: %d windows of %d frames, %d batches of %d an epoch, %d epochs, %d %s, %s",
+        "plan: %d windows of %d frames, %d batches of %d an epoch, %d epochs, %d %s, %s%s",
         source.windows, cfg.MODEL.SLIDE_WINDOW_SIZE, len(source), source.size,
         cfg.TRAIN.EPOCH, world.size, "process" if world.size == 1 else "processes",
         "float32" if dtype is None else f"products in {str(dtype).removeprefix('torch.')}",
+        f", products by {products}" if type(model) is SmoothNet and products else "",
     )  # fmt: skip

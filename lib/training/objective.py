@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..models.fused import FUSED_DTYPES, fused_gradients, products_dtype
+from ..models.fused import FUSED_DTYPES, ONEDNN, fused_gradients, products_dtype
 from ..models.smoothnet import SmoothNet
 from .loss import Batch, Counts, Loss, Terms
 
@@ -33,6 +33,7 @@ class TrainingObjective(nn.Module):
             caches whatever it is, so its dropout masks do not depend on it.
         network: what to call for plain autograd, e.g. torch.compile(model); the model if None.
         fused: use the hand-written pass on the CPU.
+        products: who does the matrix products of that pass, see lib.models.fused.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class TrainingObjective(nn.Module):
         micro_batch: int = 0,
         network: Callable[[torch.Tensor], torch.Tensor] | None = None,
         fused: bool = True,
+        products: str = ONEDNN,
     ):
         super().__init__()
         loss.check_gradient()
@@ -49,6 +51,7 @@ class TrainingObjective(nn.Module):
         self.loss = loss
         self.micro_batch = micro_batch
         self.fused = fused and loss.gradient is not None and type(model) is SmoothNet and network is None
+        self.products = products
         self.call = (network or model,)  # in a tuple, so that its parameters are not registered twice
 
     def forward(
@@ -128,7 +131,10 @@ class TrainingObjective(nn.Module):
             totals[span.start] = torch.stack(found)
             return gradient
 
-        gradients = fused_gradients(self.model, batch.x, output_gradient, seed=seed, dtype=products_dtype())
+        dtype = products_dtype()
+        gradients = fused_gradients(
+            self.model, batch.x, output_gradient, seed=seed, dtype=dtype, products=self.products
+        )
         sums = torch.stack([totals[start] for start in sorted(totals)]).sum(0, dtype=torch.float64)
         terms = tuple(total.div(number).float() for total, number in zip(sums, numbers, strict=True))
         return terms, [g if p.requires_grad else None for g, p in zip(gradients, self.model.parameters(), strict=True)]

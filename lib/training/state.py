@@ -16,6 +16,7 @@ from yacs.config import CfgNode
 
 from ..config import as_plain, differences
 from ..models.checkpoints import read_checkpoint, save_checkpoint
+from ..models.fused import PRODUCTS
 from ..models.kinds import description, named_in
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
@@ -28,6 +29,7 @@ WITHOUT_EFFECT = (
     *("EVALUATE.REPORT", "EVALUATE.PRETRAINED", "EVALUATE.PER_SEQUENCE", "TRAIN.RESUME", "TRAIN.EPOCH", "TRAIN.STEP"),
     *("TRAIN.WORKERS_NUM", "TRAIN.PROFILER", "TRAIN.LOG_EVERY", "TRAIN.MICRO_BATCH", "TRAIN.DATA_DEVICE"),
 )
+LARGEST_WEIGHT = 1e6  # beyond it the first step ends in NaN
 LAST, BEST = "checkpoint.pth.tar", "best.pth.tar"
 
 
@@ -50,6 +52,7 @@ class TrainingState:
         history: one entry for each epoch, as metrics.json has them.
         best: lowest `performance` so far, NaN before the first.
         epoch_loss: sum of the losses and number of the windows of the current epoch, over all processes.
+        products: who does the matrix products on the CPU, see lib.models.fused; "" until that is chosen.
     """
 
     model: nn.Module
@@ -60,6 +63,7 @@ class TrainingState:
     history: list[dict[str, Any]] = field(default_factory=list)
     best: float = math.nan
     epoch_loss: tuple[float, int] = (0.0, 0)
+    products: str = ""
 
     @property
     def result(self) -> nn.Module:
@@ -88,6 +92,7 @@ class TrainingState:
             "best": self.best,
             "history": self.history,
             "epoch_loss": self.epoch_loss,
+            "products": self.products,
             "normalize": cfg.MODEL.NORMALIZE,
             "model": description(self.model),
             "config": as_plain(cfg),
@@ -126,8 +131,11 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}"
         )
     try:
-        if not all(value.isfinite().all() and not value.is_complex() for value in checkpoint["state_dict"].values()):
-            raise ValueError("its weights are not all finite numbers")
+        for key, value in checkpoint["state_dict"].items():
+            if not (value.abs() < LARGEST_WEIGHT).all():
+                raise ValueError(
+                    f"its {key} holds what no training leaves behind (NaN, or {LARGEST_WEIGHT:g} and more)"
+                )
         state.result.load_state_dict(checkpoint["state_dict"])
         state.model.load_state_dict(checkpoint["state_dict"] if state.average is None else checkpoint["learning"])
         state.optimizer.load_state_dict(checkpoint["optimizer"])
@@ -143,6 +151,8 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
         ):
             raise ValueError("its counts or its history are none")
         state.position, state.history, state.best = Position(*counts), list(history), best
+        if checkpoint.get("products") in PRODUCTS:  # they round differently
+            state.products = checkpoint["products"]
         state.epoch_loss = (float(loss), steps) if world.main else (0.0, 0)  # a sum over the processes
     except Exception as error:  # the content of a foreign file can be anything
         reason = " ".join(str(error).split())[:200]

@@ -87,7 +87,7 @@ def pixels() -> None:
 
 def bodies() -> None:
     """3DPW in the form of the goldens, with a body model of random numbers."""
-    shutil.copytree(ROOT / "tests/golden/pw3d_spin_smpl/data", "poses")
+    shutil.copytree(ROOT / "tests/golden/pw3d_spin_smpl/data/poses", "poses")
     with np.load(ROOT / "tests/golden/synthetic_smpl.npz") as file:
         model = dict(file)
     Path("smpl").mkdir()

@@ -2,7 +2,8 @@
 # Builds the Dockerfile with buildah, without a Docker engine and a registry, and works in what comes out: on a plain
 # Python image, and on one where PyTorch lies in a conda environment called torch_env, as in the vendor's images.
 #
-#     bash tests/slow/docker.sh [FOLDER]     (some 8 GB there, removed at the end; a temporary one if left out)
+#     [BASES="plain torch_env"] bash tests/slow/docker.sh [FOLDER]
+#     (some 8 GB there, removed at the end; a temporary one if left out)
 #
 # The base images are made on the spot: Debian's Python by debootstrap, wheels by pip. `conda` in the second one is a
 # stand-in with the two commands that the image's installation calls (conda env list, source activate). Needs root,
@@ -15,6 +16,7 @@ done
 [ "$(id -u)" = 0 ] || { echo "skipped: only root may"; exit 77; }
 
 torch=${TORCH:-torch==2.13.0}
+bases=${BASES:-plain torch_env}
 work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/smoothnet_image.XXXXXX")
 storage=(--root "$work/storage" --runroot "$work/run" --storage-driver vfs)
 buildah() { command buildah "${storage[@]}" "$@"; }
@@ -69,8 +71,11 @@ build_and_work() { # base image, what is said of PyTorch's place
     say "ok: $1"
 }
 
-commit_base plain
-build_and_work plain dist-packages
+if [[ $bases = *plain* ]]; then
+    commit_base plain
+    build_and_work plain dist-packages
+fi
+[[ $bases = *torch_env* ]] || exit 0
 
 say "base image with a conda environment called torch_env"
 mkdir -p "$work/root/opt/conda/bin"
@@ -86,12 +91,14 @@ PS1="($1) $CONDA_PROMPT_MODIFIER$PS1" # read unset, as conda's own scripts do
 ACTIVATE
 chmod +x "$work/root/opt/conda/bin/conda"
 printf 'export PATH=/opt/conda/bin:$PATH\n' > "$work/root/root/.bashrc"
-chroot "$work/root" python -m venv /opt/conda/envs/torch_env
-chroot "$work/root" /opt/conda/envs/torch_env/bin/pip install --quiet "$torch"
+# Without this machine's settings for pip, which are none of the image's.
+clean_env=(env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root)
+"${clean_env[@]}" chroot "$work/root" python -m venv /opt/conda/envs/torch_env
+"${clean_env[@]}" chroot "$work/root" /opt/conda/envs/torch_env/bin/pip install --quiet "$torch"
 container=$(buildah from scratch)
 buildah add --quiet "$container" "$work/root" / > /dev/null
 buildah config --env PATH=/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
 buildah commit --quiet --rm "$container" torch_env > /dev/null
 build_and_work torch_env /opt/conda/envs/torch_env
 
-say "both images were built and used"
+say "built and used: $bases"

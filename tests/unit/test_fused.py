@@ -67,13 +67,36 @@ def check(objective, x, truth, mask, expected, rtol=2e-5):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("pieces", [0, 2, 3, 100])
-@pytest.mark.parametrize("hand_written", [True, False])
-def test_loss_and_every_gradient_equal_plain_code(size, masked, pieces, hand_written, monkeypatch):
+@pytest.mark.parametrize("way", [*fused.PRODUCTS, "autograd"])
+def test_loss_and_every_gradient_equal_plain_code(size, masked, pieces, way, monkeypatch):
     model, x, truth = make(size)
     monkeypatch.setattr(fused, "CHUNK_ROWS", pieces * x.shape[1] or 1)
     mask = torch.rand(len(x), truth.shape[-1]) > 0.3 if masked else None
-    objective = TrainingObjective(model, LOSS, micro_batch=pieces, fused=hand_written)
+    by_hand = {"products": way} if way in fused.PRODUCTS else {"fused": False}
+    objective = TrainingObjective(model, LOSS, micro_batch=pieces, **by_hand)
     check(objective, x, truth, mask, plain(model, x, truth, mask))
+
+
+def test_the_products_are_tried_where_it_pays_and_nothing_is_drawn(monkeypatch):
+    monkeypatch.setattr(fused, "CHUNK_ROWS", 1024)
+    model = SmoothNet(32, None, 64, 16, 1, 0.25)
+    assert fused.fastest_products(model, 4, 6, torch.float32) == "oneDNN"  # tiny
+    assert fused.fastest_products(model, 10**6, 6, torch.bfloat16) == "oneDNN"
+    before = torch.get_rng_state()
+    ticks = {fused.PRODUCTS["oneDNN"]: 1, fused.PRODUCTS["torch.mm"]: 2}
+    now, original = [0.0], fused._chunk
+
+    def chunk(weights, *rest):
+        now[0] += ticks[weights.products]
+        original(weights, *rest)
+
+    monkeypatch.setattr(fused, "_chunk", chunk)
+    monkeypatch.setattr(fused.time, "thread_time", lambda: now[0])
+    assert fused.fastest_products(model, 10**6, 6, torch.float32) == "oneDNN"
+    ticks[fused.PRODUCTS["oneDNN"]] = 3
+    expected = "torch.mm" if fused.onednn(torch.float32) else "oneDNN"
+    assert fused.fastest_products(model, 10**6, 6, torch.float32) == expected
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_hand_written_pass_is_what_trains_on_the_cpu(monkeypatch):

@@ -24,7 +24,7 @@ from lib.models.checkpoints import load_model
 from lib.models.general import GeneralSmoother
 from lib.models.kinds import Kind
 from lib.models.smoothnet import SmoothNet
-from lib.training import pools, recipes
+from lib.training import loop, pools, recipes
 from lib.training.loop import train
 from lib.training.loss import Batch, Loss, smoothnet_loss
 from lib.training.objective import TrainingObjective
@@ -231,6 +231,18 @@ def test_a_resume_names_the_settings_that_have_changed(tmp_path, caplog):
     assert len(said) == 3
     for words in ("DATASET_NAME is 'other', was 'toy'", "SEED_VALUE is 5, was 4321", "TRAIN.LR is 0.5, was 0.001"):
         assert any(words in line for line in said)
+
+
+def test_a_run_keeps_to_the_products_that_it_began_with(tmp_path, monkeypatch):
+    """They round differently, and which are faster may change with what else the machine does."""
+    write_poses(tmp_path / "poses", phases=("train",))
+    monkeypatch.setattr(loop, "fastest_products", lambda *arguments: "torch.mm")
+    straight = run_training(tmp_path, "straight", "TRAIN.EPOCH", "2")
+    run_training(tmp_path, "parts", "TRAIN.EPOCH", "1")
+    monkeypatch.setattr(loop, "fastest_products", lambda *arguments: "oneDNN")
+    resumed = run_training(tmp_path, "parts", "TRAIN.EPOCH", "2", "TRAIN.RESUME", "auto")
+    assert straight["products"] == resumed["products"] == "torch.mm"
+    assert same(resumed["state_dict"], straight["state_dict"])
 
 
 def test_the_running_mean_follows_the_weights():
