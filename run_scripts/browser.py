@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""Write anew what the browser's part takes from Python: `python run_scripts/browser.py`, after new weights or skeletons.
+"""Write anew what the browser's part takes from Python: `python run_scripts/browser.py`.
 
-These are lib/browser/js/weights.js and skeletons.js, and with them docs/try/index.html. Tests say when it is due.
+Due after new weights or skeletons, and after changes in lib/browser/js: lib/browser/js/weights.js and skeletons.js, and
+docs/try/index.html, which holds all of it. Tests say when it is.
 """
 
 from __future__ import annotations

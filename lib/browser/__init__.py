@@ -9,4 +9,4 @@ from importlib import resources
 
 def part(name: str) -> str:
     """The text of a file of js/."""
-    return resources.files(__package__).joinpath("js", name).read_text(encoding="utf-8")
+    return resources.files(__package__).joinpath("js").joinpath(name).read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 """JavaScript modules as one script, for pages that are one file.
 
 A browser loads no modules from file://. The modules of js/ need no tool to become one: their names are different
-throughout (a test runs the result), so that one after the other, without their imports and exports, they are one module.
+throughout (a test runs the result), so that one after the other, without imports and exports, they are one module.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""What the JavaScript takes over from Python, as modules of it: the weights of the general network, and the skeletons."""
+"""What the JavaScript takes over from Python, as modules of it: the general network's weights, and the skeletons."""
 
 from __future__ import annotations
 

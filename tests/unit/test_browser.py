@@ -182,7 +182,7 @@ def openpose_array(folder: Path) -> list[Path]:
 def moving_openpose(folder: Path) -> list[Path]:
     """Two people who change places in the list; a joint is lost now and then."""
     folder.mkdir(parents=True)
-    a, b = motion(50, 25, 2, 1, 90), motion(50, 25, 2, 2, 90) + [900, 0]
+    a, b = motion(50, 25, 2, 1, 90), motion(50, 25, 2, 2, 90) + np.array([900, 0])
     paths = []
     for t in range(50):
         people = []
@@ -383,7 +383,7 @@ def test_landmarks_arrays_and_lines(tmp_path):
 
 @needs_node
 def test_lines_come_out_as_python_smooths_them(tmp_path):
-    one, two = motion(45, 5, 2, 1), motion(45, 5, 2, 2) + [5, 0]
+    one, two = motion(45, 5, 2, 1), motion(45, 5, 2, 2) + np.array([5, 0])
     forms = [
         [json.dumps({"keypoints": p, "scores": [1] * 5, "t": t}) for t, p in enumerate(plain(one))],
         [json.dumps({"people": [{"id": 7, "keypoints": p}, {"id": "b", "keypoints": q}][: 1 if t == 9 else 2]})
