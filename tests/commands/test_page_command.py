@@ -11,6 +11,7 @@ from lib.browser.export import weights_module
 from lib.commands import main
 from lib.models.checkpoints import save_checkpoint
 from lib.models.general import GeneralSmoother
+from lib.models.kinds import description
 
 
 def test_the_page_is_the_one_in_docs(tmp_path, capsys):
@@ -22,9 +23,8 @@ def test_the_page_is_the_one_in_docs(tmp_path, capsys):
 
 
 def test_other_weights_go_into_the_page_or_a_module(tmp_path):
-    save_checkpoint(
-        tmp_path / "own.pth.tar", GeneralSmoother(window_size=12, knots=4, step=3), epoch=0, performance=None
-    )
+    model = GeneralSmoother(window_size=12, knots=4, step=3)
+    save_checkpoint(tmp_path / "own.pth.tar", {"state_dict": model.state_dict(), "model": description(model)})
     wanted = weights_module(tmp_path / "own.pth.tar")
     for name in ("w.js", "w.html"):
         assert main(["page", "-o", str(tmp_path / name), "--checkpoint", str(tmp_path / "own.pth.tar")]) == 0

@@ -28,6 +28,7 @@ from lib.inference.options import SmoothingOptions
 from lib.inference.smoother import Smoother
 from lib.models.checkpoints import save_checkpoint
 from lib.models.general import GeneralSmoother
+from lib.models.kinds import description
 from lib.weights import find_weights
 
 JS = ROOT / "lib/browser/js"
@@ -150,7 +151,7 @@ def test_weights_of_other_sizes(tmp_path, settings):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1.5)
-    save_checkpoint(tmp_path / "w.pth.tar", model.eval(), epoch=0, performance=None)
+    save_checkpoint(tmp_path / "w.pth.tar", {"state_dict": model.state_dict(), "model": description(model)})
     (tmp_path / "w.mjs").write_text(weights_module(tmp_path / "w.pth.tar"))
     cases = [("3D", 1.0), ("holes", 2.0), ("shorter than a window", 0.5), ("two frames", 3.0)]
     tasks = [{"task": "smooth", "points": plain(MOTIONS[n]), "options": {"strength": s}} for n, s in cases]
@@ -354,6 +355,7 @@ def test_landmarks_arrays_and_lines(tmp_path):
             {"fps": 30, "frames": [{"t": t, "poseLandmarks": f} for t, f in enumerate(marks)]}
         ),
         "list.json": json.dumps(marks),
+        "tensorflow.json": json.dumps([[{"keypoints": f, "score": 1}] if f else [] for f in marks]),
         "numbers.json": json.dumps(bare),
         "lines.jsonl": "".join(json.dumps({"n": t, "keypoints": f}) + "\n\n" for t, f in enumerate(bare)),
         "people.jsonl": "\n".join(json.dumps({"people": [{"id": "a", "keypoints": f}]}) for f in bare),
@@ -377,6 +379,8 @@ def test_landmarks_arrays_and_lines(tmp_path):
         else:
             value = json.loads(text)
             frames = [f["poseLandmarks"] for f in value["frames"]] if isinstance(value, dict) else value
+            if name == "tensorflow.json":
+                frames = [f[0]["keypoints"] if f else [None] * 33 for f in value]
         assert_close(as_array([[joint(j) for j in f] for f in frames], points), wanted, size_of(points), name)
         assert len(text.splitlines()) == len(forms[name].splitlines()), name
 

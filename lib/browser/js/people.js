@@ -178,7 +178,7 @@ function asMmpose(document, value) {
   const name = document.name, prefix = isObject(value) && Array.isArray(value.instance_info) ? ["instance_info"] : [];
   const items = prefix.length ? value.instance_info : value;
   if (!Array.isArray(items) || !items.every((item) => Array.isArray(item) || isObject(item))) return null;
-  const known = (item) => (Array.isArray(item) ? isObject(item[0]) && has(item[0], "keypoints") : Array.isArray(item.instances) && has(item, "frame_id"));
+  const known = (item) => (Array.isArray(item) ? Array.isArray(item[0]?.keypoints?.[0]) : Array.isArray(item.instances) && has(item, "frame_id"));
   if (!prefix.length && !items.some(known)) return null;
   const labels = items.map((item, i) => (Array.isArray(item) ? i : item.frame_id ?? i));
   const frames = timelineOf(labels), detections = [];
@@ -245,7 +245,7 @@ function asLandmarks(document, value) {
   }
   if (!Array.isArray(value) || !value.length) return null;
   const isJoint = (joint) => joint === null || (isObject(joint) && typeof joint.x === "number") || (Array.isArray(joint) && joint.length > 0 && joint.length <= 3 && joint.every((v) => v === null || typeof v === "number"));
-  const isPose = (list) => Array.isArray(list) && list.length > 0 && list.every(isJoint);
+  const isPose = (list) => Array.isArray(list) && list.every(isJoint) && list.some((joint) => joint !== null);
   const poses = [];
   value.forEach((frame, t) => {
     const path = [...prefix, t];
@@ -264,7 +264,8 @@ function asLandmarks(document, value) {
   });
   if (!poses.length) return null;
   const detections = poses.map(([frame, path, list]) => ({ frame, id: null, parts: new Map([posePart(document, path, list)]) }));
-  return peopleRecording("landmarks in JSON", name, [document], detections, value.length);
+  const fps = prefix.length && typeof document.value.fps === "number" ? document.value.fps : null;
+  return peopleRecording("landmarks in JSON", name, [document], detections, value.length, { fps });
 }
 
 function posePart(document, path, list, minDims = 2) {
@@ -288,7 +289,7 @@ function posePart(document, path, list, minDims = 2) {
 export function readJsonLines(file) {
   const lines = decodeText(file.bytes, file.name).split(/(?<=\n)/), documents = [], detections = [];
   const add = (document, frame, id, path, list, scores, where) => {
-    if (!Array.isArray(list) || !list.length) return;
+    if (!Array.isArray(list) || list.every((joint) => joint === null)) return;
     if (!list.every((joint) => joint === null || Array.isArray(joint) || isObject(joint))) throw new FileError(`${where}: keypoints must be [[x, y], ...] or [[x, y, z], ...]`);
     list.forEach((joint) => { if (Array.isArray(joint)) numbersOf(joint, where); });
     const [part, found] = posePart(document, path, list);

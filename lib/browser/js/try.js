@@ -155,7 +155,7 @@ function exampleFile() {
 let live = null; // {lines, history, waiting, timer, socket}
 
 function startLive() {
-  const delay = Number(byId("delay").value);
+  const delay = Math.max(0, Math.min(smoother.window - 1, Math.round(Number(byId("delay").value)) || 0));
   running?.abort();
   opened = null;
   byId("settings").hidden = true;
