@@ -171,7 +171,7 @@ SETTINGS = (
     Setting("DATASET.BASE_DIR", "data/poses", "folder of the pose files"),
     Setting("MODEL.NAME", "smoothnet", "the kind of network, a row of lib/training/recipes.py", added=True),
     Setting("MODEL.SLIDE_WINDOW_SIZE", 32, "frames per window", SIZE, "--slide_window_size --window",
-            "train eval smooth visualize export"),
+            "train eval smooth visualize export page"),
     Setting("MODEL.HIDDEN_SIZE", 512, "width of the encoder", SIZE),
     Setting("MODEL.RES_HIDDEN_SIZE", 256, "width within a residual block", SIZE),
     Setting("MODEL.NUM_BLOCK", 3, "residual blocks", between(0, 1000)),

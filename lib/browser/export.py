@@ -19,14 +19,15 @@ HEAD = (
 )
 
 
-def weights_module(checkpoint: str | Path) -> str:
+def weights_module(checkpoint: str | Path, window: int | None = None) -> str:
     """The text of weights.js: sizes, tables and constants of the network, and its weights as float32 in base64.
 
     Args:
         checkpoint: a .pth.tar of the general network.
+        window: W, where it must be that.
 
     Raises:
-        SmoothNetError: no checkpoint, or one of another network.
+        SmoothNetError: no checkpoint, one of another network or window.
     """
     import torch
 
@@ -34,7 +35,7 @@ def weights_module(checkpoint: str | Path) -> str:
     from ..models.checkpoints import load_model
     from ..models.kinds import kind_of
 
-    model, _ = load_model(checkpoint)
+    model, _ = load_model(checkpoint, window)
     name, kind = kind_of(model)
     if name != "general":
         raise SmoothNetError(f"{checkpoint} holds a {name} network; in the browser only the general one runs")

@@ -11,16 +11,17 @@ from .bundle import bundle
 from .export import weights_module
 
 
-def try_page(checkpoint: str | Path | None = None) -> str:
+def try_page(checkpoint: str | Path | None = None, window: int | None = None) -> str:
     """The text of the page.
 
     Args:
         checkpoint: other weights of the general network, a .pth.tar; None: those that come along.
+        window: W, where the checkpoint must have it.
 
     Raises:
         SmoothNetError: no such weights.
     """
-    replaced = {} if checkpoint is None else {"weights.js": weights_module(checkpoint)}
+    replaced = {} if checkpoint is None else {"weights.js": weights_module(checkpoint, window)}
     text = part("try.html")
     # In this order: what comes later holds none of the marks.
     for mark, content in (

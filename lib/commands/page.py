@@ -30,8 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SmoothNetError(f"{output}: name it *.html for a page, *.js for weights alone")
     if output.is_dir():
         raise SmoothNetError(f"{output} is a folder; name a file with -o")
-    checkpoint = None if args.checkpoint is None else find_weights(args.checkpoint)
-    text = weights_module(checkpoint or find_weights(None)) if output.suffix.lower() == ".js" else try_page(checkpoint)
+    own, window = args.checkpoint is not None or args.slide_window_size is not None, args.slide_window_size
+    if output.suffix.lower() == ".js":
+        text = weights_module(find_weights(args.checkpoint, window), window)
+    else:
+        text = try_page(find_weights(args.checkpoint, window) if own else None, window)
     with atomic_write(output, "w", args.force) as file:
         file.write(text)
     print(output)

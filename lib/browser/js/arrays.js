@@ -209,7 +209,9 @@ export async function readNumpy(file, layout = null) {
 }
 
 async function readArrays(file, layout) {
-  const whole = file.bytes[0] === 0x93 ? parseNpy(file.bytes) : null, zip = whole ? null : zipMembers(file.bytes), arrays = new Map();
+  const whole = file.bytes[0] === 0x93 ? parseNpy(file.bytes) : null;
+  if (file.bytes[0] === 0x93 && !whole) throw new FileError("it is damaged, or holds Python objects, which are never unpickled");
+  const zip = whole ? null : zipMembers(file.bytes), arrays = new Map();
   if (whole) arrays.set("", whole);
   else for (const member of zip) {
     const array = member.name.endsWith(".npy") ? parseNpy(await unpacked(member)) : null;

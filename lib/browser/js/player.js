@@ -74,6 +74,7 @@ export function createPlayer() {
         g.fillText(capital(s.name), k * w + 34, 28 + 24 * n);
         g.fillStyle = colour("faint"); g.font = "13px system-ui, sans-serif";
         const means = curves.flatMap((c) => c.means[s.name] === undefined ? [] : [`${c.name} ${label(c.means[s.name])} ${c.unit}`]);
+        while (means.length > 1 && g.measureText(means.join("   ")).width > w - 32) means.pop();
         if (means.length && !over) g.fillText(means.join("   "), k * w + 16, 49, w - 32);
       });
       if (k) { g.fillStyle = colour("paper"); g.fillRect(k * w - 3, 0, 6, height); }
