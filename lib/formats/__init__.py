@@ -22,6 +22,8 @@ from . import arrays, coco, deeplabcut, detections, documents, h5, mmpose, openp
 from .checks import check_output
 from .layout import Layout, parse_layout
 from .recording import Recording, Track
+from .smpl_tools import ROWS as SMPL_TOOLS
+from .smpl_tools import forget
 from .text import printable
 from .understood import settle
 
@@ -70,8 +72,9 @@ FORMATS = {
         ("csv", "tables and arrays", ".csv with one row a frame", "columns such as nose_x, or all without names",
          "time, index, scores, texts, other names", plain_csv.sniff_csv, plain_csv.read_csv, tables.write_table),
         ("smpl", "body models", ".npz with SMPL parameters (poses, trans)",
-         "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, vertices, cameras",
+         "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, cameras; vertices are dropped",
          smpl.sniff_smpl, smpl.read_smpl, arrays.write_arrays),
+        *SMPL_TOOLS,
         ("npy", "tables and arrays", ".npy with (T, K, D), (T, K*D) or (T, P, K, D)",
          "points, matrices, quaternions", "scores", arrays.sniff_npy, arrays.read_points, arrays.write_arrays),
         ("npz", "tables and arrays", ".npz with such arrays", "points, matrices, quaternions",
@@ -134,6 +137,7 @@ def read_recording(
     finally:
         documents.read_document.cache_clear()
         arrays.open_arrays.cache_clear()
+        forget()
 
 
 def write_recording(recording: Recording, smoothed: list[np.ndarray], out: str | os.PathLike) -> None:
