@@ -461,6 +461,8 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
 def test_the_package_has_what_it_says(tmp_path):
     package = json.loads((JS / "package.json").read_text())
     assert package["version"] == __version__
+    for name in ("LICENSE", "NOTICE"):  # npm takes nothing from outside the folder
+        assert (JS / name).read_text() == (ROOT / name).read_text()
     have = {path.name for path in JS.iterdir()}
     assert set(package["files"]) <= have
     assert {p.name for p in JS.glob("*.js")} - {"try.js", "player.js", "clip.js", "skeletons.js"} <= set(
