@@ -124,7 +124,8 @@ def test_streams_come_out_as_python_smooths_them(tmp_path):
     names = [
         name for name in MOTIONS if MOTIONS[name].shape[1] < 17
     ]  # each frame is a window: the large ones take long
-    cases = [(name, *((0, 1.0), (7, 0.5), (31, 2.0))[i % 3]) for i, name in enumerate(names)]
+    most = Smoother.from_checkpoint().window - 1
+    cases = [(name, *((0, 1.0), (7, 0.5), (most, 2.0))[i % 3]) for i, name in enumerate(names)]
     tasks = [
         {"task": "stream", "points": plain(MOTIONS[name]), "options": {"delay": delay, "strength": strength}}
         for name, delay, strength in cases
