@@ -2,7 +2,10 @@
 # Copyright (c) SmoothNet contributors
 """Turn a training checkpoint into one to share: weights and settings alone.
 
-python data/publish_checkpoint.py results/RUN/epoch_2.pth.tar -o checkpoint_32.pth.tar [--sigma 1.5]
+python data/publish_checkpoint.py results/RUN/epoch_2.pth.tar -o checkpoint_32.safetensors [--sigma 1.5]
+
+The ending of -o says how: .safetensors, which needs no torch to be read, or .pth.tar. The weights that come along lie
+in lib/weights/NAME/checkpoint_<window>.safetensors.
 """
 
 from __future__ import annotations
@@ -22,12 +25,18 @@ from lib.models.checkpoints import load_model, publishable, read_checkpoint, sav
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", help="as training wrote it")
-    parser.add_argument("-o", "--output", required=True, help="file to write")
+    parser.add_argument("-o", "--output", required=True, help="file to write: .safetensors or .pth.tar")
+    parser.add_argument("--onnx", help="also write this .onnx file (needs the package onnx)")
     parser.add_argument("--sigma", type=float, default=0.0, help="fold a Gaussian of so many frames into the decoder")
     args = parser.parse_args(argv)
-    load_model(args.checkpoint)  # refuses what is not a SmoothNet's
+    load_model(args.checkpoint)  # refuses what is no network of ours
     save_checkpoint(args.output, publishable(read_checkpoint(args.checkpoint), args.sigma))
     print(f"{args.output}: {Path(args.output).stat().st_size / 1024:.0f} KiB")
+    if args.onnx:
+        from lib.models.export import export_checkpoint
+
+        export_checkpoint(args.output, args.onnx)
+        print(f"{args.onnx}: {Path(args.onnx).stat().st_size / 1024:.0f} KiB")
     return 0
 
 

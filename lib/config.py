@@ -17,12 +17,13 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
-from yacs.config import CfgNode
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .utils.errors import SmoothNetError
+
+if TYPE_CHECKING:
+    import yaml
+    from yacs.config import CfgNode
 
 LARGEST_FILE = 2**18  # bytes of a YAML file, a hundred times what all settings with comments take
 MOST_VALUES, DEEPEST = 5000, 8  # in a YAML file, aliases followed
@@ -278,6 +279,8 @@ def settings() -> dict[str, Setting]:
 
 def defaults() -> CfgNode:
     """The default of every setting, as a tree."""
+    from yacs.config import CfgNode
+
     cfg = CfgNode()
     for key, setting in settings().items():
         *groups, leaf = key.split(".")
@@ -360,6 +363,8 @@ def read_yaml(path: str | Path) -> Iterator[tuple[str, Any]]:
     Raises:
         SmoothNetError: it is no file, too large, not YAML, or not KEY: value pairs; names file and line.
     """
+    import yaml
+
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise SmoothNetError(f"the config {path} is not a file")
@@ -388,6 +393,8 @@ def read_yaml(path: str | Path) -> Iterator[tuple[str, Any]]:
 
 def _pairs(root: yaml.MappingNode, path: str | Path) -> Iterator[tuple[str, Any]]:
     """The pairs of a mapping and of those in it; at most MOST_VALUES, at most DEEPEST, whatever aliases say."""
+    import yaml
+
     count = 0
 
     def where(node: yaml.Node) -> str:
@@ -427,11 +434,13 @@ def _pairs(root: yaml.MappingNode, path: str | Path) -> Iterator[tuple[str, Any]
 
 def as_plain(cfg: CfgNode) -> dict[str, Any]:
     """The settings as nested plain dicts, ready for YAML or a checkpoint."""
-    return {key: as_plain(value) if isinstance(value, CfgNode) else value for key, value in cfg.items()}
+    return {key: as_plain(value) if isinstance(value, dict) else value for key, value in cfg.items()}
 
 
 def as_yaml(cfg: CfgNode) -> str:
     """The settings as YAML text that load_config reads back."""
+    import yaml
+
     return yaml.safe_dump(as_plain(cfg), sort_keys=False, default_flow_style=None)
 
 

@@ -31,7 +31,7 @@ def weights_module(checkpoint: str | Path, window: int | None = None) -> str:
     """
     import torch
 
-    from ..models import general
+    from ..models import bank
     from ..models.checkpoints import load_model
     from ..models.kinds import kind_of
 
@@ -50,15 +50,15 @@ def weights_module(checkpoint: str | Path, window: int | None = None) -> str:
         "strongest": kind.strongest,
         "blocks": settings["num_blocks"],
         "knots": settings["knots"],
-        "slope": general.SLOPE,
-        "noise_floor": general.NOISE_FLOOR,
-        "median_of_normal": general.MEDIAN_OF_NORMAL,
-        "ridge": general.RIDGE,
-        "scalars": general.SCALARS,
-        "bank": [[source, {"ca": 3, "cv": 2}[form], amount] for source, form, amount in general.BANK],
-        "fits": [list(fit) for fit in general.FITS],
-        "fill": general.FILL,
-        "lean": (-general.member_roughness(settings["window_size"])).tolist(),
+        "slope": bank.SLOPE,
+        "noise_floor": bank.NOISE_FLOOR,
+        "median_of_normal": bank.MEDIAN_OF_NORMAL,
+        "ridge": bank.RIDGE,
+        "scalars": bank.SCALARS,
+        "bank": [[source, {"ca": 3, "cv": 2}[form], amount] for source, form, amount in bank.BANK],
+        "fits": [list(fit) for fit in bank.FITS],
+        "fill": bank.FILL,
+        "lean": (-bank.member_roughness(settings["window_size"])).tolist(),
         "tensors": [[key, list(tensor.shape)] for key, tensor in state.items()],
     }
     data = b"".join(tensor.float().cpu().contiguous().numpy().astype("<f4").tobytes() for tensor in state.values())

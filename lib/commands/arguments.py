@@ -78,10 +78,9 @@ class ListFormats(argparse.Action):
     """Print the formats that can be smoothed, and stop."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from ..formats import FORMATS
+        from ..formats import list_formats
 
-        for row in FORMATS.values():
-            print(f"{row.name:16} {row.text}")
+        print(list_formats())
         parser.exit()
 
 
@@ -90,7 +89,7 @@ COUNT_OR_0 = {"type": number(0, config.COUNT_OR_0), "metavar": "N"}
 SWITCH = {"action": "store_true"}
 PATH = {"metavar": "PATH"}
 OWN = (  # what is no setting
-    Argument(("inputs",), "smooth", "file of poses, folder of OpenPose frames, or - with --stream",
+    Argument(("inputs",), "smooth", "file of poses, folder with a file a frame, or - with --stream",
              {"nargs": "+", "metavar": "INPUT"}),
     Argument(("-o", "--output"), "smooth", "output file; a folder for several inputs", {"metavar": "OUT"}),
     Argument(("-o", "--output"), "export", "the .onnx file to write", {"metavar": "ONNX", "required": True}),
@@ -256,6 +255,17 @@ def program(command: str) -> str:
     return f"{command}_smoothnet.py" if PACKAGE == "lib" else f"{PACKAGE} {command}"
 
 
+EXTRAS = {"torch": "train", "yaml": "train", "tensorboard": "train", "matplotlib": "video", "PIL": "video"}
+
+
+def how_to_install(extra: str) -> str:
+    """What installs the packages of an extra of pyproject.toml."""
+    if PACKAGE != "lib":
+        return f"pip install {PACKAGE}[{extra}]" + (", or the torch of your device first" if extra == "train" else "")
+    packages = {"train": "torch -r requirements.txt", "video": "-r requirements.txt imageio-ffmpeg pillow"}
+    return f"pip install {packages[extra]}"
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one sentence, as all others are."""
 
@@ -316,9 +326,10 @@ def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None
     except UnicodeEncodeError as error:  # from packages that take no other names, such as TensorBoard
         message = f"{error.object[:200]!a} is not UTF-8 throughout; choose another name"
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        message = "PyTorch is not installed: pip install torch (see pytorch.org)"
+        message = f"this needs the package {error.name}, which is not installed: {how_to_install(extra)}"
     except KeyboardInterrupt:
         return 128 + 2
     rank = os.environ.get("RANK", "0")  # of several processes, which usually have the same to say

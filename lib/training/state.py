@@ -17,7 +17,8 @@ from yacs.config import CfgNode
 from ..config import as_plain, differences
 from ..models.checkpoints import read_checkpoint, save_checkpoint
 from ..models.fused import PRODUCTS
-from ..models.kinds import description, named_in
+from ..models.kinds import description
+from ..models.plain import named_in
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
 

@@ -16,7 +16,7 @@ from ..browser import part
 from ..browser.bundle import bundle
 from ..utils.files import atomic_write
 from .clip import INPUT, SMOOTHED, TRUTH, Clip, changed_most, trail_joints
-from .drawing import PITCH, YAW, fit_view, nice_step
+from .view import PITCH, YAW, fit_view, nice_step
 
 MISSING, LARGEST = -32768, 32767
 ROLES = {INPUT: "input", SMOOTHED: "smoothed", TRUTH: "truth"}  # the page's colours; other methods share one

@@ -148,7 +148,7 @@ def test_other_onnx_files_are_refused(exported, tmp_path):
     model = onnx.load(exported[1])
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "foreign.onnx")
-    with pytest.raises(SmoothNetError, match="export_smoothnet"):
+    with pytest.raises(SmoothNetError, match="export it again"):
         Smoother.from_checkpoint(tmp_path / "foreign.onnx")
     (tmp_path / "broken.onnx").write_bytes(exported[1].read_bytes()[:100])
     with pytest.raises(SmoothNetError, match="not a readable ONNX model"):
