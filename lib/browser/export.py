@@ -46,7 +46,8 @@ def weights_module(checkpoint: str | Path, window: int | None = None) -> str:
         "kind": name,
         "window": settings["window_size"],
         "step": kind.step(model),
-        "taper": [float(number) for number in kind.taper(model)],  # type: ignore[union-attr]
+        # Rounded: the last digits depend on the processor, and the text must not.
+        "taper": [round(float(number), 12) for number in kind.taper(model)],  # type: ignore[union-attr]
         "strongest": kind.strongest,
         "blocks": settings["num_blocks"],
         "knots": settings["knots"],
@@ -58,7 +59,7 @@ def weights_module(checkpoint: str | Path, window: int | None = None) -> str:
         "bank": [[source, {"ca": 3, "cv": 2}[form], amount] for source, form, amount in bank.BANK],
         "fits": [list(fit) for fit in bank.FITS],
         "fill": bank.FILL,
-        "lean": (-bank.member_roughness(settings["window_size"])).tolist(),
+        "lean": [round(float(number), 9) for number in -bank.member_roughness(settings["window_size"])],
         "tensors": [[key, list(tensor.shape)] for key, tensor in state.items()],
     }
     data = b"".join(tensor.float().cpu().contiguous().numpy().astype("<f4").tobytes() for tensor in state.values())
