@@ -43,11 +43,20 @@ export function uncutSpans(length, found, maxGap) {
   return spans;
 }
 
-/** First frames of the windows: every `step` frames, and one that ends with the recording. */
-export function windowStarts(length, window, step) {
-  const starts = [];
-  for (let s = 0; s + window <= length; s += step) starts.push(s);
-  if (starts[starts.length - 1] !== length - window) starts.push(length - window);
+/**
+ * First frames of the windows of L >= W frames, as [start, hurried]: lib/inference/overlap.py says which, and why those before
+ * their turn, hurried, count nothing for their first frame.
+ *
+ * @param shown frame -> whether it shows any point
+ */
+export function chosenWindows(length, shown, window, step) {
+  const starts = [[0, false]];
+  let whole = true;
+  for (let t = 0; t < length; t++) whole &&= shown(t);
+  for (let end = window; end < length; end++) {
+    const due = end - (starts[starts.length - 1][0] + window - 1) >= step, alone = end + 1 === length || !shown(end + 1);
+    if ((whole || shown(end)) && (due || alone)) starts.push([end - window + 1, !due]);
+  }
   return starts;
 }
 

@@ -65,6 +65,8 @@ export type Frame = Person | Map<unknown, Person> | null | undefined;
 export interface StreamOptions {
   /** A frame comes out so many frames after it went in: 0 to window - 1 (default, the smoothest). */
   delay?: number;
+  /** Frames between runs of the network, 1 to delay + 1; by default its own where that loses next to nothing, else 1. */
+  step?: number | null;
   strength?: number;
   /** Frames that somebody may be away and still be the same (10). */
   maxGap?: number;

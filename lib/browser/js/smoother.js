@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) SmoothNet contributors
 /** Smooth a recording that is there as a whole: lib/inference/smoother.py. */
-import { MAX_GAP, continueFrames, emptyPoints, isShown, shownPoints, smoothWindow, uncutSpans, windowStarts, windowWeight } from "./gaps.js";
+import { MAX_GAP, chosenWindows, continueFrames, emptyPoints, isShown, shownPoints, smoothWindow, uncutSpans, windowWeight } from "./gaps.js";
 import { loadNetwork } from "./network.js";
 import { Stream } from "./stream.js";
 
@@ -61,7 +61,7 @@ export class Smoother {
     return result;
   }
 
-  /** Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given. */
+  /** Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given, the step the network's own where that loses next to nothing. */
   stream(options = {}) {
     return new Stream(this.network, { strength: this.strength, ...options });
   }
@@ -96,12 +96,13 @@ function* smoothSegment(network, segment, length, joints, dims, step, strength) 
   const data = length < W ? continueFrames(segment, length, size, W) : segment;
   const total = new Float64Array(padded * size), weight = new Float64Array(padded * joints);
   step = Math.min(step, W); // so that every frame is covered
-  for (const start of windowStarts(padded, W, step)) {
+  const anybody = (t) => { for (let k = 0; k < joints; k++) if (isShown(data, t * size + k * dims, dims)) return true; return false; };
+  for (const [start, hurried] of chosenWindows(padded, anybody, W, step)) {
     const smoothed = smoothWindow(network, data, start, joints, dims, strength);
     for (let k = 0; k < joints; k++) {
       const sure = windowWeight(isShown(data, (start + W - 1) * size + k * dims, dims), start === 0);
       for (let w = 0; w < W; w++) {
-        const counts = sure * network.taper[w];
+        const counts = hurried && w === 0 ? 0 : sure * network.taper[w];
         weight[(start + w) * joints + k] += counts;
         for (let d = 0; d < dims; d++) total[(start + w) * size + k * dims + d] += counts * smoothed[(k * dims + d) * W + w];
       }

@@ -5,9 +5,9 @@ import { MAX_GAP, continueFrames, isShown, smoothWindow, windowWeight } from "./
 
 /** A track between two long gaps: its newest W frames and what the windows so far say of them. */
 class StreamSegment {
-  constructor(network, now, joints, dims) {
+  constructor(network, step, now, joints, dims) {
     const W = network.window;
-    Object.assign(this, { network, joints, dims, size: joints * dims, first: now, last: now, newest: now - 1 });
+    Object.assign(this, { network, step, ran: -1, joints, dims, size: joints * dims, first: now, last: now, newest: now - 1 });
     this.frames = new Float64Array(W * this.size).fill(NaN);
     this.total = new Float64Array(W * this.size);
     this.weight = new Float64Array(W * joints);
@@ -33,6 +33,17 @@ class StreamSegment {
     for (let k = 0; k < joints; k++) if (isShown(frames, frames.length - size + k * dims, dims)) this.last = this.newest;
   }
 
+  /** Whether the newest window is to be run now: see chosenWindows. */
+  get due() {
+    const W = this.network.window;
+    return this.length <= W ? this.length === W : this.last === this.newest && this.newest - this.ran >= this.step;
+  }
+
+  /** Whether the newest window is to be run if nobody is seen in the next frame. */
+  get waits() {
+    return this.length > this.network.window && this.last === this.newest && this.ran < this.newest;
+  }
+
   /** Run the network on the newest W frames, or on all frames and what continues them. */
   evaluate(strength) {
     const { network, frames, size, joints, dims, length } = this, W = network.window;
@@ -43,10 +54,12 @@ class StreamSegment {
       this.padded = smoothed;
       return;
     }
+    const hurried = length > W && this.newest - this.ran < this.step;
+    this.ran = this.newest;
     for (let k = 0; k < joints; k++) {
       const sure = windowWeight(isShown(frames, (W - 1) * size + k * dims, dims), length === W);
       for (let w = 0; w < W; w++) {
-        const counts = sure * network.taper[w];
+        const counts = hurried && w === 0 ? 0 : sure * network.taper[w];
         this.weight[w * joints + k] += counts;
         for (let d = 0; d < dims; d++) this.total[w * size + k * dims + d] += counts * smoothed[(k * dims + d) * W + w];
       }
@@ -78,16 +91,19 @@ class StreamSegment {
 export class Stream {
   /**
    * @param network of a Smoother
-   * @param options delay, 0 to W - 1 frames (W - 1); maxGap (10), frames that somebody may be away and still be the
+   * @param options delay, 0 to W - 1 frames (W - 1); step, 1 to delay + 1 frames between runs of the network (its own where that loses
+   *   next to nothing, with a delay near W - 1, else 1); maxGap (10), frames that somebody may be away and still be the
    *   same; strength (1); minScore, points with a lower score or visibility are missing; dims, 2 leaves z of landmarks alone
    */
-  constructor(network, { delay = network.window - 1, maxGap = MAX_GAP, strength = 1, minScore = null, dims = null } = {}) {
+  constructor(network, { delay = network.window - 1, maxGap = MAX_GAP, strength = 1, minScore = null, dims = null, step = null } = {}) {
     if (!(Number.isInteger(delay) && delay >= 0 && delay < network.window)) {
       throw new Error(`delay must be from 0 to ${network.window - 1} frames (window ${network.window}), not ${delay}`);
     }
+    step ??= delay >= network.window - 1 - Math.floor(network.step / 2) ? network.step : 1;
+    if (!(Number.isInteger(step) && step >= 1 && step <= delay + 1)) throw new Error(`step must be from 1 to ${delay + 1} frames (delay ${delay}), not ${step}`);
     if (!(maxGap >= 0)) throw new Error(`maxGap must be 0 frames or more, not ${maxGap}`);
     if (!(strength >= 0 && strength <= network.strongest)) throw new Error(`this network has strengths from 0 to ${network.strongest}, not ${strength}`);
-    Object.assign(this, { network, delay, maxGap, strength, minScore, dims, named: null });
+    Object.assign(this, { network, delay, step, maxGap, strength, minScore, dims, named: null });
     this._reset();
   }
 
@@ -106,16 +122,16 @@ export class Stream {
     const rest = new Map(read);
     for (const [key, parts] of this.segments) {
       const newest = parts[parts.length - 1];
+      if (newest.waits && !showsAny(rest.get(key))) newest.evaluate(this.strength);
       if (now - newest.last - 1 <= this.maxGap) {
         newest.append(rest.get(key)?.data ?? null);
         rest.delete(key);
       }
     }
-    for (const [key, { data, joints, dims }] of rest) {
-      let any = false;
-      for (let k = 0; k < joints; k++) any ||= isShown(data, k * dims, dims);
-      if (!any) continue;
-      const segment = new StreamSegment(this.network, now, joints, dims);
+    for (const [key, person] of rest) {
+      const { data, joints, dims } = person;
+      if (!showsAny(person)) continue;
+      const segment = new StreamSegment(this.network, this.step, now, joints, dims);
       segment.append(data);
       if (!this.segments.has(key)) this.segments.set(key, []);
       this.segments.get(key).push(segment);
@@ -123,7 +139,7 @@ export class Stream {
     for (const part of this._all()) {
       const wanted = part.length < W
         ? part.padded === null && part.first <= emitted && emitted <= part.last
-        : part.newest === now && (part.last === now || part.length === W);
+        : part.newest === now && part.due;
       if (wanted) part.evaluate(this.strength);
     }
     return emitted >= 0 ? this._emit(emitted) : null;
@@ -131,7 +147,7 @@ export class Stream {
 
   /** The frames that have not come out yet, at most `delay`; the stream starts anew. */
   flush() {
-    for (const part of this._all()) if (part.length < this.network.window) part.evaluate(this.strength);
+    for (const part of this._all()) if (part.length < this.network.window || part.waits) part.evaluate(this.strength);
     const rest = [];
     for (let i = Math.max(0, this.count - this.delay); i < this.count; i++) rest.push(this._emit(i));
     this._reset();
@@ -174,6 +190,13 @@ export class Stream {
     if (frame instanceof Map) return new Map([...frame].map(([id, person]) => [id, restored(id, person)]));
     return frame === null || frame === undefined ? null : restored(null, frame);
   }
+}
+
+/** Whether a frame of one person, as readFrame gives it, shows any point. */
+function showsAny(person) {
+  if (!person) return false;
+  for (let k = 0; k < person.joints; k++) if (isShown(person.data, k * person.dims, person.dims)) return true;
+  return false;
 }
 
 const SCORE_KEYS = ["score", "visibility"];
