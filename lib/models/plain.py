@@ -33,6 +33,7 @@ from .bank import (
     constants,
     general_settings,
     solve_fit,
+    window_overlap,
     window_taper,
 )
 
@@ -480,7 +481,8 @@ def load_smoothnet(content: Mapping[str, Any]) -> Plain:
     sizes = architecture(content["state_dict"])
     check_whole(sizes)
     check_state(content["state_dict"], smoothnet_shapes(sizes))
-    return Plain(sizes["window_size"], smoothnet(content["state_dict"]))
+    taper, step = window_overlap(content, sizes["window_size"])
+    return Plain(sizes["window_size"], smoothnet(content["state_dict"]), taper=taper, step=step)
 
 
 def load_general(content: Mapping[str, Any]) -> Plain:
