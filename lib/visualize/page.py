@@ -24,14 +24,19 @@ ROLES = {INPUT: "input", SMOOTHED: "smoothed", TRUTH: "truth"}  # the page's col
 
 def write_page(path: str | os.PathLike, clip: Clip, replace: bool = True) -> None:
     """Write `clip` as one HTML file without any reference to another file or the network."""
+    with atomic_write(path, "w", replace) as file:
+        file.write(page(clip))
+
+
+def page(clip: Clip) -> str:
+    """The text of that file."""
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     for mark, text in (("STYLE", part("player.css")), ("PLAYER", part("player.html")), ("SCRIPT", bundle("player.js"))):
         template = template.replace(f"@{mark}@", text)
     # "<" can only stand inside strings of JSON; escaped there, no text of the user's ends the script element.
     data = json.dumps(describe(clip), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     before, after = template.split("@CLIP@")
-    with atomic_write(path, "w", replace) as file:
-        file.write(before.replace("@TITLE@", html.escape(clip.title)) + data + after)
+    return before.replace("@TITLE@", html.escape(clip.title)) + data + after
 
 
 def describe(clip: Clip) -> dict:
