@@ -29,7 +29,7 @@ class Argument(NamedTuple):
     """One argument of the command line."""
 
     flags: tuple[str, ...]  # its spellings
-    commands: str  # which take it, of: train eval smooth corpus visualize export page, and launch, for the launcher alone
+    commands: str  # which take it, of: train eval smooth corpus visualize export page, and launch, the launcher
     help: str
     options: Mapping[str, Any] = MappingProxyType({})  # of argparse
     key: str = ""  # of the setting that it sets
