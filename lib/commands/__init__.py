@@ -19,6 +19,7 @@ COMMANDS = {  # name -> module of this package, what it does
     "corpus": ("corpus", "smooth hundreds of thousands of files, on one machine or many"),
     "visualize": ("visualize", "draw poses before and after"),
     "export": ("export", "write a checkpoint as an ONNX model"),
+    "page": ("page", "write the page that smooths in the browser"),
 }
 NAME = "python -m lib" if PACKAGE == "lib" else PACKAGE
 USAGE = f"usage: {NAME} COMMAND [ARGUMENT ...] | --version\n\n{{}}\n\n`{NAME} COMMAND --help` lists the arguments."

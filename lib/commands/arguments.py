@@ -29,7 +29,7 @@ class Argument(NamedTuple):
     """One argument of the command line."""
 
     flags: tuple[str, ...]  # its spellings
-    commands: str  # which take it, of: train eval smooth corpus visualize export, and launch, for the launcher alone
+    commands: str  # which take it, of: train eval smooth corpus visualize export page, and launch, the launcher
     help: str
     options: Mapping[str, Any] = MappingProxyType({})  # of argparse
     key: str = ""  # of the setting that it sets
@@ -107,6 +107,8 @@ OWN = (  # what is no setting
     Argument(("--force",), "corpus", "replace files that no run of this manifest has written (never an input)", SWITCH),
     Argument(("-o", "--output"), "smooth", "output file; a folder for several inputs", {"metavar": "OUT"}),
     Argument(("-o", "--output"), "export", "the .onnx file to write", {"metavar": "ONNX", "required": True}),
+    Argument(("-o", "--output"), "page", "the .html to write; .js for the weights alone",
+             {"metavar": "PAGE", "required": True}),
     Argument(("-o", "--output", "--output_video_path"), "visualize", "where the pictures go (./visualize)",
              {"metavar": "FOLDER", "default": "./visualize"}),
     Argument(("--cfg",), "train eval visualize", "YAML file of settings; without it the defaults", {"metavar": "YAML"},
@@ -138,6 +140,7 @@ OWN = (  # what is no setting
              {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
     Argument(("--force",), "smooth", "replace existing outputs (never an input)", SWITCH),
+    Argument(("--force",), "page", "replace an existing file", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),
     Argument(("--formats",), "smooth", "list the formats and stop", {"action": ListFormats, "nargs": 0}),

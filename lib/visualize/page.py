@@ -12,6 +12,8 @@ from importlib import resources
 
 import numpy as np
 
+from ..browser import part
+from ..browser.bundle import bundle
 from ..utils.files import atomic_write
 from .clip import INPUT, SMOOTHED, TRUTH, Clip, changed_most, trail_joints
 from .view import PITCH, YAW, fit_view, nice_step
@@ -29,10 +31,12 @@ def write_page(path: str | os.PathLike, clip: Clip, replace: bool = True) -> Non
 def page(clip: Clip) -> str:
     """The text of that file."""
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    for mark, text in (("STYLE", part("player.css")), ("PLAYER", part("player.html")), ("SCRIPT", bundle("player.js"))):
+        template = template.replace(f"@{mark}@", text)
     # "<" can only stand inside strings of JSON; escaped there, no text of the user's ends the script element.
     data = json.dumps(describe(clip), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    before, after = template.replace("@TITLE@", html.escape(clip.title)).split("@CLIP@")
-    return before + data + after
+    before, after = template.split("@CLIP@")
+    return before.replace("@TITLE@", html.escape(clip.title)) + data + after
 
 
 def describe(clip: Clip) -> dict:
