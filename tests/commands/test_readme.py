@@ -79,6 +79,7 @@ TEXT = {
     "docs/corpus.md": "a synopsis and files of others; test_corpus.py and test_corpus_engines.py run the command",
     "docs/formats.md": "a synopsis, which test_formats_of_tools.py follows with a file of each tool",
     "docs/formats-smpl.md": "files of systems that are not at hand; test_smpl_tools.py smooths some like them",
+    "lib/weights/uiprmd_kinect_3D/README.md": "smooths 391 sequences fifteen times",
     "lib/weights/general/README.md": "trains for twenty minutes on files that are not part of the repository",
 }
 # what a command needs besides PyTorch
