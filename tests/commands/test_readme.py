@@ -69,6 +69,7 @@ NOT_RUN = {
 # pages whose Python is tried elsewhere, with what it is about
 TRIED_BY = {
     "docs/api.md": "tests/unit/test_api.py",
+    "docs/corpus.md": "tests/unit/test_corpus.py",
     "docs/formats.md": "tests/unit/test_formats_of_tools.py",
     "docs/hooks.md": "tests/slow/test_examples.py",
 }

@@ -11,11 +11,13 @@ import pickle
 import re
 import shutil
 import sqlite3
+import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
 from lib.corpus import FileSmoother, run_corpus
 from lib.corpus import work as work_module
@@ -463,3 +465,22 @@ def test_the_plain_callable_gives_what_the_command_gives(tmp_path):
     assert list(columns["state"]) == ["done", "done", "failed", "todo"] and columns["frames"][0] == 40
     inplace = FileSmoother(source, source, method="gaussian", fps=30.0)
     assert inplace(paths[0])["error"].endswith("a.npy is the input; name another output")
+
+
+def test_the_code_of_the_page_runs(tmp_path, monkeypatch):
+    """All but the lines of other engines, with one worker."""
+    page = (ROOT / "docs/corpus.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    ours = "".join(line for line in code.splitlines(True) if not line.startswith(("dask", "spark", "ray")))
+    assert len(ours.splitlines()) == len(code.splitlines()) - 3
+    ours = ours.replace("poses/a/walk.npz", "poses/a/walk.npy").replace("jobs=8", "jobs=0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name in ("", ".corpus", ".inference", ".inference.options"):
+        monkeypatch.setitem(sys.modules, f"smoothnet{name}", sys.modules[f"lib{name}"])
+    make(tmp_path / "poses", "a/walk.npy")
+    names: dict = {}
+    exec(compile(ours, "docs/corpus.md", "exec"), names)
+    first = (tmp_path / "smoothed/a/walk.npy").read_bytes()
+    assert names["smoother"]("poses/a/walk.npy")["state"] == "done"
+    assert (tmp_path / "smoothed/a/walk.npy").read_bytes() == first
