@@ -31,7 +31,6 @@ def ctrl_c_interrupts():
     signal.signal(signal.SIGINT, before)
 
 
-
 def walk(frames=30, joints=3, dims=2):
     t = np.arange(frames)[:, None, None]
     return np.sin(t / 5 + np.arange(joints)[:, None] + np.arange(dims)) * 10
