@@ -657,6 +657,7 @@ def change_argument(case: Case, rng: random.Random) -> None:
     if flag in ("--plot", "--report", "--logdir", "-o", "--output", "--output_video_path", "--profiler_path"):
         # of two outputs the last one counts
         case.outputs = [value] if flag in ("-o", "--output") else [*case.outputs, value]
+        case.outputs += ["results"] * (flag == "--logdir")  # where runs go that are told None
 
 
 # ------------------------------------------------------------------------------------------------------------- choice
