@@ -7,6 +7,7 @@ An engine is a context manager. It starts nothing that outlives it, not even whe
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -209,7 +210,7 @@ def ray_engine(jobs: int | None, address: str | None, options: SmoothingOptions)
         environment = {"env_vars": ONE_THREAD, "py_modules": [str(PACKAGE)]}
         where = {"address": address}
     try:
-        ray.init(runtime_env=environment, log_to_driver=False, logging_level="ERROR", **where)
+        ray.init(runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR, **where)
     except Exception as error:  # of many kinds
         raise SmoothNetError(f"Ray cannot be used{f' at {address}' if address else ''}: {reason(error)}") from error
     try:
