@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import linecache
 import os
 import platform
 import resource
@@ -23,15 +24,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib.config import load_config
 from lib.dataset.facts import Facts
@@ -111,8 +114,10 @@ def network(window: int, dropout: float = 0.0) -> SmoothNet:
 
 def products(window: int, chunk: int, product: Callable[..., torch.Tensor], train: bool) -> Callable[[int], None]:
     """All matrix products of so many rows, `chunk` at a time, and nothing else; product(x, w) is x w^T."""
-    encoder, decoder = torch.ones(HIDDEN, window), torch.ones(window, HIDDEN)
-    w1, w2 = torch.ones(RES_HIDDEN, HIDDEN), torch.ones(HIDDEN, RES_HIDDEN)
+    sizes = (HIDDEN, window), (window, HIDDEN), (RES_HIDDEN, HIDDEN), (HIDDEN, RES_HIDDEN)
+    encoder, decoder, w1, w2 = (torch.ones(size) for size in sizes)
+    if product is fused.linear and not train:  # weights that stay may lie as it likes them
+        encoder, decoder, w1, w2 = (fused.packed(weights, chunk) for weights in (encoder, decoder, w1, w2))
     block = torch.ones(4, chunk, HIDDEN)
 
     @torch.no_grad()
@@ -194,6 +199,73 @@ def training(window: int, batch: int, repeats: int):
     peak = peak_memory()
     for name in calls:
         yield row(f"training step, {name}", f"W {window}, batch {batch}", times[name], **ratios[name], peak=peak)
+
+
+class ByLine(TorchDispatchMode):
+    """Least CPU time that each line of the hand-written pass has spent in PyTorch's operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn: dict[int, float] = defaultdict(float)
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        start = time.thread_time()
+        result = function(*args, **(kwargs or {}))
+        used = time.thread_time() - start
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code is not fused._chunk.__code__:
+            frame = frame.f_back
+        if frame is not None:
+            self.turn[frame.f_lineno] += used
+        return result
+
+
+class TimedBits:
+    """A generator whose time counts by itself: it is numpy's."""
+
+    def __init__(self, bits: np.random.SFC64) -> None:
+        self.bits, self.seconds = bits, 0.0
+
+    def random_raw(self, size: int) -> np.ndarray:
+        start = time.thread_time()
+        drawn = self.bits.random_raw(size)
+        self.seconds += time.thread_time() - start
+        return drawn
+
+
+def profile(repeats: int):
+    """A chunk of a training step line by line, by the products that training would choose; the least of the turns."""
+    torch.set_num_threads(1)
+    fused.keep_freed_memory()
+    model = network(32, DROPOUT)
+    rows = fused.CHUNK_ROWS // CHANNELS * CHANNELS
+    chosen = fused.fastest_products(model, 1024, CHANNELS, torch.float32)
+    weights = fused.Weights(model, torch.float32, chosen)
+    x, least, untouched = torch.randn(rows, 32), {}, []
+    bare = {name: partial(call, rows) for name, call in limits(32, True).items()}
+
+    @torch.no_grad()
+    def chunk(bits: Callable[[Any], Any]) -> fused.Dropout:
+        dropout = fused.Dropout(weights.p, 0, 0)
+        dropout.bits = bits(dropout.bits)
+        fused._chunk(weights, x, dropout, lambda output: output, fused.Gradients(weights))
+        return dropout
+
+    for _ in range(repeats):
+        untouched.append(in_turns({**bare, "chunk": lambda: chunk(lambda bits: bits)}, 1, warm_up=False))
+        with ByLine() as lines:
+            drawn = chunk(TimedBits).bits.seconds
+        for line, seconds in {**lines.turn, 0: drawn}.items():
+            least[line] = min(seconds, least.get(line, seconds))
+    times = {name: min((turn[name] for turn in untouched), key=lambda spent: spent.cpu) for name in untouched[0]}
+    ratios = against(times["chunk"], {name: times[name] for name in bare})
+    label = f"{rows} rows"
+    yield row(f"a chunk, products by {chosen}", label, times["chunk"], **ratios)
+    for line, seconds in sorted(least.items(), key=lambda item: -item[1]):
+        code = linecache.getline(fused.__file__, line).strip() if line else "random bits (of `dropout.keep`)"
+        yield row(
+            f"`{code}`" if line else code, label, Spent(seconds, seconds), note=f"{seconds / times['chunk'].cpu:.1%}"
+        )
 
 
 def autograd(window: int, batch: int, repeats: int):
@@ -518,6 +590,7 @@ def parts(quick: bool):
     for window in (32,) if quick else (8, 16, 32, 64):
         for batch in (256,) if quick else (1024, 4000):
             yield "training", training, (window, batch, 2 if quick else 5)
+    yield "profile", profile, (3 if quick else 20,)
     yield "training", autograd, (32, 64 if quick else 1024, 1 if quick else 2)
     for batch in (1024,) if quick else (1024, 4000):
         yield "assembly", assembly, (200_000 if quick else 1_559_752, batch, 5)
@@ -617,7 +690,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
     parser.add_argument("--json", help="also write the rows to this file")
-    parser.add_argument("--only", default="", help="comma list of training, assembly, start-up, evaluation, "
+    parser.add_argument("--only", default="", help="comma list of training, profile, assembly, start-up, evaluation, "
                         "overlap, procrustes, inference, streaming, accelerator")  # fmt: skip
     parser.add_argument("--compare", action="store_true",
                         help="the plain loop of benchmarks/reference.py beside ours, on one thread")  # fmt: skip
