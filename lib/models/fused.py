@@ -160,8 +160,8 @@ class Dropout:
                 self.bits.random_raw(-(-count // 4)).view(np.int16),
                 round(self.p * 65536) - 32768,
             )
-        torch.ge(torch.from_numpy(drawn)[:count].view(rows, units), threshold, out=result)
-        return result
+        kept = torch.from_numpy(drawn)[:count].view(rows, units)
+        return result.copy_(torch.ge(kept, threshold, out=kept))  # comparing in place and then widening is the faster way
 
 
 class Weights:
