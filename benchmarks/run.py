@@ -241,31 +241,46 @@ def profile(repeats: int):
     rows = fused.CHUNK_ROWS // CHANNELS * CHANNELS
     chosen = fused.fastest_products(model, 1024, CHANNELS, torch.float32)
     weights = fused.Weights(model, torch.float32, chosen)
-    x, least, untouched = torch.randn(rows, 32), {}, []
+    sums = fused.Gradients(weights)
+    x, least, turns = torch.randn(rows, 32), {}, []
     bare = {name: partial(call, rows) for name, call in limits(32, True).items()}
+    optimizer = torch.optim.Adam(model.parameters(), amsgrad=True)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
 
     @torch.no_grad()
     def chunk(bits: Callable[[Any], Any]) -> fused.Dropout:
         dropout = fused.Dropout(weights.p, 0, 0)
         dropout.bits = bits(dropout.bits)
-        fused._chunk(weights, x, dropout, lambda output: output, fused.Gradients(weights))
+        fused._chunk(weights, x, dropout, lambda output: output, sums)
         return dropout
 
+    calls = {**bare, "chunk": lambda: chunk(lambda bits: bits), "adam": optimizer.step}
+    in_turns(calls, 1)
+    faults = []
     for _ in range(repeats):
-        untouched.append(in_turns({**bare, "chunk": lambda: chunk(lambda bits: bits)}, 1, warm_up=False))
+        turns.append(in_turns(calls, 1, warm_up=False))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        chunk(lambda bits: bits)
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         with ByLine() as lines:
             drawn = chunk(TimedBits).bits.seconds
         for line, seconds in {**lines.turn, 0: drawn}.items():
             least[line] = min(seconds, least.get(line, seconds))
-    times = {name: min((turn[name] for turn in untouched), key=lambda spent: spent.cpu) for name in untouched[0]}
+    times = {name: min((turn[name] for turn in turns), key=lambda spent: spent.cpu) for name in calls}
+    label, whole = f"{rows} rows", times["chunk"].cpu
+
+    def share(what: str, seconds: float) -> Row:
+        return row(what, label, Spent(seconds, seconds), note=f"{seconds / whole:.1%} of the chunk")
+
     ratios = against(times["chunk"], {name: times[name] for name in bare})
-    label = f"{rows} rows"
-    yield row(f"a chunk, products by {chosen}", label, times["chunk"], **ratios)
+    note = f"{statistics.median(faults):.0f} page faults"
+    yield row(f"a chunk, products by {chosen}", label, times["chunk"], **ratios, note=note)
     for line, seconds in sorted(least.items(), key=lambda item: -item[1]):
-        code = linecache.getline(fused.__file__, line).strip() if line else "random bits (of `dropout.keep`)"
-        yield row(
-            f"`{code}`" if line else code, label, Spent(seconds, seconds), note=f"{seconds / times['chunk'].cpu:.1%}"
-        )
+        code = linecache.getline(fused.__file__, line).strip() if line else "dropout.keep: numpy's random bits"
+        yield share(f"`{code}`", seconds)
+    yield share("the rest: Python, memory", whole - sum(least.values()))
+    yield row("Adam's step, once a batch", f"{sum(p.numel() for p in model.parameters())} weights", times["adam"])
 
 
 def autograd(window: int, batch: int, repeats: int):
