@@ -245,8 +245,9 @@ def profile(repeats: int):
     x, least, turns = torch.randn(rows, 32), {}, []
     bare = {name: partial(call, rows) for name, call in limits(32, True).items()}
     optimizer = torch.optim.Adam(model.parameters(), amsgrad=True)
-    for parameter in model.parameters():
-        parameter.grad = torch.randn_like(parameter)
+    objective = TrainingObjective(model, smoothnet_loss(1.0, 0.1), products=chosen)
+    chunks = 12  # of a step
+    windows = torch.randn(2, chunks * rows // CHANNELS, CHANNELS, 32)
 
     @torch.no_grad()
     def chunk(bits: Callable[[Any], Any]) -> fused.Dropout:
@@ -255,7 +256,12 @@ def profile(repeats: int):
         fused._chunk(weights, x, dropout, lambda output: output, sums)
         return dropout
 
-    calls = {**bare, "chunk": lambda: chunk(lambda bits: bits), "adam": optimizer.step}
+    def step() -> None:
+        optimizer.zero_grad()
+        objective(*windows, seed=1)[0].backward()
+        optimizer.step()
+
+    calls = {**bare, "chunk": lambda: chunk(lambda bits: bits), "step": step, "adam": optimizer.step}
     in_turns(calls, 1)
     faults = []
     for _ in range(repeats):
@@ -280,6 +286,8 @@ def profile(repeats: int):
         code = linecache.getline(fused.__file__, line).strip() if line else "dropout.keep: numpy's random bits"
         yield share(f"`{code}`", seconds)
     yield share("the rest: Python, memory", whole - sum(least.values()))
+    note = f"{chunks * whole / times['step'].cpu:.1%} of it in its {chunks} chunks"
+    yield row("a whole step", f"{chunks * rows} rows", times["step"], note=note)
     yield row("Adam's step, once a batch", f"{sum(p.numel() for p in model.parameters())} weights", times["adam"])
 
 
