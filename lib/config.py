@@ -17,12 +17,13 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
-from yacs.config import CfgNode
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .utils.errors import SmoothNetError
+
+if TYPE_CHECKING:
+    import yaml
+    from yacs.config import CfgNode
 
 LARGEST_FILE = 2**18  # bytes of a YAML file, a hundred times what all settings with comments take
 MOST_VALUES, DEEPEST = 5000, 8  # in a YAML file, aliases followed
@@ -65,7 +66,7 @@ class Setting:
         help: what it means, for the command line and for readers.
         check: the values that are allowed.
         flags: its command-line arguments, if any, the first spelling first: "--batch_size --bs".
-        commands: the commands that take them: "train eval smooth visualize export".
+        commands: the commands that take them: "train eval smooth corpus visualize export".
         added: not a key of the published files.
         ignored: why it does nothing, if so: it is accepted since published files have it.
         path: "in" or "out" for paths, which the launcher makes absolute.
@@ -153,7 +154,7 @@ TYPES: dict[type, tuple[Callable[[Any], Any], str]] = {  # type of the default -
 
 SETTINGS = (
     Setting("DEVICE", "auto", "sdaa | sdaa:1 | cuda | cuda:0 | cpu | auto, the first of sdaa, cuda, cpu that is there",
-            flags="--device", commands="train eval smooth visualize"),
+            flags="--device", commands="train eval smooth corpus visualize"),
     Setting("SEED_VALUE", 4321, "seed of everything random", between(0, 2**63 - 1), "--seed", "train eval"),
     Setting("LOGDIR", "", "run folder; without it OUTPUT_DIR/<time>_<EXP_NAME>", flags="--logdir",
             commands="train eval", path="out"),
@@ -171,7 +172,7 @@ SETTINGS = (
     Setting("DATASET.BASE_DIR", "data/poses", "folder of the pose files"),
     Setting("MODEL.NAME", "smoothnet", "the kind of network, a row of lib/training/recipes.py", added=True),
     Setting("MODEL.SLIDE_WINDOW_SIZE", 32, "frames per window", SIZE, "--slide_window_size --window",
-            "train eval smooth visualize export"),
+            "train eval smooth corpus visualize export page"),
     Setting("MODEL.HIDDEN_SIZE", 512, "width of the encoder", SIZE),
     Setting("MODEL.RES_HIDDEN_SIZE", 256, "width within a residual block", SIZE),
     Setting("MODEL.NUM_BLOCK", 3, "residual blocks", between(0, 1000)),
@@ -238,14 +239,14 @@ SETTINGS = (
     Setting("GENERAL.EPOCHS_PER_POOL", 2, "epochs after which there is a new pool", COUNT, added=True),
     Setting("GENERAL.CHANNELS", 1100, "channels of a batch, about, on each device", COUNT, added=True),
     Setting("EVALUATE.PRETRAINED", "", "the weights: .pth.tar, or a folder of them; smooth takes .onnx too",
-            flags="--checkpoint", commands="eval smooth visualize export", path="in"),
+            flags="--checkpoint", commands="eval smooth corpus visualize export page", path="in"),
     Setting("EVALUATE.ROOT_RELATIVE", True, "3D joints relative to the root"),
     Setting("EVALUATE.SLIDE_WINDOW_STEP_SIZE", 1, "frames between windows", COUNT, "--slide_window_step_size",
-            "train eval smooth visualize"),
+            "train eval smooth corpus visualize"),
     Setting("EVALUATE.TRADITION", "", "filters to compare with: savgol,oneeuro,gaus1d,gaussian or all",
             flags="--tradition", commands="eval visualize"),
     Setting("EVALUATE.FPS", 0.0, "frame rate of the data, where it does not say; 0: unknown", between(0, 10**6),
-            "--fps", "eval smooth visualize", added=True),
+            "--fps", "eval smooth corpus visualize", added=True),
     Setting("EVALUATE.PHASE", "test", "files to evaluate: test | train", one_of("train", "test"), added=True),
     Setting("EVALUATE.REPORT", "", "also write the table to this .md, .csv or .json file", flags="--report",
             commands="eval", added=True, path="out"),
@@ -278,6 +279,8 @@ def settings() -> dict[str, Setting]:
 
 def defaults() -> CfgNode:
     """The default of every setting, as a tree."""
+    from yacs.config import CfgNode
+
     cfg = CfgNode()
     for key, setting in settings().items():
         *groups, leaf = key.split(".")
@@ -360,6 +363,8 @@ def read_yaml(path: str | Path) -> Iterator[tuple[str, Any]]:
     Raises:
         SmoothNetError: it is no file, too large, not YAML, or not KEY: value pairs; names file and line.
     """
+    import yaml
+
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise SmoothNetError(f"the config {path} is not a file")
@@ -388,6 +393,8 @@ def read_yaml(path: str | Path) -> Iterator[tuple[str, Any]]:
 
 def _pairs(root: yaml.MappingNode, path: str | Path) -> Iterator[tuple[str, Any]]:
     """The pairs of a mapping and of those in it; at most MOST_VALUES, at most DEEPEST, whatever aliases say."""
+    import yaml
+
     count = 0
 
     def where(node: yaml.Node) -> str:
@@ -427,11 +434,13 @@ def _pairs(root: yaml.MappingNode, path: str | Path) -> Iterator[tuple[str, Any]
 
 def as_plain(cfg: CfgNode) -> dict[str, Any]:
     """The settings as nested plain dicts, ready for YAML or a checkpoint."""
-    return {key: as_plain(value) if isinstance(value, CfgNode) else value for key, value in cfg.items()}
+    return {key: as_plain(value) if isinstance(value, dict) else value for key, value in cfg.items()}
 
 
 def as_yaml(cfg: CfgNode) -> str:
     """The settings as YAML text that load_config reads back."""
+    import yaml
+
     return yaml.safe_dump(as_plain(cfg), sort_keys=False, default_flow_style=None)
 
 

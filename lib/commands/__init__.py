@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,8 +16,10 @@ COMMANDS = {  # name -> module of this package, what it does
     "train": ("train", "train on pose files"),
     "eval": ("evaluate", "evaluate a checkpoint against ground truth"),
     "smooth": ("smooth", "smooth your own pose files or a live stream"),
+    "corpus": ("corpus", "smooth hundreds of thousands of files, on one machine or many"),
     "visualize": ("visualize", "draw poses before and after"),
     "export": ("export", "write a checkpoint as an ONNX model"),
+    "page": ("page", "write the page that smooths in the browser"),
 }
 NAME = "python -m lib" if PACKAGE == "lib" else PACKAGE
 USAGE = f"usage: {NAME} COMMAND [ARGUMENT ...] | --version\n\n{{}}\n\n`{NAME} COMMAND --help` lists the arguments."
@@ -35,6 +38,9 @@ def run(command: str, argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: Sequence[str] | None) -> int:
     first, *rest = argv or [""]
     usage = USAGE.format("\n".join(f"  {name:10} {text}" for name, (_, text) in COMMANDS.items()))
+    if first in ("smooth", "visualize") and "OMP_NUM_THREADS" not in os.environ:
+        # Their matrices are small: several threads take two to three times the CPU time and no less of anything else.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
     if first in COMMANDS:
         return importlib.import_module(f".{COMMANDS[first][0]}", __name__).main(rest)
     if first in ("-h", "--help", "--version"):

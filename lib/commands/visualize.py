@@ -12,12 +12,13 @@ Any file that smooth_smoothnet.py reads:
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .arguments import make_parser, named_settings, smoothing_options
 
@@ -41,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in formats:
         if name not in FORMATS:
             raise SmoothNetError(f"--format {name!r} is none of {', '.join(FORMATS)}")
+    if formats != ["html"]:
+        importlib.import_module("PIL.Image")  # where it is missing, say so before anything is smoothed
     for path, what in ((args.video, "--video"), (args.input, "--input")):
         if path is not None and not Path(path).exists():
             raise SmoothNetError(f"{what} {path} does not exist")
@@ -80,7 +83,7 @@ def _evaluated(args: argparse.Namespace, cfg: CfgNode, look: Look) -> tuple[str,
     from ..models.checkpoints import load_model
     from ..utils.device import select_device
     from ..utils.errors import SmoothNetError
-    from ..visualize.sources import evaluated_clip
+    from ..visualize.evaluated import evaluated_clip
     from ..weights import find_weights
 
     if not cfg.EVALUATE.PRETRAINED:
@@ -112,8 +115,12 @@ def _recorded(args: argparse.Namespace, cfg: CfgNode, look: Look) -> Clip:
     """The clip of a user's file."""
     from ..config import load_config
     from ..inference.methods import Smoothing
-    from ..models.body import load_body
     from ..visualize.sources import recorded_clip
+
+    def load_body() -> Any:
+        from ..models import body  # of rotations alone, and it needs torch
+
+        return body.load_body(cfg.SMPL_MODEL_DIR)
 
     return recorded_clip(
         args.input,
@@ -121,6 +128,6 @@ def _recorded(args: argparse.Namespace, cfg: CfgNode, look: Look) -> Clip:
         frames=(cfg.VIS.START, cfg.VIS.END if cfg.VIS.END != load_config().VIS.END else None),
         track=args.track,
         prefer_2d=args.video is not None,
-        load_body=lambda: load_body(cfg.SMPL_MODEL_DIR),
+        load_body=load_body,
         look=look,
     )

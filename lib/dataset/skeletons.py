@@ -4,7 +4,8 @@
 
 Joint orders: Human3.6M, 3DPW, MPI-INF-3DHP, JHMDB and LSP as the SmoothNet data files store them; OpenPose's
 BODY_25, BODY_25B and COCO-18 after its `poseParameters`; COCO-17; the 33 BlazePose landmarks of MediaPipe;
-the 24 SMPL joints; the 22 joints of UI-PRMD's Kinect recordings.
+the 24 SMPL joints; the 22 joints of UI-PRMD's Kinect recordings; hands (21), HALPE (26), MHR (70),
+COCO-WholeBody (133) and MediaPipe's face mesh (468, 478).
 """
 
 from __future__ import annotations
@@ -78,6 +79,47 @@ _FACE_TO_FEET = (  # chains that COCO-17 and BODY_25B share
     "r_shoulder r_hip r_knee r_ankle",
     "r_hip l_hip",
 )
+
+_FINGERS = ("thumb", "index", "middle", "ring", "pinky")
+
+
+def _hand(side: str, base: str, parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The joints of the fingers of a hand in file order, and its chains from `base`; parts from the palm to the tip."""
+    fingers = [[f"{side}{finger}_{part}" for part in parts] for finger in _FINGERS]
+    return " ".join(joint for finger in fingers for joint in finger), tuple(" ".join([base, *f]) for f in fingers)
+
+
+def _points(prefix: str, *numbers: int) -> str:
+    return " ".join(f"{prefix}{number}" for number in numbers)
+
+
+_OUTWARD = ("1", "2", "3", "4")
+_HAND, _HAND_CHAINS = _hand("", "wrist", _OUTWARD)
+_L_HAND, _L_HAND_CHAINS = _hand("l_", "l_hand", _OUTWARD)
+_R_HAND, _R_HAND_CHAINS = _hand("r_", "r_hand", _OUTWARD)
+_INWARD = ("tip", "first", "second", "third")  # MHR counts from the tip
+_FROM_TIP = {
+    side: " ".join(f"{side}{finger}_{part}" for finger in _FINGERS for part in _INWARD) for side in ("l_", "r_")
+}
+# The 68 points of a face in the order of iBUG 300-W: jaw, brows, nose, eyes, mouth.
+_FACE68_CHAINS = tuple(
+    _points("face_", *numbers)
+    for numbers in (
+        range(17), range(17, 22), range(22, 27), range(27, 31), range(31, 36), (*range(36, 42), 36),
+        (*range(42, 48), 42), (*range(48, 60), 48), (*range(60, 68), 60),
+    )
+)  # fmt: skip
+# Contours of MediaPipe's face mesh: oval, lips, eyes, brows; with 478 points the irises too.
+_MESH_CONTOURS = (
+    (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
+     136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109, 10),
+    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 61),
+    (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 78),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466, 263),
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 33),
+    (276, 283, 282, 295, 285), (300, 293, 334, 296, 336), (46, 53, 52, 65, 55), (70, 63, 105, 66, 107),
+)  # fmt: skip
+_IRISES = ((474, 475, 476, 477, 474), (469, 470, 471, 472, 469))
 
 SKELETONS: dict[str, Skeleton] = {
     "lsp14": _skeleton(
@@ -244,6 +286,76 @@ SKELETONS: dict[str, Skeleton] = {
         ),
         "l_hip r_hip",
     ),
+    # One hand, of MediaPipe, OpenPose or COCO-WholeBody.
+    "hand21": _skeleton(f"wrist {_HAND}", (*_HAND_CHAINS, "index_1 middle_1 ring_1 pinky_1"), "wrist"),
+    # HALPE, the default of rtmlib, Pose2Sim and Sports2D.
+    "halpe26": _skeleton(
+        "nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist l_hip r_hip l_knee r_knee "
+        "l_ankle r_ankle head neck hip l_big_toe r_big_toe l_small_toe r_small_toe l_heel r_heel",
+        (
+            "hip neck head",
+            "neck nose l_eye l_ear",
+            "nose r_eye r_ear",
+            "neck l_shoulder l_elbow l_wrist",
+            "neck r_shoulder r_elbow r_wrist",
+            "hip l_hip l_knee l_ankle l_big_toe l_small_toe",
+            "hip r_hip r_knee r_ankle r_big_toe r_small_toe",
+            "l_ankle l_heel",
+            "r_ankle r_heel",
+        ),
+        "hip",
+    ),
+    # MHR, of SAM 3D Body and Sapiens 2.
+    "mhr70": _skeleton(
+        "nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow l_hip r_hip l_knee r_knee l_ankle r_ankle "
+        "l_big_toe l_small_toe l_heel r_big_toe r_small_toe r_heel "
+        f"{_FROM_TIP['r_']} r_wrist {_FROM_TIP['l_']} l_wrist "
+        "l_olecranon r_olecranon l_cubital_fossa r_cubital_fossa l_acromion r_acromion neck",
+        (
+            "neck nose l_eye l_ear",
+            "nose r_eye r_ear",
+            *(
+                chain.replace("s_", side)
+                for side in ("l_", "r_")
+                for chain in (
+                    "neck s_acromion s_shoulder s_elbow s_wrist",
+                    "s_olecranon s_elbow s_cubital_fossa",
+                    "s_shoulder s_hip s_knee s_ankle s_big_toe s_small_toe",
+                    "s_ankle s_heel",
+                    *(" ".join(["s_wrist", *(f"s_{f}_{part}" for part in reversed(_INWARD))]) for f in _FINGERS),
+                )
+            ),
+            "r_hip l_hip",
+        ),
+        "l_hip r_hip",
+    ),
+    "wholebody133": _skeleton(
+        "nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist "
+        "l_hip r_hip l_knee r_knee l_ankle r_ankle "
+        "l_big_toe l_small_toe l_heel r_big_toe r_small_toe r_heel "
+        f"{_points('face_', *range(68))} l_hand {_L_HAND} r_hand {_R_HAND}",
+        (
+            *_FACE_TO_FEET,
+            "l_ear l_shoulder",
+            "r_ear r_shoulder",
+            *(f"{side}ankle {side}big_toe {side}small_toe" for side in ("l_", "r_")),
+            *(f"{side}ankle {side}heel" for side in ("l_", "r_")),
+            "l_wrist l_hand",
+            "r_wrist r_hand",
+            *_L_HAND_CHAINS,
+            *_R_HAND_CHAINS,
+            *_FACE68_CHAINS,
+        ),
+        "l_hip r_hip",
+    ),
+    "face468": _skeleton(
+        _points("face_", *range(468)), tuple(_points("face_", *contour) for contour in _MESH_CONTOURS), "face_1"
+    ),
+    "face478": _skeleton(
+        _points("face_", *range(478)),
+        tuple(_points("face_", *contour) for contour in (*_MESH_CONTOURS, *_IRISES)),
+        "face_1",
+    ),
 }
 
 # The formats of (joint count, dims), the likeliest first. h36m17 and pw3d17 differ in their sides, which
@@ -257,6 +369,18 @@ _CANDIDATES: dict[tuple[int, int], tuple[str, ...]] = {
     (17, 3): ("h36m17", "coco17", "mpi17"),
     (18, 2): ("coco18",),
     (18, 3): ("coco18",),
+    **{
+        (count, dims): (name,)
+        for dims in (2, 3)
+        for count, name in (
+            (21, "hand21"),
+            (26, "halpe26"),
+            (70, "mhr70"),
+            (133, "wholebody133"),
+            (468, "face468"),
+            (478, "face478"),
+        )
+    },
     (22, 2): ("uiprmd22",),
     (22, 3): ("uiprmd22",),
     (24, 3): ("smpl24",),

@@ -19,9 +19,6 @@ from math import ceil, log, pi, sin, sqrt, tan
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_solve_banded, cholesky_banded
-from scipy.ndimage import correlate1d
-from scipy.signal import butter, savgol_coeffs, sosfilt
 
 from . import published
 
@@ -44,6 +41,8 @@ def rts(x: np.ndarray, lam: float) -> np.ndarray:
     Far from the ends it passes 1 / (1 + lam (2 sin(pi f / fps))^6) of a sinusoid of f Hz. A parabola comes back as it
     was, and so does a sequence of up to 3 frames.
     """
+    from scipy.linalg import cho_solve_banded, cholesky_banded
+
     if len(x) < 4 or lam == 0:
         return x.copy()
     count = len(x) - 3
@@ -122,6 +121,8 @@ def butterworth(x: np.ndarray, cutoff: float, fps: float) -> np.ndarray:
     and Motor Control of Human Movement, section 2.2.4.4, here exact, in the bilinear transform's warped frequency).
     A cut-off from half the frame rate on leaves everything as it is.
     """
+    from scipy.signal import sosfilt
+
     if cutoff >= fps / 2:
         return x.copy()
     sections, pad = _butterworth_sections(cutoff, fps), butterworth_reach(cutoff, fps)
@@ -137,6 +138,8 @@ def butterworth(x: np.ndarray, cutoff: float, fps: float) -> np.ndarray:
 @lru_cache(maxsize=256)
 def _butterworth_sections(cutoff: float, fps: float) -> np.ndarray:
     """(1, 6), the second-order low-pass of one direction."""
+    from scipy.signal import butter
+
     return butter(2, _butterworth_single(cutoff, fps), fs=fps, output="sos")
 
 
@@ -161,6 +164,8 @@ def butterworth_reach(cutoff: float, fps: float) -> int:
 
 def gaussian(x: np.ndarray, sigma: float) -> np.ndarray:
     """Mean weighted by a Gaussian of the distance in time; `sigma` in frames, 0 leaves everything as it is."""
+    from scipy.ndimage import correlate1d
+
     if sigma == 0:
         return x.copy()
     half = _gaussian_half(sigma)
@@ -216,6 +221,8 @@ def savgol_window(cutoff: float, fps: float, order: int = 2) -> int:
 
 def savgol_cutoff(window: int, fps: float, order: int = 2) -> float:
     """Hz: the lowest frequency of which the filter passes 1/sqrt(2); half the frame rate where it passes everything."""
+    from scipy.signal import savgol_coeffs
+
     if window <= order + 1:
         return fps / 2
     half = window // 2

@@ -12,8 +12,6 @@ rate. lib.filters.classical has the forms to smooth one's own poses with, whose 
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import savgol_filter
 
 
 def savgol(x: np.ndarray, window: int = 31, order: int = 2) -> np.ndarray:
@@ -22,6 +20,8 @@ def savgol(x: np.ndarray, window: int = 31, order: int = 2) -> np.ndarray:
     The window is cut to the largest odd number that fits the sequence; where that is not larger than
     `order` the fit goes through every frame and the sequence comes back as it was.
     """
+    from scipy.signal import savgol_filter
+
     window = min(window, len(x))
     window -= 1 - window % 2
     if window <= order:
@@ -31,6 +31,8 @@ def savgol(x: np.ndarray, window: int = 31, order: int = 2) -> np.ndarray:
 
 def gaussian(x: np.ndarray, sigma: float = 3.0) -> np.ndarray:
     """Gaussian filter over the whole sequence, `sigma` in frames; mirrored at the ends."""
+    from scipy.ndimage import gaussian_filter1d
+
     return gaussian_filter1d(x.astype(np.float64), sigma, axis=0, mode="reflect").astype(x.dtype)
 
 
@@ -41,6 +43,8 @@ def gaus1d(x: np.ndarray, window: int = 31, sigma: float = 3.0) -> np.ndarray:
     were, and there are jumps between the chunks. That handicaps the baseline; `gaussian` does not have these
     defects.
     """
+    from scipy.ndimage import gaussian_filter1d
+
     window = max(1, min(window, len(x)))
     count = len(x) // window
     chunks = x[: count * window].reshape(count, window, *x.shape[1:]).astype(np.float64)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -30,6 +30,7 @@ class ClassicalSmoother:
         settings: what the filter is called with; None leaves everything as it is (strength 0).
         outlier_window: frames of the Hampel filter before it; 0: none.
         max_gap: frames without any point that are bridged; longer gaps split the recording.
+        asked: what classical_smoother was asked for: cutoff, strength, fps, outliers.
     """
 
     name: str
@@ -37,6 +38,17 @@ class ClassicalSmoother:
     settings: Mapping[str, float] | None
     outlier_window: int = 0
     max_gap: int = MAX_GAP
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    def at(self, fps: float | None) -> ClassicalSmoother:
+        """The same for recordings of `fps` frames a second; itself if that is None, or it was made for a frame rate.
+
+        Raises:
+            SmoothNetError: the cut-off is too high for it.
+        """
+        if fps is None or self.asked.get("fps") is not None:
+            return self
+        return classical_smoother(self.name, **{**self.asked, "fps": fps}, max_gap=self.max_gap)
 
     @property
     def reach(self) -> int:
@@ -59,7 +71,14 @@ class ClassicalSmoother:
 
         Returns:
             The same shape and type; NaN where the input was missing.
+
+        Raises:
+            SmoothNetError: no array of three axes.
         """
+        if not isinstance(points, np.ndarray) or points.ndim != 3:
+            raise SmoothNetError(
+                "points must be a numpy array (frames, joints, dims); xarray and pandas go through smooth_labelled"
+            )
         cleaned, _ = self.clean(points)
         smoothed = np.full(cleaned.shape, np.nan)
         for part in segments(cleaned, self.max_gap):
@@ -141,7 +160,8 @@ def classical_smoother(
     else:
         settings = row.by_strength(strength, rate) if strength else None
     window = classical.hampel_window(rate) if outliers else 0
-    return ClassicalSmoother(name, row, settings, window, max_gap)
+    asked = {"cutoff": cutoff, "strength": strength, "fps": fps, "outliers": outliers}
+    return ClassicalSmoother(name, row, settings, window, max_gap, asked)
 
 
 def _bridged(points: np.ndarray, hold: bool) -> np.ndarray:

@@ -5,27 +5,66 @@
 A format is a row of `FORMATS`: its name, the tools that write it, what it looks like to a user, what is read and what
 is left alone, how to tell it by content, how to read it into a `Recording` and how to write smoothed tracks back in
 the same form. The order matters: the first that recognises a file reads it, so the special stands before the general.
-To add a format, write one file with these three functions and add its row.
+To add a format, write one file with these three functions and add its row; from a package of your own, name the row in
+an entry point of the group `smoothnet.formats` (docs/formats.md).
 """
 
 from __future__ import annotations
 
+import difflib
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from . import arrays, coco, deeplabcut, detections, documents, h5, mmpose, openpose, plain_csv, smpl, tables, trc
+from . import (
+    arrays,
+    bvh,
+    c3d,
+    coco,
+    deeplabcut,
+    detections,
+    documents,
+    h5,
+    lines,
+    long_csv,
+    mediapipe,
+    mmpose,
+    mocap_text,
+    movement,
+    openpose,
+    opensim,
+    plain_csv,
+    sleap,
+    smpl,
+    tables,
+    trc,
+    ultralytics,
+)
 from .checks import check_output
 from .layout import Layout, parse_layout
 from .recording import Recording, Track
+from .refusals import refusal
+from .smpl_tools import ROWS as SMPL_TOOLS
+from .smpl_tools import forget
 from .text import printable
 from .understood import settle
 
-__all__ = ["FORMATS", "Format", "Recording", "Track", "check_output", "read_recording", "write_recording"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Recording",
+    "Track",
+    "check_output",
+    "list_formats",
+    "read_recording",
+    "write_recording",
+]
 
 
 @dataclass(frozen=True)
@@ -54,24 +93,51 @@ FORMATS = {
     for row in (
         ("openpose", "pose estimators", "a folder of OpenPose JSON files",
          "body, face and hands in 2D and 3D", "confidences, other keys",
-         openpose.sniff_openpose, openpose.read_openpose, openpose.write_openpose),
+         openpose.sniff_openpose, openpose.read_openpose, detections.write_documents),
         ("mmpose", "pose estimators", "MMPose prediction JSON", "keypoints", "keypoint_scores, boxes, other keys",
-         mmpose.sniff_mmpose, mmpose.read_mmpose, detections.write_json_file),
+         mmpose.sniff_mmpose, mmpose.read_mmpose, detections.write_documents),
         ("alphapose", "pose estimators", "AlphaPose JSON", "keypoints", "scores, boxes, other keys",
-         coco.sniff_alphapose, coco.read_alphapose, detections.write_json_file),
+         coco.sniff_alphapose, coco.read_alphapose, detections.write_documents),
         ("coco", "pose estimators", "COCO keypoint results JSON", "keypoints", "scores, boxes, other keys",
-         coco.sniff_coco, coco.read_coco, detections.write_json_file),
+         coco.sniff_coco, coco.read_coco, detections.write_documents),
+        ("ultralytics", "pose estimators", "Ultralytics results: to_json, to_csv, or a folder of save_txt labels",
+         "keypoints", "scores, boxes, classes, track ids",
+         ultralytics.sniff_ultralytics, ultralytics.read_ultralytics, detections.write_documents),
+        ("mediapipe", "pose estimators", "MediaPipe results as JSON, .jsonl or a folder of JSON",
+         "landmarks and world landmarks of bodies, hands and faces", "visibility, handedness, blendshapes, matrices",
+         mediapipe.sniff_mediapipe, mediapipe.read_mediapipe, detections.write_documents),
+        ("jsonl", "tables and arrays", "the lines of a stream as a file, .jsonl", "keypoints",
+         "scores, ids, other keys",
+         lines.sniff_lines, lines.read_lines_file, detections.write_documents),
+        ("c3d", "biomechanics", ".c3d", "points", "analog channels, events, angles, forces, residuals",
+         c3d.sniff_c3d, c3d.read_c3d, c3d.write_c3d),
+        ("opensim", "biomechanics", "OpenSim .mot and .sto of joint angles, positions or quaternions",
+         "angles as angles, translations, quaternions", "time, speeds and activations beside them",
+         opensim.sniff_opensim, opensim.read_opensim, opensim.write_opensim),
+        ("bvh", "biomechanics", "BVH", "rotations as rotations, positions that move", "hierarchy, offsets",
+         bvh.sniff_bvh, bvh.read_bvh, bvh.write_bvh),
+        ("mocap-text", "biomechanics", "text exports of Vicon, Qualisys, Motive, Visual3D and Theia",
+         "markers, landmarks, rotations as quaternions", "velocities, model outputs, devices, errors",
+         mocap_text.sniff_mocap_text, mocap_text.read_mocap_text, tables.write_table),
         ("trc", "biomechanics", "OpenSim .trc", "markers", "frame and time columns",
          trc.sniff_trc, trc.read_trc, tables.write_table),
         ("deeplabcut", "animals", "DeepLabCut .csv", "x, y, z of bodyparts", "likelihood",
          deeplabcut.sniff_deeplabcut, deeplabcut.read_deeplabcut, tables.write_table),
+        ("sleap", "animals", "SLEAP analysis .h5 and .slp", "points of tracks and instances", "scores, all else",
+         sleap.sniff_sleap, sleap.read_sleap, sleap.write_sleap),
+        ("movement", "animals", "netCDF of movement or xarray, .nc", "position", "confidence, all else",
+         movement.sniff_movement, movement.read_movement, movement.write_movement),
         ("deeplabcut-h5", "animals", "DeepLabCut .h5", "x, y, z of bodyparts", "likelihood, all else in the file",
          h5.sniff_h5, h5.read_h5, h5.write_h5),
+        ("long-csv", "tables and arrays", ".csv with a row for each person, or each landmark, of a frame",
+         "x, y, z columns", "time, ids, scores, texts, other names",
+         long_csv.sniff_long, long_csv.read_long, detections.write_documents),
         ("csv", "tables and arrays", ".csv with one row a frame", "columns such as nose_x, or all without names",
          "time, index, scores, texts, other names", plain_csv.sniff_csv, plain_csv.read_csv, tables.write_table),
         ("smpl", "body models", ".npz with SMPL parameters (poses, trans)",
-         "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, vertices, cameras",
+         "poses of body, hands, jaw and eyes, translations, joints", "betas, expression, cameras; vertices are dropped",
          smpl.sniff_smpl, smpl.read_smpl, arrays.write_arrays),
+        *SMPL_TOOLS,
         ("npy", "tables and arrays", ".npy with (T, K, D), (T, K*D) or (T, P, K, D)",
          "points, matrices, quaternions", "scores", arrays.sniff_npy, arrays.read_points, arrays.write_arrays),
         ("npz", "tables and arrays", ".npz with such arrays", "points, matrices, quaternions",
@@ -85,8 +151,51 @@ FORMATS = {
 }  # fmt: skip
 
 
-def known_formats() -> str:
-    return "; ".join(f"{row.name}: {row.text}" for row in FORMATS.values())
+_ENTRY_POINTS = "smoothnet.formats"
+
+
+@functools.cache
+def load_others() -> None:
+    """Put the formats of other packages into FORMATS, before those of this one: rows of their entry points.
+
+    Raises:
+        SmoothNetError: an entry point cannot be loaded, is no row, or has a name that is taken.
+    """
+    others: dict[str, Format] = {}
+    for point in entry_points(group=_ENTRY_POINTS):
+        where = f"the format {point.name} of {point.value}"
+        try:
+            row = point.load()
+            row = row if isinstance(row, Format) else Format(*row)
+        except Exception as error:  # another package's code may do anything
+            raise SmoothNetError(printable(f"{where} cannot be loaded: {type(error).__name__}: {error}")) from error
+        if row.name in FORMATS or row.name in others:
+            raise SmoothNetError(f"{where} has the name {row.name}, which is taken")
+        others[row.name] = row
+    own = dict(FORMATS)
+    FORMATS.clear()
+    FORMATS.update({**others, **own})
+
+
+def list_formats() -> str:
+    """For people: every format by the tools it comes from, what is smoothed in it and what is left alone."""
+    load_others()
+    lines = ["What is read, smoothed and written back in the same form; all else in a file stays as it was."]
+    for group in dict.fromkeys(row.group for row in FORMATS.values()):
+        lines += ["", group]
+        for row in FORMATS.values():
+            if row.group == group:
+                lines += [f"  {row.name:16} {row.text}", f"  {'':16} smoothed: {row.smoothed}"]
+                lines += [f"  {'':16} left alone: {row.left_alone}"]
+    return "\n".join(lines)
+
+
+def _unknown(name: str) -> SmoothNetError:
+    near = difflib.get_close_matches(name, FORMATS, 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return SmoothNetError(
+        f"{name!r} is no known format{meant}; known are {', '.join(FORMATS)} (smooth --formats says more)"
+    )
 
 
 def read_recording(
@@ -98,7 +207,7 @@ def read_recording(
     """Read a file or folder of poses.
 
     Args:
-        path: The file, or the folder of OpenPose frames.
+        path: The file, or the folder with a file a frame.
         format: A name of `FORMATS`; None tells the format by content.
         dims: Coordinates a joint for arrays and tables that do not say (2 or 3); None tells it from the values.
         layout: What arrays and tables do not say of their axes, numbers and missing points; see layout.py.
@@ -112,8 +221,9 @@ def read_recording(
         SmoothNetError: no such file, none of the formats, a malformed file, or one that can be read in two ways.
     """
     path = Path(path)
+    load_others()
     if format is not None and format not in FORMATS:
-        raise SmoothNetError(f"{format!r} is no known format; known are {known_formats()}")
+        raise _unknown(format)
     if dims is not None and dims not in (1, 2, 3):
         raise SmoothNetError(f"--dims must be 1, 2 or 3, not {dims}")
     said = parse_layout(layout)
@@ -123,7 +233,7 @@ def read_recording(
         if format is None:
             format = next((name for name, row in FORMATS.items() if row.sniff(path)), None)
         if format is None:
-            raise SmoothNetError(f"{path} is in no known format; known are {known_formats()}")
+            raise refusal(path)
         recording = FORMATS[format].read(path, dims=dims, layout=said)
         settle(recording, said)
         return recording
@@ -134,6 +244,7 @@ def read_recording(
     finally:
         documents.read_document.cache_clear()
         arrays.open_arrays.cache_clear()
+        forget()
 
 
 def write_recording(recording: Recording, smoothed: list[np.ndarray], out: str | os.PathLike) -> None:

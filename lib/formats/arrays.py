@@ -63,6 +63,8 @@ class Arrays:
     # Slices of another array under a name of their own (SMPL-X: pose_body is columns 3 to 66 of poses).
     copies: dict[str, tuple[str, int]] = field(default_factory=dict)
     scores: set[str] = field(default_factory=set)  # those that are scores of others
+    # Those that would no longer fit what is smoothed: they are not written where anything was.
+    stale: set[str] = field(default_factory=set)
     coarse: set[str] = field(default_factory=set)  # those whose type has no room for what smoothing changes
     _read: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
@@ -274,7 +276,7 @@ def record(source: Arrays, format: str, tracks: list[Track], notes: list[str] | 
     notes += [f"{name or 'array'}: {m.note}" for name, m in source.meanings.items() if m.note]
     notes += [f"{name or 'array'} is written as float64, {source.headers[name].dtype} is too coarse for it"
               for name in source.coarse]  # fmt: skip
-    used = {*source.meanings, *source.copies, *source.scores, *_FPS_NAMES}
+    used = {*source.meanings, *source.copies, *source.scores, *source.stale, *_FPS_NAMES}
     left = [
         name
         for name, header in source.headers.items()
@@ -384,6 +386,8 @@ def _fps(source: Arrays) -> float | None:
 def write_arrays(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
     source: Arrays = recording.source
     results = _results(recording.tracks, smoothed, source)
+    moved = any(_changed(track, new).any() for track, new in zip(recording.tracks, smoothed, strict=True))
+    dropped = {f"{name}.npy" for name in source.stale} if moved else set()
     if recording.path.suffix.lower() == ".npy":
         with atomic_write(out) as file:
             np.lib.format.write_array(file, results[""], allow_pickle=False)
@@ -394,7 +398,7 @@ def write_arrays(recording: Recording, smoothed: list[np.ndarray], out: Path) ->
             atomic_write(out) as file,
             zipfile.ZipFile(file, "w", allowZip64=True) as new_file,
         ):
-            for member in old.infolist():
+            for member in (member for member in old.infolist() if member.filename not in dropped):
                 _copy_member(old, member, new_file, results.get(member.filename.removesuffix(".npy")))
     except (SmoothNetError, OSError):
         raise
@@ -424,7 +428,7 @@ def _results(tracks: list[Track], smoothed: list[np.ndarray], source: Arrays) ->
         results[name] = np.array(old, _written_type(old, name in source.coarse), order="C")
     for track, new in zip(tracks, smoothed, strict=True):
         name, camera, person, piece = track.where
-        changed = np.isfinite(new).all(axis=2) & (new != track.points).any(axis=2)
+        changed = _changed(track, new)
         if not changed.any():
             continue
         target = source.meanings[name].view(results[name])[:, camera, person]
@@ -443,6 +447,12 @@ def _results(tracks: list[Track], smoothed: list[np.ndarray], source: Arrays) ->
         part = source[name]
         results[name] = results[whole].reshape(len(part), -1)[:, start : start + part.shape[1]].astype(part.dtype)
     return results
+
+
+def _changed(track: Track, new: np.ndarray) -> np.ndarray:
+    """(frames, joints) bool: which points get other numbers."""
+    changed: np.ndarray = np.isfinite(new).all(axis=2) & (new != track.points).any(axis=2)
+    return changed
 
 
 def _written_type(array: np.ndarray, coarse: bool) -> np.dtype:

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..utils.errors import SmoothNetError
 from .recording import Recording
 from .tables import by_axes, make_table, make_track, read_lines, refuse_ragged, split_row
+
+Owner = TypeVar("Owner", bound=Hashable)
 
 
 def sniff_deeplabcut(path: Path) -> bool:
@@ -59,9 +62,9 @@ def _header(path: Path, lines: list[str]) -> dict[str, list[str]]:
     return header
 
 
-def label_columns(labels: list[tuple[str, str, str]]) -> dict[str, dict[str, dict[str, int]]]:
+def label_columns(labels: Iterable[tuple[Owner, str, str]]) -> dict[Owner, dict[str, dict[str, int]]]:
     """individual -> bodypart -> x, y, (z,) (likelihood) -> column, from (individual, bodypart, coord)."""
-    individuals: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    individuals: dict[Owner, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for column, (individual, bodypart, coord) in enumerate(labels):
         if coord in ("x", "y", "z", "likelihood"):
             individuals[individual][bodypart][coord] = column

@@ -8,8 +8,11 @@ piece makes tracks of them and one shared piece writes them back.
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .association import associate
-from .documents import Document, Slot, Tokens
+from .documents import Document, Slot, Spanned
 from .numbers import number_style
 from .recording import Recording, Track
 
@@ -115,10 +118,10 @@ def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
 
 
 def changed_documents(
-    documents: list[Document], tracks: list[Track], smoothed: list[np.ndarray]
-) -> Iterator[tuple[Document, str]]:
+    documents: Sequence[Document | Spanned], tracks: list[Track], smoothed: list[np.ndarray]
+) -> Iterator[tuple[Document | Spanned, str]]:
     """Each document with the text it gets: coordinates that changed are rewritten, all else stays."""
-    tokens = [Tokens(document) for document in documents]
+    tokens = [document.tokens() for document in documents]
     places, values = [], []  # (document, token position) and the new value
     habits = []
     for track, new in zip(tracks, smoothed, strict=True):
@@ -138,7 +141,39 @@ def changed_documents(
         yield document, token.changed_text()
 
 
-def write_json_file(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
-    for _, text in changed_documents(recording.source, recording.tracks, smoothed):
-        with atomic_write(out) as file:
-            file.write(text.encode("utf-8"))
+def write_documents(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
+    """A folder with the documents of the recording by their names; or one file, of one document after the other."""
+    texts = changed_documents(recording.source, recording.tracks, smoothed)
+    if recording.path.is_dir():
+        write_folder(out, ((document.path.name, text.encode("utf-8", "surrogateescape")) for document, text in texts))
+        return
+    with atomic_write(out) as file:
+        for _, text in texts:
+            file.write(text.encode("utf-8", "surrogateescape"))
+
+
+def write_folder(out: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write files by name into a folder beside its place and rename it, so that half a folder is never seen."""
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    except OSError as error:
+        raise SmoothNetError(f"cannot write {out}: {error.strerror or error}") from error
+    replaced = None
+    try:
+        for name, content in files:
+            (temporary / name).write_bytes(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        if out.exists():  # the caller has asked to replace it
+            replaced = out.with_name(f".{out.name}.{os.getpid()}.old")
+            out.rename(replaced)
+        temporary.rename(out)
+    except OSError as error:
+        if replaced is not None and replaced.exists() and not out.exists():
+            replaced.rename(out)
+        raise SmoothNetError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if replaced is not None and out.exists():
+            shutil.rmtree(replaced, ignore_errors=True)

@@ -18,12 +18,17 @@ from ..utils.errors import SmoothNetError
 
 @dataclass
 class Slot:
-    """A list of numbers in a document, `stride` a joint, the coordinates first."""
+    """The numbers of a person in a document, `stride` a joint, the coordinates first.
+
+    They are a list, nested or flat; with `axes`, objects with these keys ([{"x": 1, "y": 2}, ...]) or an object of
+    lists ({"x": [...], "y": [...]}).
+    """
 
     document: int
-    path: tuple
+    path: tuple | np.ndarray  # in a JSON document; of a `Spanned` the places of its numbers, (joints, stride)
     joints: slice  # where its joints stand in the joints of the track
     stride: int
+    axes: tuple[str, ...] = ()
 
 
 # Strings are matched first so that digits inside them are never taken for numbers.
@@ -36,6 +41,22 @@ class Document:
     text: str
     value: Any
 
+    def tokens(self) -> Tokens:
+        return Tokens(self)
+
+
+@dataclass
+class Spanned:
+    """Text of another form, of which a reader found the numbers itself: (N, 2) begin and end of each."""
+
+    path: Path
+    text: str
+    spans: np.ndarray
+    value: None = None
+
+    def tokens(self) -> SpanTokens:
+        return SpanTokens(self.text, self.spans)
+
 
 @functools.lru_cache(maxsize=1)  # telling the format and reading it look at the same file
 def read_document(path: Path) -> Document:
@@ -43,23 +64,53 @@ def read_document(path: Path) -> Document:
         raw = path.read_bytes()
     except OSError as error:
         raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+    return parse_document(path, raw, str(path))
+
+
+def parse_document(path: Path, raw: bytes, where: str) -> Document:
+    """A document of these bytes, the whole file or a line of it, which `where` names in errors."""
     try:
         text = raw.decode("utf-8")
         value = json.loads(text.removeprefix("\ufeff"))
     except RecursionError as error:
-        raise SmoothNetError(f"{path} is nested too deeply to be a file of poses") from error
+        raise SmoothNetError(f"{where} is nested too deeply to be a file of poses") from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, a number of thousands of digits
-        raise SmoothNetError(f"{path} is not valid JSON: {error}") from error
+        raise SmoothNetError(f"{where} is not valid JSON: {error}") from error
     return Document(path, text, value)
 
 
-class Tokens:
+class SpanTokens:
+    """The numbers of a text by their places, and what is to stand there instead."""
+
+    def __init__(self, text: str, spans: np.ndarray):
+        self.text = text
+        self.spans = spans
+        self.changes: dict[int, str] = {}
+
+    def at(self, slot: Slot) -> np.ndarray:
+        """Token positions of a slot, shape (joints, stride)."""
+        return np.asarray(slot.path)
+
+    def token(self, ordinal: int) -> str:
+        start, stop = self.spans[ordinal]
+        return self.text[start:stop]
+
+    def changed_text(self) -> str:
+        pieces, end = [], 0
+        for ordinal in sorted(self.changes, key=lambda ordinal: int(self.spans[ordinal, 0])):
+            start, stop = self.spans[ordinal]
+            pieces += [self.text[end:start], self.changes[ordinal]]
+            end = stop
+        pieces.append(self.text[end:])
+        return "".join(pieces)
+
+
+class Tokens(SpanTokens):
     """The number tokens of a document, and where each stands in the parsed structure."""
 
     def __init__(self, document: Document):
-        self.text = document.text
-        ends = (end for match in _SCALAR.finditer(self.text) if match.group(1) for end in match.span(1))
-        self.spans = np.fromiter(ends, np.int64).reshape(-1, 2)
+        ends = (end for match in _SCALAR.finditer(document.text) if match.group(1) for end in match.span(1))
+        super().__init__(document.text, np.fromiter(ends, np.int64).reshape(-1, 2))
         # The same document with every number replaced by its position among the numbers: parsed, it has the
         # same shape as the original, so a path that led to a coordinate now leads to the place of its token.
         pieces, end = [], 0
@@ -68,27 +119,21 @@ class Tokens:
             end = stop
         pieces.append(self.text[end:])
         self.ordinals = json.loads("".join(pieces).removeprefix("\ufeff"))
-        self.changes: dict[int, str] = {}
 
     def at(self, slot: Slot) -> np.ndarray:
-        """Token positions of a slot, shape (joints, stride)."""
         value = self.ordinals
         for key in slot.path:
             value = value[key]
-        return np.asarray(value).reshape(-1, slot.stride)
+        return np.asarray(by_joints(value, slot.axes)).reshape(-1, slot.stride)
 
-    def token(self, ordinal: int) -> str:
-        start, stop = self.spans[ordinal]
-        return self.text[start:stop]
 
-    def changed_text(self) -> str:
-        pieces, end = [], 0
-        for ordinal in sorted(self.changes):
-            start, stop = self.spans[ordinal]
-            pieces += [self.text[end:start], self.changes[ordinal]]
-            end = stop
-        pieces.append(self.text[end:])
-        return "".join(pieces)
+def by_joints(value: Any, axes: tuple[str, ...]) -> Any:
+    """Objects with the keys `axes`, or an object of lists, as lists of the numbers of each joint."""
+    if not axes:
+        return value
+    if isinstance(value, dict):
+        return [list(numbers) for numbers in zip(*(value[axis] for axis in axes), strict=True)]
+    return [[point[axis] for axis in axes] for point in value]
 
 
 def read_numbers(values: Any, where: str) -> np.ndarray:

@@ -11,7 +11,9 @@ dataset, and "fixed" with a plain matrix.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +39,13 @@ class Block:
     labels: list[tuple[str, ...]]
 
 
-def _h5py():
+def import_h5py():
     try:
         import h5py
     except ImportError as error:
-        raise SmoothNetError("reading .h5 files needs h5py: pip install h5py") from error
+        raise SmoothNetError(
+            "reading .h5, .slp and .nc files needs h5py: pip install smoothnet[h5] (or h5py)"
+        ) from error
     return h5py
 
 
@@ -51,15 +55,37 @@ def _unpickle_labels(attribute: Any, what: str) -> list[tuple[str, ...]]:
     return [tuple(str(part) for part in label) if isinstance(label, tuple) else (str(label),) for label in labels]
 
 
-def sniff_h5(path: Path) -> bool:
+def is_h5(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
         return file.read(len(_SIGNATURE)) == _SIGNATURE
 
 
+def members(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the datasets at the top of the file, () for groups; empty where it cannot be opened."""
+    h5py = import_h5py()
+    try:
+        with h5py.File(path, "r") as file:
+            return {name: getattr(plain_member(file, name), "shape", ()) or () for name in islice(file, _MOST)}
+    except Exception:  # damaged, or not of this library: the reader says so
+        return {}
+
+
+def sniff_h5(path: Path) -> bool:
+    """A pandas data frame in HDF5."""
+    if not is_h5(path):
+        return False
+    h5py = import_h5py()
+    try:
+        with h5py.File(path, "r") as file:
+            return any("pandas_type" in plain_member(file, name).attrs for name in islice(file, _MOST))
+    except Exception:  # no HDF5, or damaged: the reader says so
+        return not members(path)
+
+
 def read_h5(path: Path, **_: Any) -> Recording:
-    h5py = _h5py()
+    h5py = import_h5py()
     try:
         with h5py.File(path, "r") as file:
             blocks = _find_blocks(file)
@@ -111,24 +137,24 @@ _ALWAYS = 2**26  # bytes that any file may unpack to
 _TIMES = 100  # of its size that it may unpack to beyond: poses are noise, which packs badly
 
 
-def _plain_member(group: Any, name: str) -> Any:
+def plain_member(group: Any, name: str) -> Any:
     """The member of a group, which must lie in this file: a link to another is not followed."""
-    h5py = _h5py()
+    h5py = import_h5py()
     link = group.get(name, getlink=True)
     if isinstance(link, h5py.ExternalLink):
         raise SmoothNetError(f"{group.file.filename} was refused: {name} lies in another file ({link.filename})")
     return group[name]
 
 
-def _plain_dataset(group: Any, name: str) -> Any:
+def plain_dataset(group: Any, name: str) -> Any:
     """A dataset whose numbers lie in this file, and are not many more than it can hold.
 
     Raises:
         SmoothNetError: it is virtual or has external storage, so that reading would read and writing would overwrite
             other files; or it unpacks to far more than poses can be packed from.
     """
-    h5py = _h5py()
-    dataset, path = _plain_member(group, name), group.file.filename
+    h5py = import_h5py()
+    dataset, path = plain_member(group, name), group.file.filename
     if not isinstance(dataset, h5py.Dataset):
         raise ValueError(f"{name} is no dataset")
     plist = dataset.id.get_create_plist()
@@ -145,7 +171,7 @@ def _plain_dataset(group: Any, name: str) -> Any:
 def _find_blocks(file: Any) -> list[Block]:
     """The blocks of floats of the first data frame in the file."""
     for name in file:
-        group = _plain_member(file, name)
+        group = plain_member(file, name)
         kind = group.attrs.get("pandas_type", b"")
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
         if kind == "frame_table":
@@ -156,7 +182,7 @@ def _find_blocks(file: Any) -> list[Block]:
 
 
 def _table_blocks(group: Any) -> list[Block]:
-    table = _plain_dataset(group, "table")
+    table = plain_dataset(group, "table")
     names = [name for name in table.dtype.names or () if name.startswith("values_block_")]
     return [
         Block(table.name, name, _unpickle_labels(table.attrs[f"{name}_kind"], f"{group.file.filename}, {name}_kind"))
@@ -168,7 +194,7 @@ def _table_blocks(group: Any) -> list[Block]:
 def _fixed_blocks(group: Any) -> list[Block]:
     found = []
     for index in range(min(int(group.attrs["nblocks"]), _MOST)):
-        values = _plain_dataset(group, f"block{index}_values")
+        values = plain_dataset(group, f"block{index}_values")
         if values.dtype.kind == "f":
             found.append(Block(values.name, None, _fixed_labels(group, f"block{index}_items")))
     return found
@@ -178,9 +204,9 @@ def _fixed_labels(group: Any, axis: str) -> list[tuple[str, ...]]:
     """Labels of an axis of the "fixed" layout: for each level the distinct names, and a code a column."""
     levels = []
     for level in range(min(int(group.attrs[f"{axis}_nlevels"]), _MOST)):
-        raw = _plain_dataset(group, f"{axis}_level{level}")[:]
+        raw = plain_dataset(group, f"{axis}_level{level}")[:]
         names = [n.decode("utf-8") if isinstance(n, bytes) else str(n) for n in raw]
-        levels.append([names[code] for code in _plain_dataset(group, f"{axis}_label{level}")[:]])
+        levels.append([names[code] for code in plain_dataset(group, f"{axis}_label{level}")[:]])
     return list(zip(*levels, strict=True))
 
 
@@ -193,13 +219,13 @@ def _read_block(file: Any, block: Block) -> np.ndarray:
 
 
 def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
-    h5py = _h5py()
+    h5py = import_h5py()
     blocks, places = recording.source
     copy = io.BytesIO(recording.path.read_bytes())
     with h5py.File(copy, "r+") as file:
         for index, block in enumerate(blocks):
             parent, _, name = block.dataset.rpartition("/")
-            dataset = _plain_dataset(file[parent or "/"], name)  # again: the file may have changed since it was read
+            dataset = plain_dataset(file[parent or "/"], name)  # again: the file may have changed since it was read
             whole = dataset[:]
             values = whole[block.field] if block.field else whole
             touched = False
@@ -215,3 +241,29 @@ def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> Non
                 dataset[:] = whole
     with atomic_write(out) as file:
         file.write(copy.getvalue())
+
+
+def write_arrays(path: Path, out: Path, changes: Mapping[str, Callable[[np.ndarray], None]]) -> None:
+    """A copy of an HDF5 file with some datasets changed in place: for each by name what changes its array.
+
+    Raises:
+        SmoothNetError: the file has changed into one whose numbers lie elsewhere; `out` cannot be written.
+    """
+    h5py = import_h5py()
+    copy = io.BytesIO(path.read_bytes())
+    with h5py.File(copy, "r+") as file:
+        for name, change in changes.items():
+            parent, _, last = name.rpartition("/")
+            dataset = plain_dataset(file[parent or "/"], last)
+            array = dataset[:]
+            before = array.tobytes()
+            change(array)
+            if array.tobytes() != before:
+                dataset[:] = array
+    with atomic_write(out) as target:
+        target.write(copy.getvalue())
+
+
+def read_texts(group: Any, name: str) -> list[str]:
+    """A dataset of texts, of fixed or any length."""
+    return [t.decode("utf-8", "replace") if isinstance(t, bytes) else str(t) for t in plain_dataset(group, name)[:]]

@@ -40,7 +40,7 @@ _POINT = ("x", "y", "z")
 _SCORES = ("score", "conf", "confidence", "visibility", "likelihood")
 _SKIP = "_"
 # The words of movement (both spellings) and of other xarray files for the axes of an array.
-_AXIS_NAMES = {
+AXIS_NAMES = {
     "c": ("camera", "cameras", "cam", "cams", "view", "views"),
     "p": ("individuals", "individual", "people", "person", "persons", "tracks", "track", "instances", "animals"),
     "t": ("time", "frame", "frames", "t"),
@@ -154,7 +154,7 @@ def axes_from_names(names: tuple[str, ...] | list[str]) -> str:
     """
     letters = ""
     for name in names:
-        letter = next((key for key, words in _AXIS_NAMES.items() if str(name).lower() in words), None)
+        letter = next((key for key, words in AXIS_NAMES.items() if str(name).lower() in words), None)
         if letter is None or letter in letters:
             raise SmoothNetError(
                 f"the dimensions {', '.join(map(str, names))} are not those of poses: needed are time, keypoints and "

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""MMPose predictions: {"meta_info", "instance_info": [{"frame_id", "instances"}]} or the list alone."""
+"""MMPose predictions: {"meta_info", "instance_info": [{"frame_id", "instances"}]} or the list alone; and what it writes
+for single images, a list of instances a file, as Sapiens does below "instance_info"."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks, other_keys, split_scores
 from .documents import Document, Slot, as_list, as_object, read_document, read_numbers
+from .frames import LINES, Found, Person, read_frames, sniff_frames
 from .recording import Recording
 from .timeline import timeline
 
@@ -26,20 +28,48 @@ def _mmpose_frames(value: Any) -> tuple[tuple, list] | None:
     if not isinstance(value, list) or not all(isinstance(item, dict | list) for item in value):
         return None
     if path:
-        return path, value
+        return (path, value) if all("instances" in item for item in value if isinstance(item, dict)) else None
     for item in value:
         if isinstance(item, dict) and isinstance(item.get("instances"), list) and "frame_id" in item:
             return path, value
-        if isinstance(item, list) and item and isinstance(item[0], dict) and "keypoints" in item[0]:
+        if isinstance(item, list) and item and isinstance(item[0], dict) and isinstance(item[0].get("keypoints"), list):
             return path, value
     return None
 
 
+def _people(value: Any, where: str) -> list[Person] | None:
+    """Who is in the file of a single image; see `frames.People`."""
+    path: tuple = ()
+    if isinstance(value, dict) and isinstance(value.get("instance_info"), list):
+        path, value = ("instance_info",), value["instance_info"]
+    if not isinstance(value, list) or not all(isinstance(item, dict) and _is_instance(item) for item in value):
+        return None
+    persons = []
+    for i, instance in enumerate(value):
+        found = _points(instance, f"{where}, instance {i}")
+        if found is not None:
+            points, scores, stride = found
+            part = Found(f"{points.shape[1]}D", (*path, i, "keypoints"), points, scores, stride)
+            persons.append(Person(_id(instance), [part]))
+    return persons
+
+
+def _is_instance(item: dict) -> bool:
+    return isinstance(item.get("keypoints"), list) and "image_id" not in item and "keypoint_scores" in item
+
+
 def sniff_mmpose(path: Path) -> bool:
-    return path.suffix.lower() == ".json" and path.is_file() and _mmpose_frames(read_document(path).value) is not None
+    if path.suffix.lower() == ".json" and path.is_file() and _mmpose_frames(read_document(path).value) is not None:
+        return True
+    return path.suffix.lower() not in LINES and sniff_frames(path, _people)
 
 
 def read_mmpose(path: Path, **_: Any) -> Recording:
+    if path.is_dir() or (path.is_file() and sniff_frames(path, _people)):
+        what = 'MMPose prediction of an image (a list of objects with "keypoints" and "keypoint_scores")'
+        recording = read_frames(path, "mmpose", _people, what)
+        recording.names = _mmpose_names(recording.source[0]) if recording.source else None
+        return recording
     document = read_document(path)
     found = _mmpose_frames(document.value)
     if found is None:
@@ -85,6 +115,16 @@ def _labelled(path: Path, prefix: tuple, items: list) -> tuple[list, list[tuple[
 
 
 def _detection(frame: int, path: tuple, instance: dict, where: str) -> Detection | None:
+    found = _points(instance, where)
+    if found is None:
+        return None
+    points, scores, stride = found
+    slot = Slot(0, path, slice(0, len(points)), stride)
+    return Detection(frame, _id(instance), {f"{points.shape[1]}D": (points, scores, [slot])})
+
+
+def _points(instance: dict, where: str) -> tuple[np.ndarray, np.ndarray | None, int] | None:
+    """Points (joints, dims), scores (joints,), and how many numbers a joint stand together; None: there are none."""
     if "keypoints" not in instance:
         raise SmoothNetError(f'{where} has no "keypoints"')
     table = read_numbers(instance["keypoints"], f"{where}, keypoints")
@@ -103,11 +143,12 @@ def _detection(frame: int, path: tuple, instance: dict, where: str) -> Detection
         if len(score) != len(table):
             raise SmoothNetError(f"{where}: {len(table)} keypoints but {len(score)} keypoint_scores")
         table = np.hstack([table[:, :dims], score])
-    points, split = split_scores(table, dims)
+    return (*split_scores(table, dims), stride)
+
+
+def _id(instance: dict) -> int | str | None:
     id = next((instance[key] for key in _IDS if instance.get(key) is not None), None)
-    id = id if isinstance(id, int | str) and id != -1 else None
-    slot = Slot(0, path, slice(0, len(points)), stride)
-    return Detection(frame, id, {f"{dims}D": (points, split, [slot])})
+    return id if isinstance(id, int | str) and id != -1 else None
 
 
 def _mmpose_names(document: Document) -> tuple[str, ...] | None:

@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from .detections import Detection, changed_documents, make_tracks, other_keys, refuse_sparse, split_scores
+from .detections import Detection, make_tracks, other_keys, refuse_sparse, split_scores
 from .documents import Document, Slot, as_list, as_object, read_document, read_numbers
 from .recording import Recording
 from .timeline import timeline
@@ -127,30 +124,3 @@ def _person_id(person: dict) -> int | None:
     id = person.get("person_id")
     id = id[0] if isinstance(id, list) and id else id
     return id if isinstance(id, int) and not isinstance(id, bool) and id >= 0 else None
-
-
-def write_openpose(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
-    """Write the folder beside its place and rename it, so that half a folder is never seen."""
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
-    except OSError as error:
-        raise SmoothNetError(f"cannot write {out}: {error.strerror or error}") from error
-    replaced = None
-    try:
-        for document, text in changed_documents(recording.source, recording.tracks, smoothed):
-            (temporary / document.path.name).write_bytes(text.encode("utf-8"))
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-        if out.exists():  # the caller has asked to replace it
-            replaced = out.with_name(f".{out.name}.{os.getpid()}.old")
-            out.rename(replaced)
-        temporary.rename(out)
-    except OSError as error:
-        if replaced is not None and replaced.exists() and not out.exists():
-            replaced.rename(out)
-        raise SmoothNetError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if replaced is not None and out.exists():
-            shutil.rmtree(replaced, ignore_errors=True)

@@ -29,12 +29,12 @@ from .tables import (
     split_row,
 )
 
-_TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec"}
-_FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum"}
+TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec"}
+FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum", "fnum"}
 _INDICES = {"", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id"}
 _INDICES |= {"time_ms", "timestamp_ms"}
-_SCORES = {"score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability"}
-_SCORES |= {"c", "p", "s"}
+SCORES = {"score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability"}
+SCORES |= {"c", "p", "s", "v", "vis", "visible"}
 _SEPARATORS = " \t_.-:/"
 _LONGEST_NAME = 200  # of a column that can be a joint's
 
@@ -52,9 +52,14 @@ def column_role(name: str) -> tuple[str, str] | None:
     return _suffixed(name) or _suffixed(_without_unit(name)) or _camel(name) or _prefixed(name)
 
 
+def is_world(joint: str) -> bool:
+    """Whether a joint stands in metres beside others in pixels (MediaPipe's world landmarks)."""
+    return "world" in joint.lower()
+
+
 def _what(word: str) -> str | None:
     word = word.lower()
-    return word if word in ("x", "y", "z") else "score" if word in _SCORES else None
+    return word if word in ("x", "y", "z") else "score" if word in SCORES else None
 
 
 def _suffixed(name: str) -> tuple[str, str] | None:
@@ -108,7 +113,10 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     groups = by_axes(columns.joints)
     said = layout is not None and (layout.columns is not None or layout.axes is not None)
     if groups and not said:
-        tracks = [_named_track(table, columns.joints, axes, order) for axes, order in groups]
+        apart = [
+            (axes, [name for name in order if is_world(name) == w]) for axes, order in groups for w in (False, True)
+        ]
+        tracks = [_named_track(table, columns.joints, axes, order) for axes, order in apart if order]
         joint_names = tuple(name for name in columns.joints if {"x", "y"} <= columns.joints[name].keys())
         recording = Recording(path, "csv", tracks, frame_count(table), columns.fps, source=table)
         recording.names = joint_names if len(tracks) == 1 else None
@@ -125,7 +133,7 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
 def _read_table(path: Path) -> tuple[Table, list[str]]:
     """The rows of data, and the name of each column, "" without a header."""
     lines = read_lines(path)
-    delimiter = _delimiter(lines)
+    delimiter = delimiter_of(lines)
     top = next((i for i, line in enumerate(lines) if line.strip()), None)
     if top is None:
         raise SmoothNetError(f"{path} is empty; a .csv needs one row a frame")
@@ -136,7 +144,7 @@ def _read_table(path: Path) -> tuple[Table, list[str]]:
     return table, first if has_header else [""] * len(first)
 
 
-def _delimiter(lines: list[str]) -> str:
+def delimiter_of(lines: list[str]) -> str:
     first = next((line for line in lines if line.strip()), "")
     return max(",;\t", key=first.count)
 
@@ -163,10 +171,10 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
     for column, name in enumerate(names):
         lowered = name.lower()
         role = column_role(name) if header else None
-        if header and lowered in _TIMES:
+        if header and lowered in TIMES:
             if all_numbers(table, column):
                 columns.fps = rate(table.column(column, name))
-        elif header and lowered in _FRAMES:
+        elif header and lowered in FRAMES:
             if all_numbers(table, column):
                 number_frames(table, column, name)
         elif header and lowered in _INDICES:
@@ -184,7 +192,7 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
 def _named_track(table: Table, joints: dict[str, dict[str, int]], axes: str, order: list[str]) -> Track:
     columns = [[joints[name][axis] for axis in axes] for name in order]
     track = make_track(table, 0, columns, [joints[name].get("score") for name in order], order)
-    track.part = f"{len(axes)}D"
+    track.part = f"{len(axes)}D{' world' if is_world(order[0]) else ''}"
     return track
 
 

@@ -34,11 +34,11 @@ _NAMES = (
     (re.compile(r"jaw_pose|pose_jaw|[lr]eye_pose|(?:left|right)_eye_pose|pose_[lr]eye"), (1,)),
     (re.compile(r"pose_eyes?|eye_pose"), (1, 2)),
 )
-_TRANSLATION = re.compile(rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation){_FRAME}")
+TRANSLATION = re.compile(rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation){_FRAME}")
 _WHOLE = _NAMES[0][0]
 # "poses" alone can be points; these beside it say whose poses they are.
 _COMPANY = {"betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"}
-# Made from the poses: smoothing them apart would take an hour, leaving them makes them disagree.
+# Made from the poses: smoothing them apart would take an hour, leaving them makes them disagree. They are dropped.
 _SURFACES = re.compile(r"(?:.*_)?(?:verts|vertices)(?:_.*)?")
 
 
@@ -98,7 +98,7 @@ def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None)
         tracks += read_piece(source, name)
     frames = {shape[0] for _, shape in poses.values()}
     for name, header in source.headers.items():
-        if _TRANSLATION.fullmatch(name.lower()) and header.dtype.kind == "f":
+        if TRANSLATION.fullmatch(name.lower()) and header.dtype.kind == "f":
             numbers = tuple(n for n in header.shape[1:] if n != 1)
             if header.shape and header.shape[0] in frames and numbers == (3,):
                 source.meanings[name] = Meaning((header.shape[0], 1, 3), "tkd", (Piece((0, 1, 2)),))
@@ -109,15 +109,15 @@ def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None)
         tracks += read_piece(source, name, dims, layout)
     if points:
         notes.append(f"{', '.join(points)} smoothed apart from the rotations: the two agree less exactly than before")
-    stale = [n for n, h in source.headers.items() if _SURFACES.fullmatch(n.lower()) and h.dtype.kind == "f"]
-    if stale:
-        notes.append(f"{', '.join(stale)} still show the poses as they were")
+    source.stale = {n for n, h in source.headers.items() if _SURFACES.fullmatch(n.lower()) and h.dtype.kind == "f"}
+    if source.stale:
+        notes.append(f"{', '.join(sorted(source.stale))} dropped: computed from the poses before they were smoothed")
     return record(source, "smpl", tracks, notes)
 
 
 def _belongs_to_body(name: str) -> bool:
     """Whether SMPL has a name for it, so that it is no point even where its shape is not that of rotations (PCA)."""
-    patterns = (_SURFACES, _TRANSLATION, *(pattern for pattern, _ in _NAMES))
+    patterns = (_SURFACES, TRANSLATION, *(pattern for pattern, _ in _NAMES))
     return any(pattern.fullmatch(name.lower()) for pattern in patterns)
 
 

@@ -97,8 +97,10 @@ def split_row(line: str, delimiter: str) -> list[str]:
     return [*cells, delimiter.join(quoted)] if quoted else cells
 
 
-def make_table(path: Path, lines: list[str], delimiter: str, first_row: int) -> Table:
-    rows = [i for i in range(first_row, len(lines)) if lines[i].strip()]
+def make_table(path: Path, lines: list[str], delimiter: str, first_row: int, end: int | None = None) -> Table:
+    """The table of the lines from `first_row` to the one before `end`, without those that are blank."""
+    end = len(lines) if end is None else end
+    rows = [i for i in range(first_row, end) if lines[i].strip()]
     cells = [split_row(lines[i], delimiter) for i in rows]
     return Table(path, lines, delimiter, first_row, rows, cells, np.arange(len(rows)))
 
@@ -110,7 +112,8 @@ def number_frames(table: Table, column: int, name: str) -> None:
     if len(repeated):
         raise SmoothNetError(
             f"{table.path}, line {table.rows[repeated[0] + 1] + 1}: a second row for frame "
-            f"{numbers[repeated[0]]:g}; a table of several people needs columns of its own for each"
+            f"{numbers[repeated[0]]:g}; a table of several people needs a column person or track_id, or "
+            "columns of its own for each"
         )
     if len(numbers) and np.isfinite(numbers).all() and (numbers == np.round(numbers)).all():
         frames = timeline([int(number) for number in numbers])

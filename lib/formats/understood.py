@@ -75,7 +75,8 @@ def _describe(part: str, tracks: list[Track], marks: dict[float, int], recording
     """'keypoints: 230 frames x 33 joints, x y z + score, 1 person, 12 points missing as (0, 0)'."""
     joints = max(track.points.shape[1] for track in tracks)
     if tracks[0].kind == "rotations":
-        what, thing = f"rotations as {FORMS[tracks[0].form].text}", "joint"
+        form = tracks[0].form
+        what, thing = f"rotations as {FORMS[form].text if form in FORMS else form}", "joint"
     else:
         dims = tracks[0].points.shape[2]
         what, thing = " ".join("xyz"[:dims]) if dims > 1 else "one number each", "joint" if dims > 1 else "channel"

@@ -69,7 +69,7 @@ def smooth_files(
     """Smooth files and write them in the form they have. Nothing is written before all of them are done.
 
     Args:
-        inputs: files, or folders of OpenPose frames.
+        inputs: files, or folders with a file a frame.
         out: the output; a folder if there are several inputs, if it is one, or if its name has no ending.
         smoothing: what smooths, and how files are read.
         plot: also write <output>.png, the joints that changed most before and after.
@@ -166,13 +166,14 @@ def _check_target(path: Path, source: Path, inputs: list[Path], *, folder: bool,
     if not folder:
         return
     names = {entry.name for entry in path.iterdir()}
-    if any(not name.endswith(".json") or (path / name).is_dir() for name in names):
-        raise SmoothNetError(f"{path} holds more than OpenPose frames; it will not be replaced")
+    endings = {Path(name).suffix for name in names}
+    if endings not in ({".json"}, {".txt"}) or any((path / name).is_dir() for name in names):
+        raise SmoothNetError(f"{path} holds more than frames of poses; it will not be replaced")
     lost = sorted(names - {entry.name for entry in source.iterdir()})
     if lost:
         raise SmoothNetError(f"{path} holds {lost[0]}, which {source} does not; it will not be replaced")
-    if not FORMATS["openpose"].sniff(path):
-        raise SmoothNetError(f"{path} holds files that are no OpenPose frames; it will not be replaced")
+    if not any(row.sniff(path) for row in FORMATS.values()):
+        raise SmoothNetError(f"{path} holds files that are no frames of poses; it will not be replaced")
 
 
 # ---------------------------------------------------------------- temporary folders and renaming

@@ -21,10 +21,11 @@ from ..filters.smoother import OUTLIERS, ClassicalSmoother, classical_smoother
 from ..filters.table import REFERENCE_FPS
 from ..formats import read_recording
 from ..formats.recording import Recording
+from ..models.network import as_numpy
 from ..utils.errors import SmoothNetError
 from .options import SmoothingOptions
 from .report import Report
-from .smoother import Smoother
+from .smoother import Smoother, as_points
 from .tracks import Ready, smooth_recording
 
 Progress = Callable[[int, int], None]  # (frames smoothed so far, frames of all tracks) of the current recording
@@ -165,6 +166,15 @@ class Smoothing:
             fill=self.options.fill,
             fps=fps,
         )
+
+    def points(self, points: Any) -> Any:
+        """Smooth (T, K, D) or (T, C) points of one person, array or tensor; see Smoother.__call__."""
+        array, restore = as_numpy(points)
+        known = as_points(array, self.options.dims).astype(np.float64)
+        ready = self._method.ready(self.options.fps, lambda frames: None)
+        if ready.clean is not None:
+            known = ready.clean(known)[0]
+        return restore(ready.points(known).astype(array.dtype).reshape(array.shape))
 
     def stream(self) -> AnyStream:
         """Start smoothing frames as they come."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..models.windows import smooth_sequence
+from ..models.windows import smooth_sequence, window_starts
 from ..utils.gaps import bridge_windows, shown_points
 
 UNSURE = 1e-9  # weight of the first window where it holds a point's last value; squared: of later windows
@@ -76,6 +76,39 @@ def window_weight(last: np.ndarray, first: np.ndarray | bool) -> np.ndarray:
     return np.where(shown_points(last), 1.0, unsure)[..., None]
 
 
+def chosen_windows(shown: np.ndarray, window: int, step: int) -> tuple[list[int], frozenset[int]]:
+    """First frames of the windows of a recording of L >= W frames, and which of them came before their turn.
+
+    A window is due when a frame shows somebody and the last one ended at least `step` frames before; the first ends
+    with frame W - 1, whatever that shows. So that all is covered, there is also one that ends where nobody is seen in
+    the next frame, or the recording ends. A stream learns of that one frame later; so such a window, if it is not
+    due, counts nothing for its first frame, which a stream of the full delay has given by then.
+
+    Args:
+        shown: (L,) bool, whether a frame shows any point.
+    """
+    if shown.all():
+        starts = window_starts(len(shown), window, step)
+        early = len(starts) > 1 and starts[-1] - starts[-2] < step
+        return starts, frozenset(starts[-1:] if early else ())
+    starts, hurried = [0], set()
+    alone = np.append(~shown[1:], True)  # nobody in the next frame
+    for end in range(window, len(shown)):
+        due = end - (starts[-1] + window - 1) >= step
+        if shown[end] and (due or alone[end]):
+            starts.append(end - window + 1)
+            if not due:
+                hurried.add(starts[-1])
+    return starts, frozenset(hurried)
+
+
+def tapered(taper: np.ndarray, starts: list[int], hurried: frozenset[int]) -> np.ndarray:
+    """(n, 1, W): how much the frames of windows count in the mean; see chosen_windows."""
+    weights = np.tile(taper, (len(starts), 1, 1))
+    weights[[start in hurried for start in starts], :, 0] = 0
+    return weights
+
+
 def smooth_with_gaps(
     network: People,
     points: np.ndarray,
@@ -86,8 +119,8 @@ def smooth_with_gaps(
 ) -> np.ndarray:
     """The mean over all windows of one recording: (L, K, D) with NaN -> (L, K, D) with the same NaN.
 
-    Windows start every `step` frames, and one ends with the recording. Recordings shorter than W are padded and
-    cropped.
+    Windows start every `step` frames, and one ends with the recording, see chosen_windows. Recordings shorter than W
+    are padded and cropped.
 
     Args:
         taper: (W,) weights of a window's frames in the mean; None: all the same.
@@ -96,13 +129,16 @@ def smooth_with_gaps(
     length, joints, dims = points.shape
     frames = pad_window(points, window, reflect) if length < window else points
     taper = np.ones(window) if taper is None else taper
+    anybody = np.asarray(shown_points(frames).any(axis=1))
+    chosen, hurried = chosen_windows(anybody, window, min(step, window))
 
     def by_channel(windows: np.ndarray) -> np.ndarray:
         return smooth_windows(network, windows.reshape(-1, joints, dims, window)).reshape(windows.shape)
 
     def weigh(starts: list[int]) -> np.ndarray:
         first, ends = np.array(starts) == 0, np.array(starts) + window - 1
-        return window_weight(frames[ends], first) * taper
+        return window_weight(frames[ends], first) * tapered(taper, starts, hurried)
 
-    smoothed = smooth_sequence(by_channel, frames.reshape(len(frames), joints * dims), window, step, weigh=weigh)
+    flat = frames.reshape(len(frames), joints * dims)
+    smoothed = smooth_sequence(by_channel, flat, window, step, weigh=weigh, starts=chosen)
     return np.where(shown_points(points)[..., None], smoothed[:length].reshape(points.shape), np.nan)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable
 from functools import partial
 from pathlib import Path
@@ -12,21 +13,25 @@ from typing import Any
 import numpy as np
 
 from ..models.network import Network, as_numpy, load_network
-from ..models.normalize import NORMALIZATIONS
+from ..models.normalize import NORMALIZATIONS, with_normalization
+from ..models.windows import smooth_sequence
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, segments, shown_points
 from ..weights import find_weights
-from .overlap import blank_missing, smooth_with_gaps
+from .labelled import is_labelled, smooth_labelled
+from .overlap import blank_missing, chosen_windows, smooth_with_gaps, tapered
 from .stream import NOT_FINITE, Stream
 
+PAYS = 300_000  # (window, channel) rows that take as long as importing torch does; then "auto" looks for a device
 AUTO = {"body": "body", "none": "metres"}  # trained with -> what frees it of the unit of the input
 
 
 class Smoother:
     """A trained network that smooths points in any unit and of any number of joints.
 
-    >>> smoother = Smoother.from_checkpoint()
-    >>> smoothed = smoother(points)  # (frames, joints, dims), NaN where a point is missing
+    Examples:
+        >>> smoother = Smoother.from_checkpoint()
+        >>> smoothed = smoother(points)  # (frames, joints, dims), NaN where a point is missing
 
     Args:
         network: from load_network.
@@ -82,9 +87,10 @@ class Smoother:
         """Load a network; its window and sizes follow from the file.
 
         Args:
-            path: a checkpoint (.pth.tar) or an exported model (.onnx, runs without torch), or a folder with
-                files called checkpoint_<window>.pth.tar; None: the weights that come with the project.
-            device: cpu, cuda, cuda:0, sdaa, auto.
+            path: weights as .safetensors, an exported model (.onnx), or a checkpoint (.pth.tar, read with torch), or
+                a folder of them, see find_weights; None: the weights that come with the project.
+            device: cpu, which needs numpy alone; cuda, cuda:0, sdaa, with torch; auto: cpu, and for long work the
+                device that there is.
             window: W. Chooses the file where path does not name one; otherwise it must be the file's own.
             normalize, strength: see Smoother.
 
@@ -94,6 +100,27 @@ class Smoother:
         """
         return cls(load_network(find_weights(path, window), device, window), normalize, strength)
 
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path | None = None, *, revision: str | None = None, window: int | None = None, **options: Any
+    ) -> Smoother:
+        """Load weights from a folder, or from a repository of the Hugging Face Hub.
+
+        Args:
+            name: a folder with model.safetensors or checkpoint_<window>.safetensors; else "owner/name", which is
+                downloaded once and kept in the cache of huggingface_hub; None: the weights that come along.
+            revision: branch, tag or commit of the repository.
+            window: W, where there are several.
+            options: device, normalize, strength of from_checkpoint.
+
+        Raises:
+            SmoothNetError: as from_checkpoint; huggingface_hub is not installed, or finds no such repository.
+        """
+        path = name
+        if name is not None and not Path(name).exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
+            path = _download(str(name), revision)
+        return cls.from_checkpoint(path, window=window, **options)
+
     def __call__(
         self,
         points: Any,
@@ -101,12 +128,15 @@ class Smoother:
         delay: int | None = None,
         dims: int | None = None,
         max_gap: int = MAX_GAP,
+        min_score: float | None = None,
     ) -> Any:
         """Smooth one recording: the mean over all windows that cover a frame.
 
         Args:
             points: (T, K, D), or (T, C) with C = K x dims, of one person; array or tensor, NaN where a point
                 is missing. Any T: recordings shorter than W are padded with their last frame and cropped.
+                Or an xarray.DataArray, an xarray.Dataset or a pandas.DataFrame, of any number of individuals, by the
+                names of its axes: see the module labelled.
             step: frames between the starts of windows; larger is faster and a little less smooth. None: the network's
                 own, at which it loses nothing: 1 for SmoothNet, more for networks whose windows are tapered.
             delay: None uses all windows; D from 0 to W - 1 gives what a stream with this delay would.
@@ -114,6 +144,7 @@ class Smoother:
                 is even, else 1. It decides which channels form a joint, and so the size of the body.
             max_gap: frames without any point that are bridged; longer gaps split the recording. The module
                 overlap says what happens to missing points.
+            min_score: of data that have scores: points with a lower one are missing; None: none are.
 
         Returns:
             The same shape, type, dtype and device; NaN where the input was missing. Whole numbers become
@@ -122,16 +153,21 @@ class Smoother:
         Raises:
             SmoothNetError: other shapes or a step, delay or dims that cannot be; the network gives what is no number.
         """
+        if is_labelled(points):
+            how: dict[str, Any] = {"step": step, "delay": delay, "dims": dims, "max_gap": max_gap}
+            return smooth_labelled(points, partial(self, **how), min_score, {"strength": self.strength, **how})
+        if min_score is not None:
+            raise SmoothNetError("an array has no scores for min_score; make NaN what is missing")
         array, restore = as_numpy(points)
         shape = array.shape
-        array = _points(array, dims)
+        array = as_points(array, dims)
         if step is not None and step < 1:
             raise SmoothNetError(f"step must be at least 1 frame, not {step}")
         if delay is None:
             return restore(self._smooth(array, step or self.network.step, max_gap).reshape(shape))
         if step not in (None, 1):
-            raise SmoothNetError("a delay needs step 1: a stream runs the network once per frame")
-        stream = self.stream(delay, max_gap=max_gap)
+            raise SmoothNetError("a delay needs step 1, or none: a stream then chooses when to run the network")
+        stream = self.stream(delay, max_gap=max_gap, step=step)
         frames = [stream.push(frame) for frame in array][delay:] + stream.flush()
         return restore(np.stack(frames).astype(array.dtype).reshape(shape) if len(array) else array.copy())
 
@@ -151,12 +187,21 @@ class Smoother:
         delay: int | None = None,
         tracks: bool | Collection[Hashable] | None = None,
         max_gap: int = MAX_GAP,
+        step: int | None = None,
     ) -> Stream:
-        """Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given."""
+        """Start smoothing frames as they come; see Stream.
+
+        Args:
+            delay: D, frames; None: W - 1, with which a stream gives what the whole recording gives.
+            step: frames between runs of the network. None: the network's own where that loses nothing or next to
+                nothing (D of at least W - 1 less half of it), else 1.
+        """
         delay = self.window - 1 if delay is None else delay
+        if step is None:
+            step = self.network.step if delay >= self.window - 1 - self.network.step // 2 else 1
         network, taper = partial(self._people, 1), self.network.taper
         reflect = self.network.people is not None
-        return Stream(network, self.window, delay, tracks, max_gap, self.strength, taper, reflect)
+        return Stream(network, self.window, delay, tracks, max_gap, self.strength, taper, reflect, step)
 
     def _smoothed(self, frames: int) -> None:
         if self.progress is not None:
@@ -177,8 +222,10 @@ class Smoother:
             if self.normalize != "none":
                 origin = segment[0][shown_points(segment[0])].mean(axis=0)
             segment = (segment - origin).astype(np.float32)
-            whole = self.network.model is not None and np.isfinite(segment).all() and len(segment) >= self.window
+            whole = np.isfinite(segment).all() and len(segment) >= self.window
             smooth = self._smooth_whole if whole else self._smooth_gaps
+            if segment.size // step > PAYS:
+                self._move()
             result = smooth(segment, step)
             if not (np.isfinite(result) == np.isfinite(segment)).all():
                 raise SmoothNetError(NOT_FINITE)
@@ -192,29 +239,78 @@ class Smoother:
         return smooth_with_gaps(partial(self._people, step), segment, self.window, step, taper, reflect)
 
     def _smooth_whole(self, segment: np.ndarray, step: int) -> np.ndarray:
-        """The same for a segment without gaps, with all of it done by torch on the device."""
+        """The same for a segment without gaps, in one go and on the device."""
+        if self.network.model is not None:
+            return self._smooth_on_device(segment, step)
+        length, joints, dims = segment.shape
+        people, strength = self.network.people, max(self.strength, 1.0)
+        run = with_normalization(self.network.run, self.normalize, dims) if people is None else None
+
+        def network(windows: np.ndarray) -> np.ndarray:
+            self._smoothed(step * len(windows))
+            if run is not None:
+                return run(windows)
+            assert people is not None
+            by_joint = windows.reshape(len(windows), joints, dims, -1)
+            return people(by_joint, None, strength).reshape(windows.shape)
+
+        weigh = None if self.network.taper is None else partial(self._weigh, length, step)
+        frames = segment.reshape(length, joints * dims)
+        return smooth_sequence(network, frames, self.window, step, weigh=weigh).reshape(segment.shape)
+
+    def _smooth_on_device(self, segment: np.ndarray, step: int) -> np.ndarray:
+        """The same, all of it done by torch."""
         import torch
 
         from ..models.kinds import channel_network
-        from ..models.windows import smooth_sequence
 
         length, joints, dims = segment.shape
         with torch.inference_mode():
             frames = torch.from_numpy(segment.reshape(length, joints * dims)).to(self.network.device)
             smooth = channel_network(self.network.model, self.normalize, dims, strength=self.strength)
-            taper = self.network.taper
-            weights = None if taper is None else torch.tensor(taper, dtype=frames.dtype, device=frames.device)
+
+            def weigh(starts: list[int]) -> torch.Tensor:
+                return torch.from_numpy(self._weigh(length, step, starts)).to(frames.device)
 
             def network(windows: torch.Tensor) -> torch.Tensor:
                 self._smoothed(step * len(windows))
                 return smooth(windows)
 
-            weigh = None if weights is None else (lambda starts: weights)
-            smoothed = smooth_sequence(network, frames, self.window, step, weigh=weigh)
+            tapering = None if self.network.taper is None else weigh
+            smoothed = smooth_sequence(network, frames, self.window, step, weigh=tapering)
             return smoothed.cpu().numpy().reshape(segment.shape)
 
+    def _weigh(self, length: int, step: int, starts: list[int]) -> np.ndarray:
+        """(n, 1, W) float32: how much windows of a segment without gaps count."""
+        assert self.network.taper is not None
+        _, hurried = chosen_windows(np.ones(length, bool), self.window, min(step, self.window))
+        return tapered(self.network.taper.astype(np.float32), starts, hurried)
 
-def _points(array: np.ndarray, dims: int | None) -> np.ndarray:
+    def _move(self) -> None:
+        """To the device that "auto" means, if there is another than the CPU; asked once."""
+        load, self.network.elsewhere = self.network.elsewhere, None
+        if load is not None:
+            other = load()
+            if other.device.type != "cpu":
+                self.network = other
+
+
+def _download(repository: str, revision: str | None) -> str:
+    """The folder that the weights of a repository were downloaded to."""
+    try:
+        import huggingface_hub
+    except ModuleNotFoundError as error:
+        raise SmoothNetError(
+            f"there is no folder {repository}; to download the repository of that name: pip install huggingface_hub"
+        ) from error
+    try:
+        return huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=["*.safetensors"])
+    except Exception as error:  # the hub's own, requests', the file system's
+        reason = " ".join(str(error).split())[:200]
+        raise SmoothNetError(f"cannot download {repository}: {reason}") from error
+
+
+def as_points(array: np.ndarray, dims: int | None) -> np.ndarray:
     """Points as (T, K, D)."""
     if array.ndim == 3 and dims in (None, array.shape[2]):
         return array

@@ -30,6 +30,8 @@ class _Segment:
     reflect: bool  # see pad_window
     total: np.ndarray  # (W, K, D), weighted sum of the windows' outputs
     weight: np.ndarray  # (W, K, 1)
+    step: int = 1  # frames between windows
+    ran: int = -1  # the last frame of the newest window that the network saw
     padded: np.ndarray | None = None  # (K, D, W), output while there are fewer than W frames
 
     @property
@@ -46,6 +48,19 @@ class _Segment:
         if shown_points(self.frames[-1]).any():
             self.last = self.newest
 
+    @property
+    def due(self) -> bool:
+        """Whether the newest window is to be run now; see overlap.chosen_windows."""
+        size = len(self.frames)
+        if self.length <= size:
+            return self.length == size
+        return self.last == self.newest and self.newest - self.ran >= self.step
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the newest window is to be run if nobody is seen in the next frame."""
+        return self.length > len(self.frames) and self.last == self.newest and self.ran < self.newest
+
     def window(self) -> np.ndarray:
         """(K, D, W), the newest W frames, or all frames and a missing end."""
         size = len(self.frames)
@@ -59,7 +74,11 @@ class _Segment:
         if self.length < len(self.frames):
             self.padded = smoothed
             return
-        weight = self.taper * window_weight(self.frames[-1], self.length == len(self.frames))
+        first = self.length == len(self.frames)
+        weight = self.taper * window_weight(self.frames[-1], first)
+        if not first and self.newest - self.ran < self.step:
+            weight[0] = 0
+        self.ran = self.newest
         self.total += weight * smoothed.transpose(2, 0, 1)
         self.weight += weight
 
@@ -77,13 +96,19 @@ class _Segment:
         return np.where(shown_points(frame)[:, None], smoothed, np.nan)
 
 
+def _seen(points: np.ndarray | None) -> bool:
+    """Whether a frame shows any point."""
+    return points is not None and bool(shown_points(points).any())
+
+
 class Stream:
     """Smooths one person, or several with ids, frame by frame.
 
-    Each push runs the network once, on the newest window of every track together. A frame comes out `delay`
-    frames after it went in, as the mean over the windows seen by then; the mean over all windows that cover
-    it, which is what a whole recording gives, needs delay W - 1. Less delay is less smooth. As long as a
-    track has fewer than W frames, its one window is padded, see pad_window.
+    Every `step` frames a push runs the network, on the newest windows of all tracks whose turn it is (see
+    overlap.chosen_windows). A frame comes out `delay` frames after it went in, as the mean over the windows seen by
+    then; the mean over all windows that cover it, which is what a whole recording gives with this step, needs delay
+    W - 1. Less delay is less smooth. As long as a track has fewer than W frames, its one window is padded, see
+    pad_window.
 
     Missing points are treated as the module overlap says and come back missing. Nothing waits for the end of a
     gap: windows that end in it count only where there is no other.
@@ -98,6 +123,8 @@ class Stream:
         strength: what is below 1 is interpolated here.
         taper: (W,) how much a window's frames count in the mean; None: all the same.
         reflect: see pad_window.
+        step: frames between runs of the network, at most D + 1, or a frame would come out unseen. More is faster; with
+            a delay below W - 1 it is less smooth.
     """
 
     def __init__(
@@ -110,13 +137,17 @@ class Stream:
         strength: float = 1.0,
         taper: np.ndarray | None = None,
         reflect: bool = False,
+        step: int = 1,
     ):
         if not 0 <= delay < window:
             raise SmoothNetError(f"delay must be from 0 to {window - 1} frames (window {window}), not {delay}")
         if max_gap < 0:
             raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
+        if not 1 <= step <= delay + 1:
+            raise SmoothNetError(f"step must be from 1 to {delay + 1} frames (delay {delay}), not {step}")
         self.window = window
         self.delay = delay
+        self.step = step
         self.max_gap = max_gap
         self._network = network
         self._taper = (np.ones(window) if taper is None else taper)[:, None, None]
@@ -150,9 +181,10 @@ class Stream:
         frames = self._door(frame)
         now, emitted = self._count, self._count - self.delay
         self._count += 1
+        latest = [(key, parts[-1]) for key, parts in self._segments.items()]
+        self._evaluate([part for key, part in latest if part.waiting and not _seen(frames.get(key))])
         todo = []
-        for key, parts in self._segments.items():
-            newest = parts[-1]
+        for key, newest in latest:
             if now - newest.last - 1 <= self.max_gap:
                 newest.append(frames.pop(key, np.nan))
         for key, points in frames.items():
@@ -161,8 +193,8 @@ class Stream:
         for part in self._all():
             if part.length < self.window:  # the padded window, if it is about to be needed
                 wanted = part.padded is None and part.first <= emitted <= part.last
-            else:  # the first full window always, so that each frame is covered; later ones if they add to it
-                wanted = part.newest == now and (part.last == now or part.length == self.window)
+            else:
+                wanted = part.newest == now and part.due
             if wanted:
                 todo.append(part)
         self._evaluate(todo)
@@ -170,7 +202,7 @@ class Stream:
 
     def flush(self) -> list[Any]:
         """The frames that have not come out yet, at most `delay`, as from push; the stream starts anew."""
-        self._evaluate([part for part in self._all() if part.length < self.window])
+        self._evaluate([part for part in self._all() if part.length < self.window or part.waiting])
         rest = [self._emit(i) for i in range(max(0, self._count - self.delay), self._count)]
         self._reset()
         return rest
@@ -209,6 +241,7 @@ class Stream:
             reflect=self._reflect,
             total=np.zeros(shape),
             weight=np.zeros((self.window, len(points), 1)),
+            step=self.step,
         )
         segment.frames[-1] = points
         return segment

@@ -19,8 +19,11 @@ from torch import nn
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bomb
-from .kinds import channel_network, find_kind, named_in, window_of
-from .trial import PROBE_DIMS, check_answer
+from .bank import window_overlap
+from .kinds import channel_network, find_kind, kind_of, window_of
+from .plain import named_in
+from .safetensors_file import is_safetensors, read_safetensors, write_safetensors
+from .trial import PROBE_DIMS, check_answer, check_known
 
 
 def _numpy_scalars() -> Any:
@@ -35,7 +38,7 @@ def _numpy_scalars() -> Any:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU as a dict with at least "state_dict".
+    """Read a checkpoint, or safetensors, onto the CPU as a dict with at least "state_dict".
 
     Accepts {"state_dict": ...} (ours, the published ones, mmpose's), a bare state_dict, and keys that begin with
     "module." as DataParallel writes them. Only tensors, numbers, text and plain containers are read.
@@ -46,6 +49,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise SmoothNetError(f"the checkpoint {path} does not exist")
+    if is_safetensors(path):
+        content = read_safetensors(path)
+        return content | {"state_dict": {key: torch.from_numpy(value) for key, value in content["state_dict"].items()}}
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
@@ -76,12 +82,28 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     size = path.stat().st_size
     for key, value in state.items():  # a view of one number can pretend to be a matrix of any size
         if isinstance(value, torch.Tensor) and (
-            value.layout != torch.strided or value.device.type != "cpu" or value.numel() * value.element_size() > size
+            value.layout != torch.strided
+            or value.device.type != "cpu"
+            or value.is_complex()
+            or value.numel() * value.element_size() > size
         ):
             raise SmoothNetError(
-                f"the checkpoint {path} was refused: its {key} is no plain array of numbers in the file"
+                f"the checkpoint {path} was refused: its {key} is no plain array of real numbers in the file"
             )
     return {**content, "state_dict": state}
+
+
+def arrays_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a checkpoint with its weights as float32 arrays.
+
+    Raises:
+        SmoothNetError: one of them is no tensor.
+    """
+    state = content["state_dict"]
+    for key, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise SmoothNetError(f"its {key} is no tensor")
+    return {**content, "state_dict": {key: value.detach().float().numpy() for key, value in state.items()}}
 
 
 def load_model(path: str | Path, window_size: int | None = None) -> tuple[nn.Module, dict[str, Any]]:
@@ -91,7 +113,8 @@ def load_model(path: str | Path, window_size: int | None = None) -> tuple[nn.Mod
         window_size: the window that was asked for; None takes the checkpoint's.
 
     Returns:
-        the network and what else is known: "epoch" (0 if unknown), "normalize" ("none" or "body").
+        the network and what else is known: "epoch" (0 if unknown), "normalize" ("none" or "body"), and "taper" and
+        "step", see window_overlap.
 
     Raises:
         SmoothNetError: as read_checkpoint; an unknown kind; weights that are not of it, or that smooth nothing (see
@@ -102,26 +125,31 @@ def load_model(path: str | Path, window_size: int | None = None) -> tuple[nn.Mod
     try:
         model = find_kind(named_in(checkpoint)).load(checkpoint).eval()
         size = window_of(model)
-        if window_size not in (None, size):
-            raise SmoothNetError(
-                f"has a window of {size} frames, but {window_size} was asked for; "
-                "leave the window out or name the other checkpoint"
-            )
+        check_known(normalize, size, window_size)
         for name, value in model.state_dict().items():
             if not torch.isfinite(value).all():
                 raise SmoothNetError(f"it has NaN or infinite weights in {name}")
-        if normalize not in ("none", "body"):
-            raise SmoothNetError(f"it names an unknown normalisation {normalize!r}")
+        # A SmoothNet does not know: evaluation, whatever the weights, is that of the published ones.
+        taper, step = window_overlap(checkpoint, size)
+        if kind_of(model)[1].by_joint:
+            taper, step = kind_of(model)[1].taper(model), kind_of(model)[1].step(model)
         with torch.no_grad():
             run = channel_network(model, "none", PROBE_DIMS)
             check_answer(lambda windows: run(torch.from_numpy(windows)).numpy(), size)
     except SmoothNetError as error:
         raise SmoothNetError(f"the checkpoint {path}: {error}") from error
-    return model, {"epoch": epoch if isinstance(epoch, int) else 0, "normalize": normalize}
+    epoch = epoch if isinstance(epoch, int) else 0
+    return model, {"epoch": epoch, "normalize": normalize, "taper": taper, "step": step}
 
 
 def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint, all or nothing: readers see the old file or the whole new one. Its tensors go to the CPU."""
+    """Write a checkpoint, all or nothing: readers see the old file or the whole new one. Its tensors go to the CPU.
+
+    A name that ends in .safetensors gets that, with the weights and what goes with them; see write_safetensors.
+    """
+    if is_safetensors(path):
+        write_safetensors(path, arrays_of(_on_cpu(dict(content))))
+        return
     with atomic_write(path) as file:
         torch.save(_on_cpu(dict(content)), file)
 
@@ -151,7 +179,7 @@ def publishable(checkpoint: Mapping[str, Any], sigma: float = 0.0) -> dict[str, 
     kept = {key: checkpoint[key] for key in ("epoch", "normalize", "model") if key in checkpoint}
     if "config" in checkpoint:
         kept["config"] = _without_folders(checkpoint["config"])
-    return {**kept, "state_dict": state, "decoder_sigma": sigma}
+    return {**kept, "state_dict": state, "decoder_sigma": sigma or checkpoint.get("decoder_sigma", 0.0)}
 
 
 def _without_folders(settings: Any) -> Any:

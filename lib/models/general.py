@@ -24,82 +24,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ..utils.errors import SmoothNetError
-
-SLOPE = 0.1  # of every LeakyReLU
-NOISE_FLOOR = 2e-4  # least noise in units of the body's size: 0.1 mm of a person
-MEDIAN_OF_NORMAL = 0.6745 * 6**0.5  # median |second difference| of white noise of standard deviation 1
-TINY = 1e-30  # keeps windows in which nothing moves away from 0 / 0
-CONTEXTS = ("joint", "axis", "body")
-SCALARS = 5  # features of a channel beside the three series
-
-# The bank: what is smoothed, and how. "trusted" is the window with untrusted frames replaced.
-# ca and cv: order of the differences 3 and 2, with lambda; fit: local polynomial of that order, width in frames.
-BANK: tuple[tuple[str, str, float], ...] = (
-    ("window", "ca", 0.0),
-    ("window", "ca", 3.0),
-    ("trusted", "ca", 0.0),
-    ("trusted", "ca", 0.1),
-    ("trusted", "ca", 1.0),
-    ("trusted", "ca", 10.0),
-    ("trusted", "ca", 100.0),
-    ("trusted", "ca", 1e3),
-    ("trusted", "ca", 1e4),
-    ("trusted", "ca", 1e6),
-    ("trusted", "cv", 3.0),
-    ("trusted", "cv", 30.0),
-    ("trusted", "cv", 300.0),
-    ("median", "ca", 1.0),
-    ("median", "ca", 30.0),
-    ("median", "ca", 1000.0),
+from .bank import (
+    BANK,
+    FILL,
+    FITS,
+    MEDIAN_OF_NORMAL,
+    NOISE_FLOOR,
+    SCALARS,
+    SLOPE,
+    TINY,
+    check_settings,
+    constants,
+    general_settings,
+    local_fit,
+    window_taper,
 )
-FITS: tuple[tuple[int, float], ...] = (
-    (1, 1.5),
-    (2, 3.0),
-    (2, 6.0),
-)  # order, width
-FILL = 1  # which of them replaces untrusted frames
-RIDGE = 1e-3  # of the local fits, whose time is measured in widths
 
-
-def smoother_matrix(window: int, differences: int, strength: float) -> np.ndarray:
-    """(W, W) float64: y = S x minimises |x - y|^2 + strength |D y|^2, D the differences of that order."""
-    D = np.diff(np.eye(window), n=differences, axis=0)
-    return np.linalg.inv(np.eye(window) + strength * D.T @ D)
-
-
-def window_taper(window: int, kind: str) -> np.ndarray:
-    """(W,) float64 positive weights of the frames of a window in the mean over windows, largest 1.
-
-    kind: "uniform", "triangle" or "hann"; both fall to one step above 0 at the ends, so that every frame counts.
-    """
-    place = (np.arange(window) + 0.5) / window
-    if kind == "uniform":
-        return np.ones(window)
-    if kind == "triangle":
-        return 1 - np.abs(2 * place - 1)
-    if kind == "hann":
-        return np.sin(np.pi * place) ** 2
-    raise SmoothNetError(f"unknown taper {kind!r}; it is one of uniform, triangle, hann")
-
-
-def pad_recording(points: np.ndarray, window: int) -> np.ndarray:
-    """A recording shorter than a window, (L, K, D), continued to W frames; longer ones come back as they are.
-
-    The motion goes on as its point reflection about the last frame. Holding the last value instead would show the
-    network a body that runs into a wall: on 12 frames of running the error rose from 3 to 43 pixels.
-    """
-    missing = window - len(points)
-    if missing <= 0:
-        return points
-    if len(points) == 1:
-        return np.repeat(points, window, axis=0)
-    return np.pad(points, ((0, missing), (0, 0), (0, 0)), mode="reflect", reflect_type="odd")
+CONTEXTS = ("joint", "axis", "body")
 
 
 class GeneralSmoother(nn.Module):
@@ -113,7 +59,7 @@ class GeneralSmoother(nn.Module):
             not change the network, but belong to its weights.
     """
 
-    of_window: torch.Tensor  # the constants, see _constants
+    of_window: torch.Tensor  # the constants, see bank.constants
     of_trusted: torch.Tensor
     of_median: torch.Tensor
     fit_moments: torch.Tensor
@@ -132,27 +78,13 @@ class GeneralSmoother(nn.Module):
         step: int = 8,
     ):
         super().__init__()
-        if window_size < 8:
-            raise SmoothNetError(f"the general smoother needs windows of at least 8 frames, not {window_size}")
-        if not 2 <= knots <= window_size:
-            raise SmoothNetError(f"knots must be between 2 and the window of {window_size} frames, not {knots}")
-        self.settings = {
-            "window_size": window_size,
-            "hidden_size": hidden_size,
-            "res_hidden_size": res_hidden_size,
-            "num_blocks": num_blocks,
-            "knots": knots,
-            "taper": taper,
-            "step": step,
-        }
-        if not 1 <= step <= window_size:
-            raise SmoothNetError(f"step must be from 1 to the window of {window_size} frames, not {step}")
+        self.settings = check_settings(window_size, hidden_size, res_hidden_size, num_blocks, knots, taper, step)
         self.taper = window_taper(window_size, taper)
         self.step = step
         self.window_size = window_size
         self.knots = knots
         self.members = len(BANK) + len(FITS)
-        for name, value in _constants(window_size, knots).items():
+        for name, value in constants(window_size, knots).items():
             self.register_buffer(name, torch.from_numpy(value).float(), persistent=False)
         self.encoder = nn.Linear(3 * window_size + SCALARS, hidden_size)
         self.contexts = nn.ModuleList(
@@ -260,9 +192,7 @@ class GeneralSmoother(nn.Module):
     def _bank(self, x: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
         """Every member's version of the window, (N, K, D, members, W)."""
         trust = trust + 1e-3  # where nothing can be trusted, everything is trusted alike
-        fits = [
-            _local_fit(x, trust, moments, order) for (order, _), moments in zip(FITS, self.fit_moments, strict=True)
-        ]
+        fits = [local_fit(x, trust, moments, order) for (order, _), moments in zip(FITS, self.fit_moments, strict=True)]
         filled = fits[FILL] + trust.clamp(max=1.0) * (x - fits[FILL])
         smoothed = [
             source @ matrices
@@ -287,70 +217,6 @@ def running_median(x: torch.Tensor) -> torch.Tensor:
     low = torch.maximum(torch.minimum(a, b), torch.minimum(d, e))
     high = torch.minimum(torch.maximum(a, b), torch.maximum(d, e))
     return torch.maximum(torch.minimum(low, high), torch.minimum(torch.maximum(low, high), c))
-
-
-def _local_fit(x: torch.Tensor, trust: torch.Tensor, moments: torch.Tensor, order: int) -> torch.Tensor:
-    """The value at every frame of a polynomial fitted to its surroundings, each frame weighted by its trust.
-
-    Args:
-        x, trust: (..., W).
-        moments: (W, 5 W), see `_constants`; time is measured from the frame, in widths of the neighbourhood.
-        order: 1 or 2.
-
-    Weighted least squares in its centred form: the normal equations of slope and curvature are a 2 x 2 system.
-    """
-    W = x.shape[-1]
-    m = trust @ moments[:, : (2 * order + 1) * W]
-    t = (trust * x) @ moments[:, : (order + 1) * W]
-    m0 = m[..., :W]
-    m1, m2 = m[..., W : 2 * W] / m0, m[..., 2 * W : 3 * W] / m0
-    t0, t1 = t[..., :W] / m0, t[..., W : 2 * W] / m0
-    a, p = m2 - m1 * m1 + RIDGE, t1 - m1 * t0
-    if order == 1:
-        return t0 - m1 * p / a
-    m3, m4 = m[..., 3 * W : 4 * W] / m0, m[..., 4 * W : 5 * W] / m0
-    b, c = m3 - m1 * m2, m4 - m2 * m2 + RIDGE
-    q = t[..., 2 * W :] / m0 - m2 * t0
-    return t0 - (m1 * (p * c - q * b) + m2 * (q * a - p * b)) / (a * c - b * b)
-
-
-def member_roughness(window: int) -> np.ndarray:
-    """(members,): log of the share of white noise's second differences that each member lets through, at most 0."""
-    D = np.diff(np.eye(window), n=2, axis=0)
-    matrices = [_matrix(window, kind, amount) for _, kind, amount in BANK]
-    trusted = np.ones((1, window))
-    for order, width in FITS:
-        moments = torch.from_numpy(_moments(window, width))
-        rows = _local_fit(torch.eye(window, dtype=torch.float64), torch.from_numpy(trusted), moments, order)
-        matrices.append(rows.numpy().T)
-    return np.log([np.linalg.norm(D @ matrix) / np.linalg.norm(D) for matrix in matrices])
-
-
-def _matrix(window: int, kind: str, amount: float) -> np.ndarray:
-    return smoother_matrix(window, {"ca": 3, "cv": 2}[kind], amount)
-
-
-def _moments(window: int, width: float) -> np.ndarray:
-    """(W, 5 W): trust @ moments are the sums over frames of kernel x trust x time^p, p = 0..4, for each frame."""
-    time = (np.arange(window)[:, None] - np.arange(window)) / width
-    kernel = np.exp(-0.5 * time**2)
-    return np.concatenate([kernel * time**power for power in range(5)], axis=1)
-
-
-def _constants(window: int, knots: int) -> dict[str, np.ndarray]:
-    """What is fixed: smoothers (applied as x @ S, they are symmetric), kernels, interpolation."""
-    stacked = {
-        source: np.concatenate([_matrix(window, kind, amount) for name, kind, amount in BANK if name == source], axis=1)
-        for source in ("window", "trusted", "median")
-    }
-    place = np.linspace(0, knots - 1, window)
-    return {
-        **{f"of_{source}": matrices for source, matrices in stacked.items()},
-        "fit_moments": np.stack([_moments(window, width) for _, width in FITS]),
-        "between_knots": np.maximum(0, 1 - np.abs(place - np.arange(knots)[:, None])),
-        "high_pass": np.eye(window) - smoother_matrix(window, 3, 3.0),
-        "lean": -member_roughness(window)[:, None],
-    }
 
 
 def build(settings: Any) -> GeneralSmoother:
@@ -388,9 +254,7 @@ def load_general(checkpoint: Mapping[str, Any]) -> GeneralSmoother:
         SmoothNetError: it is not the general smoother's.
     """
     try:
-        settings = {key: value for key, value in checkpoint["model"].items() if key != "name"}
-        settings |= {key: checkpoint[key] for key in ("taper", "step") if key in checkpoint}
-        model = GeneralSmoother(**settings)
+        model = GeneralSmoother(**general_settings(checkpoint))
         model.load_state_dict(checkpoint["state_dict"])
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ..utils.errors import SmoothNetError
-from . import general, smoothnet
+from . import bank, general, smoothnet
 from .fused import inference
 from .normalize import with_normalization
 from .smoothnet import SmoothNet
@@ -73,7 +73,7 @@ KINDS = {
         multiply_adds=general.multiply_adds,
         settings=lambda model: model.settings,
         by_joint=True,
-        strongest=4.0,
+        strongest=bank.STRONGEST,
         taper=lambda model: model.taper,
         step=lambda model: model.step,
     ),
@@ -94,12 +94,6 @@ def find_kind(name: object) -> Kind:
 def kind_of(model: nn.Module) -> tuple[str, Kind]:
     """Name and row of a network."""
     return next((name, kind) for name, kind in KINDS.items() if isinstance(model, kind.module))
-
-
-def named_in(checkpoint: Mapping[str, Any]) -> str:
-    """The kind that a checkpoint names: {"model": {"name": ..., settings}}; without it, as in older ones, SmoothNet."""
-    model = checkpoint.get("model", "smoothnet")
-    return model.get("name", "smoothnet") if isinstance(model, Mapping) else model
 
 
 def description(model: nn.Module) -> dict[str, Any]:

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""The network behind one numpy function, from a checkpoint (torch) or an exported model (onnxruntime)."""
+"""The network behind one numpy function: in numpy, in torch on a device, or an exported model in onnxruntime.
+
+On the CPU the networks of plain.py run, also where torch is installed: benchmarks/run.py compares the two. Torch is
+imported for what was written with it (.pth.tar), for kinds that have no form in numpy, and for other devices.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +21,9 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .normalize import with_normalization
 from .onnx_file import read_onnx
-from .trial import check_answer
+from .plain import PLAIN, named_in
+from .safetensors_file import is_safetensors, read_safetensors
+from .trial import check_answer, check_known
 
 
 @dataclass
@@ -26,12 +34,13 @@ class Network:
         run: (n, C, W) floats -> (n, C, W) float32, numpy arrays.
         window: W, frames.
         normalize: the normalisation it was trained with, "none" or "body".
-        model, device: the torch module and where it is; None for an exported model.
+        model, device: the torch module and where it is; None where torch does not run it.
         people: for networks that see all joints of a person at once and free themselves of unit and origin:
             ((n, K, D, W) float32, (n, K) joints shown or None, strength) -> (n, K, D, W) float32.
         taper: (W,) weights of a window's frames in the mean over windows; None: all the same.
         step: frames between windows, unless the user says otherwise.
         strongest: the largest strength it has.
+        elsewhere: the same network on the device that "auto" means, for work that pays for importing torch; or None.
     """
 
     run: Callable[[np.ndarray], np.ndarray]
@@ -43,6 +52,7 @@ class Network:
     taper: np.ndarray | None = None
     step: int = 1
     strongest: float = 1.0
+    elsewhere: Callable[[], Network] | None = None
 
     def smooth(
         self, windows: np.ndarray, shown: np.ndarray | None = None, normalize: str = "none", strength: float = 1.0
@@ -58,34 +68,84 @@ class Network:
         if self.people is None:
             smooth = with_normalization(self.run, normalize, dims, shown)
             return smooth(windows.reshape(n, joints * dims, frames)).reshape(windows.shape)
-        # It computes in float32: where the person stands stays out of it.
-        weight = np.ones((n, joints)) if shown is None else shown
-        count = np.maximum(weight.sum(1), 1)[:, None]
-        origin = (np.einsum("nkdw,nk->nd", windows, weight) / (count * frames))[:, None, :, None]
+        # It computes in float32: where the person stands in the middle frame stays out of it.
+        weight = np.full((1, joints), 1 / joints) if shown is None else shown / np.maximum(shown.sum(1), 1)[:, None]
+        origin = (windows[..., frames // 2] * weight[..., None]).sum(1)[:, None, :, None]
         centred = (windows - origin).astype(np.float32)
         return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
 
 
 def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
-    """Load a .onnx file with onnxruntime (torch is not imported), anything else as a torch checkpoint.
+    """Load weights: .onnx for onnxruntime; .safetensors, which needs numpy alone; anything else as a torch checkpoint.
+
+    Args:
+        device: cpu; auto, which stays on the cpu until there is much to do, see `Network.elsewhere`; any other of
+            select_device, which needs torch.
 
     Raises:
         SmoothNetError: as checkpoints.load_model; a model that was not exported here; a package is
             missing.
     """
-    path = Path(path)
+    path, device = Path(path), str(device).strip().lower()
     if not path.is_file():
         raise SmoothNetError(f"the checkpoint {path} does not exist")
-    return (_load_onnx if path.suffix.lower() == ".onnx" else _load_torch)(path, device, window)
+    if path.suffix.lower() == ".onnx":
+        return _load_onnx(path, device, window)
+    if device not in ("cpu", "auto"):
+        _need_torch(f"--device {device} needs PyTorch")
+        return _load_torch(path, device, window)
+    if is_safetensors(path):
+        content = read_safetensors(path)
+    else:
+        _need_torch(f"PyTorch is needed to read {path}, which it wrote; or convert the file to .safetensors or .onnx")
+        from .checkpoints import arrays_of, read_checkpoint
+
+        content = read_checkpoint(path)
+    if named_in(content) not in PLAIN:
+        _need_torch(f"{path} holds a network that needs PyTorch")
+        return _load_torch(path, device, window)
+    try:
+        network = _load_plain(content if is_safetensors(path) else arrays_of(content), window)
+    except SmoothNetError as error:
+        raise SmoothNetError(f"the checkpoint {path}: {error}") from error
+    if device == "auto" and importlib.util.find_spec("torch") is not None:
+        network.elsewhere = partial(_load_torch, path, device, window)
+    return network
+
+
+def _need_torch(why: str) -> None:
+    """Say what needs torch where it is not installed."""
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise SmoothNetError(f"{why}: pip install torch (see pytorch.org for your device)") from error
+
+
+def _load_plain(content: Mapping[str, Any], window: int | None) -> Network:
+    """The network of a checkpoint's content, in numpy."""
+    for name, value in content["state_dict"].items():
+        if not np.isfinite(value).all():
+            raise SmoothNetError(f"it has NaN or infinite weights in {name}")
+    plain = PLAIN[named_in(content)](content)
+    normalize = content.get("normalize", "none")
+    check_known(normalize, plain.window, window)
+    check_answer(plain.run, plain.window)
+    return Network(
+        plain.run,
+        plain.window,
+        normalize,
+        people=plain.people,
+        taper=plain.taper,
+        step=plain.step,
+        strongest=plain.strongest,
+    )
 
 
 def _load_torch(path: Path, device: str, window: int | None) -> Network:
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise SmoothNetError(
-            "PyTorch is needed to read a checkpoint: pip install torch, or use a model exported to .onnx"
-        ) from error
+    import torch
+
     from ..utils.device import select_device
     from .checkpoints import load_model
     from .kinds import channel_network, kind_of, window_of
@@ -117,8 +177,8 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
         model,
         place,
         people=people if kind.by_joint else None,
-        taper=kind.taper(model),
-        step=kind.step(model),
+        taper=metadata["taper"],
+        step=metadata["step"],
         strongest=kind.strongest,
     )
 
@@ -168,16 +228,17 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     except Exception as error:  # other inputs, types, operators: found out on the first run
         reason = " ".join(str(error).split())[:200]
         raise SmoothNetError(f"{path} cannot smooth windows of {size} frames ({reason}); export it again") from error
-    if not seen_whole:
+    if not seen_whole and "taper" not in metadata:
         return Network(run, size, normalize)
     try:
         taper = np.array([float(number) for number in metadata["taper"].split()])
-        step, strongest = int(metadata["step"]), float(metadata["strongest"])
+        step, strongest = int(metadata["step"]), float(metadata.get("strongest", 1))
         if taper.shape != (size,) or not (taper > 0).all() or not 1 <= step <= size or not 1 <= strongest < np.inf:
             raise ValueError("they do not fit the window")
     except (KeyError, ValueError) as error:
         raise SmoothNetError(f"{path} does not say how its windows overlap ({error}); export it again") from error
-    return Network(run, size, normalize, people=people, taper=taper, step=step, strongest=strongest)
+    by_joint = people if seen_whole else None
+    return Network(run, size, normalize, people=by_joint, taper=taper, step=step, strongest=strongest)
 
 
 def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:

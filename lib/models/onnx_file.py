@@ -27,8 +27,8 @@ OPERATORS: Mapping[str, frozenset[str]] = {
     "general": frozenset({
         "Abs", "Add", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Expand", "Gather",
         "Greater", "Identity", "LeakyRelu", "Less", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pad", "Pow",
-        "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Sign", "Slice", "Softmax",
-        "Sqrt", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze", "Where",
+        "Reciprocal", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Sign", "Slice",
+        "Softmax", "Sqrt", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze", "Where",
     }),
 }  # fmt: skip
 # Of each kind: the rank of its inputs in their order, and of its output; the window is the last axis of the first.
@@ -61,7 +61,7 @@ def read_onnx(path: Path) -> OnnxFile:
     try:
         return _check(content)
     except SmoothNetError as error:
-        raise SmoothNetError(f"{path} was refused: {error}; export it again with export_smoothnet.py") from error
+        raise SmoothNetError(f"{path} was refused: {error}; export it again") from error
     except (ValueError, IndexError, UnicodeDecodeError) as error:
         raise SmoothNetError(f"{path} is not a readable ONNX model; export it again") from error
 

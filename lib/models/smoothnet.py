@@ -12,9 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..utils.errors import SmoothNetError
-
-ENCODER_SLOPE = 0.1  # LeakyReLU after the encoder
-BLOCK_SLOPE = 0.2  # LeakyReLU in the residual blocks
+from .plain import BLOCK_SLOPE, ENCODER_SLOPE, architecture, check_whole
 
 
 class ResidualBlock(nn.Module):
@@ -77,28 +75,6 @@ class SmoothNet(nn.Module):
         return self.decoder(x)
 
 
-def architecture(state_dict: Mapping[str, torch.Tensor]) -> dict[str, int]:
-    """The sizes that a state_dict was made with, as keyword arguments for SmoothNet (dropout leaves no trace).
-
-    Raises:
-        SmoothNetError: the keys or shapes are not those of a SmoothNet.
-    """
-    try:
-        hidden_size, window_size = state_dict["encoder.0.weight"].shape
-        output_size = state_dict["decoder.weight"].shape[0]
-        num_blocks = len({key.split(".")[1] for key in state_dict if key.startswith("res_blocks.")})
-        res_hidden_size = state_dict["res_blocks.0.linear1.weight"].shape[0] if num_blocks else 1
-    except (KeyError, ValueError, AttributeError, IndexError) as error:
-        raise SmoothNetError(f"these are not the weights of a SmoothNet (no usable {error})") from error
-    return {
-        "window_size": window_size,
-        "output_size": output_size,
-        "hidden_size": hidden_size,
-        "res_hidden_size": res_hidden_size,
-        "num_blocks": num_blocks,
-    }
-
-
 def build(settings: Any) -> SmoothNet:
     """A fresh network of the sizes in MODEL."""
     return SmoothNet(
@@ -117,10 +93,7 @@ def load(checkpoint: Mapping[str, Any]) -> SmoothNet:
         SmoothNetError: they are not a SmoothNet's, or return less than their window.
     """
     sizes = architecture(checkpoint["state_dict"])
-    if sizes["output_size"] != sizes["window_size"]:
-        raise SmoothNetError(
-            f"returns {sizes['output_size']} of {sizes['window_size']} frames; only whole windows can be used"
-        )
+    check_whole(sizes)
     model = SmoothNet(**sizes, dropout=0.0)
     try:
         model.load_state_dict(checkpoint["state_dict"])

@@ -14,6 +14,17 @@ PROBE_DIMS = 3  # coordinates per joint of the windows that a network is tried o
 LARGEST_ANSWER = 1e4  # to windows whose values are about 1
 
 
+def check_known(normalize: object, size: int, window: int | None) -> None:
+    """Refuse an unknown normalisation, and another window than the one that was asked for (None: any)."""
+    if window not in (None, size):
+        raise SmoothNetError(
+            f"has a window of {size} frames, but {window} was asked for; "
+            "leave the window out or name the other checkpoint"
+        )
+    if normalize not in ("none", "body"):
+        raise SmoothNetError(f"it names an unknown normalisation {normalize!r}")
+
+
 def check_answer(run: Callable[[np.ndarray], np.ndarray], window: int) -> None:
     """Smooth two windows of size 1, one of noise and one that rests, and look at the result.
 

@@ -26,13 +26,16 @@ def window_starts(length: int, window: int, step: int) -> list[int]:
     return starts
 
 
-def _runs(starts: list[int], step: int, size: int) -> Iterator[list[int]]:
-    """Cut starts into runs of at most `size` that are `step` apart."""
-    regular = len(starts) - (len(starts) > 1 and starts[-1] - starts[-2] != step)
-    for i in range(0, regular, size):
-        yield starts[i : min(i + size, regular)]
-    if regular < len(starts):
-        yield starts[regular:]
+def _runs(starts: list[int], size: int) -> Iterator[tuple[list[int], int]]:
+    """Cut starts into runs of at most `size` that are the same number of frames apart, and give that number."""
+    first = 0
+    while first < len(starts):
+        step = starts[first + 1] - starts[first] if first + 1 < len(starts) else 1
+        last = first + 1
+        while last < min(len(starts), first + size) and starts[last] - starts[last - 1] == step:
+            last += 1
+        yield starts[first:last], step
+        first = last
 
 
 def smooth_sequence(
@@ -42,6 +45,7 @@ def smooth_sequence(
     step: int = 1,
     rows: int = CHUNK_ROWS,
     weigh: Callable[[list[int]], Array] | None = None,
+    starts: list[int] | None = None,
 ) -> Array:
     """Smooth one sequence: the mean over all windows that cover a frame.
 
@@ -52,6 +56,7 @@ def smooth_sequence(
         rows: (window, channel) pairs per call of the network, which bounds the memory.
         weigh: starts of n windows -> how much they count in the mean, (n, G, 1 or W), for G groups of C / G channels
             side by side; None: all the same.
+        starts: first frames of the windows, if not every `step` frames; together they cover all of the sequence.
 
     Returns:
         (L, C) on the device of x; of the type of the weighted windows.
@@ -66,18 +71,18 @@ def smooth_sequence(
     views = sliding_window_view(x, window, axis=0) if isinstance(x, np.ndarray) else x.unfold(0, window, 1)
     total: Array = None
     weight: Array = None
-    starts = window_starts(length, window, step)
-    for run in _runs(starts, step, max(1, rows // channels)):
-        smoothed = network(views[run[0] : run[-1] + 1 : step])
+    starts = window_starts(length, window, step) if starts is None else starts
+    for run, apart in _runs(starts, max(1, rows // channels)):
+        smoothed = network(views[run[0] : run[-1] + 1 : apart])
         frames = slice(run[0], run[-1] + window)
         if weigh is not None:
             counts = weigh(run) + _zeros(smoothed, (len(run), 1, window))
             smoothed = (counts[:, :, None] * smoothed.reshape(*counts.shape[:2], -1, window)).reshape(smoothed.shape)
-            counts = overlap_sum(counts, step)
+            counts = overlap_sum(counts, apart)
             weight = _zeros(counts, (length, counts.shape[1], 1)) if weight is None else weight
             weight[frames] += counts[:, :, None]
         total = _zeros(smoothed, (length, channels)) if total is None else total
-        total[frames] += overlap_sum(smoothed, step)
+        total[frames] += overlap_sum(smoothed, apart)
     if weight is None:
         changes = np.zeros(length + 1, np.float32)  # in the number of windows that cover a frame
         changes[starts] += 1

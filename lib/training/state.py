@@ -17,7 +17,8 @@ from yacs.config import CfgNode
 from ..config import as_plain, differences
 from ..models.checkpoints import read_checkpoint, save_checkpoint
 from ..models.fused import PRODUCTS
-from ..models.kinds import description, named_in
+from ..models.kinds import description
+from ..models.plain import named_in
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
 
@@ -29,6 +30,7 @@ WITHOUT_EFFECT = (
     *("EVALUATE.REPORT", "EVALUATE.PRETRAINED", "EVALUATE.PER_SEQUENCE", "TRAIN.RESUME", "TRAIN.EPOCH", "TRAIN.STEP"),
     *("TRAIN.WORKERS_NUM", "TRAIN.PROFILER", "TRAIN.LOG_EVERY", "TRAIN.MICRO_BATCH", "TRAIN.DATA_DEVICE"),
 )
+LARGEST_WEIGHT = 1e6  # beyond it the first step ends in NaN
 LAST, BEST = "checkpoint.pth.tar", "best.pth.tar"
 
 
@@ -130,8 +132,11 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             f"{path} was trained with MODEL.NORMALIZE {checkpoint.get('normalize')}, not {cfg.MODEL.NORMALIZE}"
         )
     try:
-        if not all(value.isfinite().all() and not value.is_complex() for value in checkpoint["state_dict"].values()):
-            raise ValueError("its weights are not all finite numbers")
+        for key, value in checkpoint["state_dict"].items():
+            if not (value.abs() < LARGEST_WEIGHT).all():
+                raise ValueError(
+                    f"its {key} holds what no training leaves behind (NaN, or {LARGEST_WEIGHT:g} and more)"
+                )
         state.result.load_state_dict(checkpoint["state_dict"])
         state.model.load_state_dict(checkpoint["state_dict"] if state.average is None else checkpoint["learning"])
         state.optimizer.load_state_dict(checkpoint["optimizer"])

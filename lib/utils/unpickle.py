@@ -9,6 +9,7 @@ Here only the few names that arrays need are known; any other is refused before 
 from __future__ import annotations
 
 import codecs
+import math
 import pickle
 import re
 import zipfile
@@ -119,10 +120,15 @@ ARRAY_NAMES: dict[tuple[str, str], Any] = {
 }
 
 
-class _RestrictedUnpickler(pickle.Unpickler):
-    def __init__(self, file: IO[bytes], names: Mapping[tuple[str, str], Any], encoding: str):
-        super().__init__(file, encoding=encoding)
-        self.names = names
+def _outside(identity: Any) -> Any:
+    raise pickle.UnpicklingError("it refers to data outside the file")
+
+
+class _Restricted:
+    """What both unpicklers below know of names and of data outside the pickle."""
+
+    names: Mapping[tuple[str, str], Any]
+    outside: Callable[[Any], Any]
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -131,7 +137,90 @@ class _RestrictedUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
 
     def persistent_load(self, identity: Any) -> Any:
-        raise pickle.UnpicklingError("it refers to data outside the file")
+        return self.outside(identity)
+
+
+class _RestrictedUnpickler(_Restricted, pickle.Unpickler):
+    def __init__(
+        self,
+        file: IO[bytes],
+        names: Mapping[tuple[str, str], Any],
+        encoding: str = "latin1",
+        outside: Callable[[Any], Any] = _outside,
+    ):
+        super().__init__(file, encoding=encoding)
+        self.names, self.outside = names, outside
+
+
+_UnpicklerInPython: Any = pickle._Unpickler
+
+
+class _JoblibRestrictedUnpickler(_Restricted, _UnpicklerInPython):
+    """Reads what joblib.dump writes: the numbers of each array stand in the file behind the pickle's word of it.
+
+    It is the unpickler written in Python, as the one in C reads ahead. The layout is that of joblib's
+    NumpyArrayWrapper (joblib/numpy_pickle.py, its docstrings): from joblib 1.2 on a byte with the length of the
+    padding, the padding, then the numbers; of arrays of objects a pickle of their own.
+    """
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        names: Mapping[tuple[str, str], Any],
+        encoding: str = "latin1",
+        outside: Callable[[Any], Any] = _outside,
+    ):
+        super().__init__(file, encoding=encoding)
+        self.file, self.names, self.encoding_of_text, self.outside = file, names, encoding, outside
+
+    def load_build(self) -> None:
+        super().load_build()
+        if isinstance(self.stack[-1], _JoblibArray):
+            self.stack[-1] = self._read_array(self.stack[-1].state)
+
+    def load_bytearray8(self) -> None:
+        """As the base, which makes room for as many bytes as the file claims before it reads them."""
+        length = int.from_bytes(self.read(8), "little")
+        content = self.read(length)
+        if len(content) < length:
+            raise pickle.UnpicklingError("it ends within an array")
+        self.append(bytearray(content))
+
+    dispatch = {  # noqa: RUF012  (as in the base)
+        **_UnpicklerInPython.dispatch,
+        pickle.BUILD[0]: load_build,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }
+
+    def _read_array(self, state: dict[str, Any]) -> np.ndarray:
+        dtype, shape, order = state.get("dtype"), state.get("shape"), state.get("order")
+        if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple) or order not in ("C", "F"):
+            raise pickle.UnpicklingError("it holds an array of an unexpected kind")
+        if any(type(length) is not int or length < 0 for length in shape):
+            raise pickle.UnpicklingError(f"it holds an array of shape {str(shape)[:100]}")
+        if dtype.dtype.hasobject:
+            return _JoblibRestrictedUnpickler(self.file, self.names, self.encoding_of_text, self.outside).load()
+        if state.get("numpy_array_alignment_bytes") is not None:
+            self.file.read(int.from_bytes(self.file.read(1), "little"))
+        needed = math.prod(shape) * dtype.dtype.itemsize
+        content = self.file.read(needed)
+        if len(content) < needed:
+            raise pickle.UnpicklingError(f"it ends within an array of {needed} bytes")
+        return np.ndarray(shape, dtype.dtype, content, order=order)
+
+
+class _JoblibArray:
+    """Stands for joblib's NumpyArrayWrapper until the array behind it is read."""
+
+    __slots__ = ("state",)
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise pickle.UnpicklingError("it holds an array of an unexpected kind")
+        self.state = state
+
+
+JOBLIB_NAMES: dict[tuple[str, str], Any] = {("joblib.numpy_pickle", "NumpyArrayWrapper"): _JoblibArray}
 
 
 def restricted_load(
@@ -139,6 +228,8 @@ def restricted_load(
     what: str,
     extra: Mapping[tuple[str, str], Any] | None = None,
     encoding: str = "latin1",
+    outside: Callable[[Any], Any] = _outside,
+    joblib: bool = False,
 ) -> Any:
     """Unpickle numpy arrays, numbers, text and plain containers from `file`; refuse everything else by name.
 
@@ -147,13 +238,16 @@ def restricted_load(
         what: how an error names the file.
         extra: further names that are allowed, (module, name) -> the object used in its place.
         encoding: of Python 2 byte strings.
+        outside: gives what the pickle refers to by an identity of its own (the storages of a PyTorch file).
+        joblib: read it as joblib.dump writes; `file` is then in memory, so that no length it claims fills more.
 
     Raises:
         SmoothNetError: the pickle names anything that is not allowed, or is damaged.
     """
     try:
         start = file.tell()
-        value = _RestrictedUnpickler(file, {**ARRAY_NAMES, **(extra or {})}, encoding).load()
+        names = {**ARRAY_NAMES, **(extra or {}), **(JOBLIB_NAMES if joblib else {})}
+        value = (_JoblibRestrictedUnpickler if joblib else _RestrictedUnpickler)(file, names, encoding, outside).load()
         written_out = _count(value, {}) if _holds_more(value) else 1
         if written_out > max(2**27, 100 * (file.tell() - start)):
             raise pickle.UnpicklingError(f"it repeats lists, {written_out} values in all")

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from ..utils.errors import SmoothNetError
 from ..utils.signals import ending_cleanly
 from .clip import Clip, Curve, Look, Mesh, make_clip, motion_curves
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = [
     "FORMATS",
@@ -100,9 +102,11 @@ def picture_paths(
 
 def frame_count(clip: Clip, kind: str) -> int:
     """How many frames a file will have: a gif leaves some out of fast recordings; png and html have 0."""
-    from .video import gif_stride
+    if kind == "gif":
+        from .video import gif_stride
 
-    return {"mp4": clip.frames, "gif": -(-clip.frames // gif_stride(clip.fps))}.get(kind, 0)
+        return -(-clip.frames // gif_stride(clip.fps))
+    return clip.frames if kind == "mp4" else 0
 
 
 def _write_frames(

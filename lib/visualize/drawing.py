@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..dataset.skeletons import LEFT, MIDDLE, RIGHT
 from .clip import INPUT, SMOOTHED, TRUTH, Clip, Curve, trail_joints
+from .view import View, fit_view, nice_step
 
 if TYPE_CHECKING:
     from .meshes import MeshRenderer
@@ -34,7 +35,6 @@ PAPER, PANEL, RULE, INK, FAINT = (
 GRID = (226, 229, 234)
 
 SAMPLES = 2  # shapes are drawn this many times larger and reduced: that is what makes their edges smooth
-YAW, PITCH = np.radians(-28.0), np.radians(14.0)  # where the fixed camera stands: a little to the side, above
 
 
 @lru_cache(maxsize=32)
@@ -105,73 +105,6 @@ class Canvas:
         return image
 
 
-# ---- from the pose's space to pixels ----
-
-
-@dataclass(frozen=True)
-class View:
-    """One fixed camera: parallel projection with the same scale on every axis.
-
-    pixel = size / 2 + scale * ((point - centre) @ rotation.T)[:2], with y turned down where up points up.
-    """
-
-    rotation: np.ndarray  # (2 or 3, dims): rows right, up (2D: down), to the viewer
-    centre: np.ndarray  # (dims,)
-    scale: float  # pixels a unit
-    width: int
-    height: int
-    floor: float | None = None  # height of the lowest joint along the up axis, 3D only
-
-    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(..., dims) -> pixels (..., 2) and depth (...), larger = nearer to the viewer."""
-        turned = (points - self.centre) @ self.rotation.T * self.scale
-        flip = -1.0 if len(self.rotation) == 3 else 1.0
-        pixels = np.stack([turned[..., 0] + self.width / 2, flip * turned[..., 1] + self.height / 2], axis=-1)
-        depth = turned[..., 2] if len(self.rotation) == 3 else np.zeros(turned.shape[:-1])
-        return pixels, depth
-
-
-def fit_view(clip: Clip, width: int, height: int, margin: float = 0.07) -> View:
-    """A camera that shows every series whole but for the 1 % most distant points, often glitches."""
-    shown, rare = clip.series, 0.005
-    if clip.mesh is not None:  # all of a surface; a fraction of the frames is enough to know its extent
-        shown, rare = {n: v[:: max(1, len(v) // 50)] for n, v in clip.mesh.vertices.items()}, 0.0
-    points = np.concatenate([v.reshape(-1, clip.dims) for v in shown.values()])
-    points = points[np.isfinite(points).all(axis=1)]
-    if not len(points):
-        points = np.zeros((1, clip.dims))
-    floor = None
-    if clip.axes is not None:
-        rotation = camera_rotation(clip.axes, YAW, PITCH)
-        floor = float(np.quantile(points @ clip.axes[1], 0.002))
-    else:
-        rotation = np.eye(2)
-    turned = points @ rotation.T
-    low, high = np.quantile(turned, rare, axis=0), np.quantile(turned, 1 - rare, axis=0)
-    centre = (low + high) / 2
-    extent = np.maximum(high - low, 1e-9)[:2]
-    room = np.array([width, height]) * (1 - 2 * margin)
-    scale = float((room / extent).min())
-    if not np.isfinite(scale) or (high - low)[:2].max() < 1e-9:
-        scale = 1.0
-    return View(rotation, centre @ rotation, scale, width, height, floor)
-
-
-def camera_rotation(axes: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
-    """Rows right, up, to the viewer of a camera turned by `yaw` about the vertical and raised by `pitch`."""
-    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
-    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    raise_ = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    return raise_ @ turn @ axes
-
-
-def nice_step(span: float, count: int) -> float:
-    """A step of 1, 2, 2.5 or 5 times a power of ten that divides `span` into about `count` parts."""
-    raw = max(span, 1e-12) / count
-    power = 10.0 ** np.floor(np.log10(raw))
-    return float(min((m * power for m in (1, 2, 2.5, 5, 10)), key=lambda step: abs(step - raw)))
-
-
 def number(value: float) -> str:
     """A number of three or four digits, as a label."""
     if not np.isfinite(value):
@@ -194,13 +127,18 @@ def grid_step(clip: Clip, view: View) -> float:
     return nice_step(min(view.width, view.height) / view.scale, 6)
 
 
-def draw_floor(canvas: Canvas, clip: Clip, view: View, step: float) -> None:
-    """A square grid on the height of the lowest joint: it shows scale and where up is."""
+def draw_floor(canvas: Canvas, clip: Clip, view: View, step: float, origin: np.ndarray | None = None) -> None:
+    """A square grid on the height of the lowest joint: it shows scale and where up is.
+
+    `origin`: a point through which lines go, so that the grid stays where it is while the camera goes along.
+    """
     assert clip.axes is not None and view.floor is not None
     across, up, front = clip.axes
     half = 0.5 * view.width / view.scale
     count = int(np.ceil(half / step))
-    centre = across * (view.centre @ across) + front * (view.centre @ front) + up * view.floor
+    origin = view.centre if origin is None else origin
+    places = [(along, origin @ along, view.centre @ along) for along in (across, front)]
+    centre = sum((along * (o + step * round((c - o) / step)) for along, o, c in places), up * view.floor)
     reach = count * step
     for k in range(-count, count + 1):
         for along, beside in ((across, front), (front, across)):
@@ -214,6 +152,9 @@ class PoseArtist:
 
     def __init__(self, clip: Clip, view: View, name: str, thickness: float = 1.0, halo: bool = False):
         self.pixels, self.depth = view.project(clip.series[name])
+        # How far the picture of a point that stands still moves, (frames, 2).
+        still = np.broadcast_to(view.centre, (clip.frames, 1, clip.dims))
+        self.drift = view.project(still)[0][:, 0]
         self.there = np.isfinite(self.pixels).all(axis=-1)
         # Far outside the picture Pillow's coordinates would overflow.
         self.pixels = np.clip(np.nan_to_num(self.pixels), -4 * view.width, 5 * view.width)
@@ -249,6 +190,7 @@ class PoseArtist:
 
     def _trail(self, canvas: Canvas, joint: int, start: int, frame: int) -> None:
         path, there = self.pixels[start : frame + 1, joint], self.there[start : frame + 1, joint]
+        path = path + self.drift[frame] - self.drift[start : frame + 1]
         colour = self.joint_colours[joint]
         for k in range(1, len(path)):
             if there[k - 1] and there[k]:
@@ -407,11 +349,11 @@ class FramePainter:
         """`over_video`: `paint` is given the frames of the video that lie under the 2D poses."""
         self.clip = clip
         place = self.place = frame_layout(clip, width, height)
-        self.view = fit_view(clip, place.panel_width, place.panel_height)
+        self.view = fit_view(clip, place.panel_width, place.panel_height, follow=not over_video)
         canvas = Canvas(width, height)
         self._header(canvas)
         tile = Canvas(self.view.width, self.view.height, PANEL)
-        if clip.dims == 3:
+        if clip.dims == 3 and self.view.path is None:
             draw_floor(tile, clip, self.view, grid_step(clip, self.view))
         self.tile = tile.image
         self.panels = [
@@ -464,7 +406,7 @@ class FramePainter:
     def paint(self, frame: int, video_frame: Image.Image | None = None) -> Image.Image:
         """The picture of frame number `frame` of the clip, RGB."""
         image = self.base.copy()
-        ground = self._video_tile(video_frame) if video_frame is not None else self.tile
+        ground = self._video_tile(video_frame) if video_frame is not None else self._ground(frame)
         for x, y, name in self.panels:
             image.paste(self._panel(name, frame, ground), (x, y))
         draw = ImageDraw.Draw(image)
@@ -475,6 +417,14 @@ class FramePainter:
         for chart, curve, right, top in self.charts:
             self._cursor(draw, chart, curve, frame, right, top)
         return image
+
+    def _ground(self, frame: int) -> Image.Image:
+        """What lies under the poses: the floor, which moves where the camera goes along."""
+        if self.view.path is None or self.clip.dims != 3:
+            return self.tile
+        tile = Canvas(self.view.width, self.view.height, PANEL)
+        draw_floor(tile, self.clip, self.view.at(frame), grid_step(self.clip, self.view), self.view.centre)
+        return tile.image
 
     def _panel(self, name: str, frame: int, ground: Image.Image) -> Image.Image:
         canvas = Canvas.over(ground)

@@ -92,9 +92,9 @@ def draw_sheet(clip: Clip, poses: int = 7, charts: int = 4) -> Image.Image:
 def strip_view(clip: Clip, count: int) -> View:
     """One camera for all poses of the strip; a strip is as high as its poses need, within limits."""
     width = (WIDTH - 2 * PAD) // count
-    tall = fit_view(clip, width, 320)
+    tall = fit_view(clip, width, 320, follow=True)
     span = view_height(clip, tall)
-    return fit_view(clip, width, int(np.clip(span + 40, 110, 320)))
+    return fit_view(clip, width, int(np.clip(span + 40, 110, 320)), follow=True)
 
 
 def view_height(clip: Clip, view: View) -> float:

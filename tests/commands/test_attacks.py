@@ -184,8 +184,30 @@ def h5_door(folder: Path, payload: bytes):
     return path, lambda: read_recording(path)
 
 
+def poses_door(name: str, front: bytes = b"", behind: bytes = b""):
+    """A file of poses that is a pickle, with what comes before and behind it."""
+
+    def door(folder: Path, payload: bytes):
+        path = folder / name
+        path.write_bytes(front + payload + behind)
+        return path, lambda: read_recording(path)
+
+    return door
+
+
+def torch_poses_door(folder: Path, payload: bytes):
+    path = folder / "hmr4d_results.pt"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("hmr4d_results/data.pkl", payload)
+    return path, lambda: read_recording(path)
+
+
+ONE_OBJECT = io.BytesIO()
+np.lib.format.write_array_header_1_0(ONE_OBJECT, {"descr": "|O", "fortran_order": False, "shape": ()})
+
 DOORS = {"npz": npz_door, "smpl": smpl_door, "checkpoint": checkpoint_door, "old checkpoint": old_checkpoint_door,
-         "h5": h5_door}  # fmt: skip
+         "h5": h5_door, "poses": poses_door("poses.pkl"), "npy": poses_door("a.npy", ONE_OBJECT.getvalue()),
+         "joblib": poses_door("a.joblib", behind=b"joblib.numpy_pickle"), "torch": torch_poses_door}  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore")

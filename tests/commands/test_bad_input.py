@@ -258,8 +258,8 @@ CASES = {
     ),
     "smooth: an unknown format": (
         None,
-        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--format", "bvh"),
-        "bvh",
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--format", "fbx"),
+        "fbx",
     ),
     "smooth: a delay beyond the window": (
         None,

@@ -110,7 +110,7 @@ def test_folders_are_replaced_only_when_they_hold_nothing_else(checkpoint, tmp_p
     (tmp_path / "out" / "notes.txt").write_text("precious")
     argv = [tmp_path / "in", "-o", tmp_path / "out", "--checkpoint", checkpoint]
     assert "exists" in run(argv, capsys)[1]
-    assert "holds more than OpenPose frames" in run([*argv, "--force"], capsys)[1]
+    assert "holds more than frames of poses" in run([*argv, "--force"], capsys)[1]
     (tmp_path / "out" / "notes.txt").unlink()
     assert run([*argv, "--force"], capsys)[0] == 0
     assert json.loads((tmp_path / "out" / "0.json").read_text())["folder"] == "in"
@@ -135,7 +135,7 @@ def test_one_bad_file_and_nothing_is_written(checkpoint, tmp_path, capsys):
         (["{}/a.npy", "{}/a.npy", "-o", "{}/out"], "same name"),
         (["{}/a.npy", "{}/c/a.npy", "-o", "{}/a.npy"], "is a file"),
         (["{}/a.npy", "-o", "{}/a.npy/b.npy"], "is not a folder"),
-        (["{}/a.npy", "-o", "{}/b.npy", "--format", "bvh"], "known are openpose"),
+        (["{}/a.npy", "-o", "{}/b.npy", "--format", "fbx"], "known are openpose"),
         (["{}/a.npy", "-o", "{}/b.npy", "--max_gap", "-1"], "max_gap"),
         (["{}/a.npy", "-o", "{}/b.npy", "--step", "0"], "step"),
         (["{}/a.npy", "-o", "{}/b.npy", "--delay", "8"], "delay must be from 0 to 7"),

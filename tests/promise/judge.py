@@ -180,10 +180,9 @@ def same_form(old: Path, new: Path, fill: bool) -> None:
     elif old.suffix == ".npy":
         near(old.name, np.load(old), np.load(new), fill)
     elif old.suffix == ".json":
-        a, b = (
-            json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=None if path == old else not_json)
-            for path in (old, new)
-        )
+        before, after = (path.read_text(encoding="utf-8-sig") for path in (old, new))
+        foreign = re.search(r"\b(NaN|Infinity)\b", before)  # Python's own extension, kept where it was
+        a, b = json.loads(before), json.loads(after, parse_constant=None if foreign else not_json)
         numbers: list[tuple] = []
         same_tree(a, b, numbers)
         near(old.name, *np.array(numbers, float).reshape(-1, 2).T, fill)

@@ -706,7 +706,7 @@ def change_input(case: Case, rng: random.Random) -> None:
 
 def send_signal(case: Case, rng: random.Random) -> None:
     number, after = rng.choice(SIGNALS), rng.choice((0.0, 0.01, 0.05, 0.1, 0.2, 0.5))
-    case.signal = (number, after * rng.random())
+    case.signal = (number, 0.002 + after * rng.random())  # at 0 it would meet the interpreter, not the command
     case.note(f"{signal.Signals(number).name} after {case.signal[1]:.3f} s")
 
 

@@ -2,6 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """The wheel: the same library and scripts under the name smoothnet, with the default weights."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -71,8 +72,10 @@ def test_the_wheel_does_not_ask_for_torch(installed):
         (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
         lines = wheel.read(name).decode().splitlines()
     needed = [line for line in lines if line.startswith("Requires-Dist:")]
-    assert any("numpy" in line and "extra" not in line for line in needed)
-    assert [line for line in needed if "torch" in line.split()[1]] == ['Requires-Dist: torch>=2.4; extra == "torch"']
+    base = {line.split()[1].partition(">")[0] for line in needed if "extra" not in line}
+    assert base == {"numpy", "scipy", "tqdm"}
+    extras = {line.rpartition("== ")[2].strip('"') for line in needed if line.split()[1].startswith("torch>")}
+    assert extras == {"train", "smpl"}
 
 
 def test_every_room_and_every_file_of_the_library_is_in_the_wheel(installed):
@@ -161,6 +164,13 @@ def test_smooth_works_from_another_folder_with_the_default_weights(installed, tm
     assert smoothed.shape == points.shape and not np.array_equal(smoothed, points)
 
 
+def test_the_page_for_the_browser_needs_no_torch(installed, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
+    done = smoothnet(installed, "page", "-o", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "page.html").read_bytes() == (ROOT / "docs/try/index.html").read_bytes()
+
+
 def test_the_library_is_the_same_under_its_own_name(installed, tmp_path):
     points = np.random.default_rng(1).normal(size=(40, 5, 3))
     np.save(tmp_path / "in.npy", points)
@@ -173,14 +183,79 @@ def test_the_library_is_the_same_under_its_own_name(installed, tmp_path):
     assert str(installed[1]) in done.stdout
     from lib.inference import Smoother
 
-    weights = installed[1] / "smoothnet/weights/general/checkpoint_32.pth.tar"
+    (weights,) = (installed[1] / "smoothnet/weights/general").glob("*.safetensors")
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), Smoother.from_checkpoint(weights)(points))
 
 
-def test_without_torch_the_error_says_what_to_install(installed, tmp_path):
-    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
-    np.save(tmp_path / "in.npy", np.zeros((40, 5, 3)))
-    for command in (("smooth", "in.npy", "-o", "out.npy"), ("eval", "--checkpoint", "x")):
-        done = smoothnet(installed, *command, cwd=tmp_path)
-        assert done.returncode == 2
-        assert "pip install torch" in done.stderr and "Traceback" not in done.stderr
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The command of an environment that holds the package, what it asks for, and nothing else."""
+    folder = tmp_path_factory.mktemp("alone")
+    venv.create(folder / "venv", with_pip=True)
+    inside = folder / "venv" / "bin"
+    words = ("install", "--quiet", "--disable-pip-version-check", copy_sources(folder / "source"))
+    done = subprocess.run([inside / "python", "-m", "pip", *words], cwd=folder, capture_output=True, text=True)
+    if "connection" in done.stderr.lower() or "could not find a version" in done.stderr.lower():
+        pytest.skip("no package index in reach")
+    assert done.returncode == 0, done.stderr
+
+    def run(*words, **options):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "OMP_"))}
+        environment |= {"PATH": f"{inside}:{os.environ['PATH']}"}
+        return subprocess.run(
+            list(map(str, words)), cwd=folder, env=environment, capture_output=True, text=True, **options
+        )
+
+    run.folder = folder
+    return run
+
+
+def test_pip_install_is_enough_to_smooth(alone):
+    """Files, streams, formats, pictures and the library, with numpy, scipy and tqdm alone."""
+    installed = {line.split("==")[0].lower() for line in alone("pip", "freeze").stdout.splitlines() if "==" in line}
+    assert installed | {"smoothnet"} == {"smoothnet", "numpy", "scipy", "tqdm"}
+    sample = ROOT / "data/samples/sports2d_blazepose.npz"  # 230 frames
+    for words in (
+        ("smoothnet", "--version"),
+        ("python", "-m", "smoothnet", "smooth", "--formats"),
+        ("smoothnet", "smooth", sample, "-o", "out.npz"),
+        ("smoothnet", "smooth", sample, "-o", "rts.npz", "--method", "rts"),
+        ("smoothnet", "smooth", sample, "-o", "kinect.npz", "--checkpoint", "uiprmd_kinect_3D", "--delay", "7"),
+        ("smoothnet", "visualize", "--input", sample, "--format", "html", "-o", "pictures"),
+    ):
+        done = alone(*words)
+        assert done.returncode == 0, done.stderr
+    assert (alone.folder / "pictures/sports2d_blazepose.html").exists()
+    lines = "".join(json.dumps({"keypoints": [[t, 0.5 * t], [1, 2]]}) + "\n" for t in range(40))
+    done = alone("smoothnet", "smooth", "-", "--stream", input=lines)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 40, done.stderr
+    code = "import smoothnet; r = smoothnet.read('out.npz'); print(len(smoothnet.smooth(r)), smoothnet.__file__)"
+    done = alone("python", "-c", code)
+    assert done.returncode == 0 and done.stdout.startswith("2 "), done.stderr
+    assert str(alone.folder / "venv") in done.stdout
+
+
+def test_what_needs_more_says_what_to_install(alone):
+    for words, extra in (
+        (("train",), "smoothnet[train]"),
+        (("eval", "--checkpoint", "general"), "smoothnet[train]"),
+        (("visualize", "--input", ROOT / "data/samples/pose2sim_balancing.trc", "--format", "png"), "smoothnet[video]"),
+        (("smooth", ROOT / "data/samples/pose2sim_balancing.trc", "-o", "x.trc", "--device", "cuda"), "install torch"),
+    ):
+        done = alone("smoothnet", *words)
+        assert done.returncode == 2 and extra in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_file_takes_less_than_a_second_from_start_to_end(alone):
+    """Of the processor's time, all threads together."""
+    sample = ROOT / "data/samples/sports2d_blazepose.npz"
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime)"
+    )
+    seconds = [
+        float(alone("python", "-c", code, "smoothnet", "smooth", sample, "-o", "t.npz", "--force").stdout)
+        for _ in range(3)
+    ]
+    assert min(seconds) < 1, seconds

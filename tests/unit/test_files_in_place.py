@@ -197,9 +197,9 @@ def test_a_process_that_is_stopped_leaves_no_folder(number, tmp_path):
     ("content", "words"),
     [
         ({"other.json": "{}"}, r"holds other\.json, which .* does not"),
-        ({"0.json": "{}", "1.json": "[]"}, "no OpenPose frames"),
-        ({"0.json": '{"people": []}', "more/x.json": "{}"}, "more than OpenPose frames"),
-        ({"0.json": '{"people": []}', "notes.txt": ""}, "more than OpenPose frames"),
+        ({"0.json": "{}", "1.json": "[]"}, "no frames of poses"),
+        ({"0.json": '{"people": []}', "more/x.json": "{}"}, "more than frames of poses"),
+        ({"0.json": '{"people": []}', "notes.txt": ""}, "more than frames of poses"),
         ({"0.json": '{"people": []}', "7.json": '{"people": []}'}, r"holds 7\.json"),
     ],
 )

@@ -217,7 +217,11 @@ def test_joints_and_surfaces_beside_a_pose(tmp_path):
     recording = read_recording(tmp_path / "a.npz")
     assert {track.part for track in recording.tracks} == {"pose", "trans", "joints3d"}
     assert "joints3d smoothed apart from the rotations" in recording.understood
-    assert "verts still show the poses as they were" in recording.understood and recording.left_alone == ["verts"]
+    assert "verts dropped: computed from the poses" in recording.understood and recording.left_alone == []
+    write_recording(recording, [track.points.copy() for track in recording.tracks], tmp_path / "same.npz")
+    assert np.array_equal(np.load(tmp_path / "same.npz")["verts"], surface)
+    smooth(recording, tmp_path / "b.npz")
+    assert set(np.load(tmp_path / "b.npz")) == {"pose", "trans", "joints3d"}
 
 
 def test_matrices_under_a_name_of_smpl(tmp_path):

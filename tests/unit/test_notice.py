@@ -52,7 +52,7 @@ def test_every_sample_weight_and_package_has_its_terms():
     notice = (ROOT / "NOTICE").read_text()
     out = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = [name for name in out.splitlines() if not name.startswith("tests/")]
-    weights = {PurePath(name).parent.name for name in listed if name.endswith((".pth.tar", ".onnx"))}
+    weights = {PurePath(name).parent.name for name in listed if name.endswith((".safetensors", ".pth.tar", ".onnx"))}
     samples = {
         "/".join(PurePath(name).parts[:3])
         for name in listed

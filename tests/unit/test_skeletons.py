@@ -2,6 +2,8 @@
 # Copyright (c) SmoothNet contributors
 """Joint orders, sides and edges of the pose formats."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from lib.dataset.skeletons import SKELETONS, skeleton_for, skeleton_from_names
 def test_every_skeleton_is_one_connected_piece_and_as_many_left_as_right(name):
     skeleton = SKELETONS[name]
     count = len(skeleton.joints)
-    assert count == int("".join(c for c in name if c.isdigit())[-2:])
+    assert count == int(re.search(r"\d+(?=b?$)", name.replace("2d", ""))[0])
     assert len(set(skeleton.joints)) == count
     assert skeleton.sides.count("left") == skeleton.sides.count("right")
     for joint in skeleton.joints:
@@ -23,9 +25,10 @@ def test_every_skeleton_is_one_connected_piece_and_as_many_left_as_right(name):
         more = {j for edge in skeleton.edges if reached & set(edge) for j in edge}
         grew = not more <= reached
         reached |= more
-    # The face is not tied to the body, as in MediaPipe's own drawing.
-    apart = {9, 10, *range(11, 33)} if name == "blazepose33" else set()
-    assert reached == set(range(count)) - apart
+    # The face is not tied to the body, as in the drawings of MediaPipe and COCO-WholeBody; a mesh has contours alone.
+    apart = {"blazepose33": {9, 10, *range(11, 33)}, "wholebody133": set(range(23, 91))}.get(name, set())
+    if not name.startswith("face"):
+        assert reached == set(range(count)) - apart
 
 
 @pytest.mark.parametrize("name", SKELETONS)
@@ -62,6 +65,12 @@ def test_edges_are_symmetric(name):
         ("coco18", 1, "neck"), ("coco18", 17, "left_ear"),
         ("blazepose33", 11, "left_shoulder"), ("blazepose33", 32, "right_foot_index"),
         ("smpl24", 1, "left_hip"), ("smpl24", 15, "head"), ("smpl24", 23, "right_hand"),
+        ("hand21", 0, "wrist"), ("hand21", 4, "thumb_4"), ("hand21", 5, "index_1"), ("hand21", 20, "pinky_4"),
+        ("halpe26", 17, "head"), ("halpe26", 19, "hip"), ("halpe26", 21, "right_big_toe"), ("halpe26", 24, "left_heel"),
+        ("mhr70", 15, "left_big_toe"), ("mhr70", 21, "right_thumb_tip"), ("mhr70", 41, "right_wrist"),
+        ("mhr70", 45, "left_thumb_third"), ("mhr70", 62, "left_wrist"), ("mhr70", 69, "neck"),
+        ("wholebody133", 17, "left_big_toe"), ("wholebody133", 23, "face_0"), ("wholebody133", 91, "left_hand"),
+        ("wholebody133", 112, "right_hand"), ("wholebody133", 116, "right_thumb_4"),
         ("uiprmd22", 6, "left_collar"), ("uiprmd22", 21, "right_toe"),
     ],
 )  # fmt: skip
@@ -127,3 +136,8 @@ def test_names_alone_make_a_skeleton(names):
 def test_names_that_say_nothing_stay_as_they_are_and_connect_nothing():
     assert skeleton_from_names(["snout", "tail", "Paw"]).edges == ()
     assert skeleton_from_names(["RHand", "right_hand"]).joints == ("RHand", "right_hand")
+
+
+@pytest.mark.parametrize("name", ["hand21", "halpe26", "mhr70", "wholebody133", "face468", "face478"])
+def test_poses_of_these_many_joints_get_their_bones(name):
+    assert skeleton_for(len(SKELETONS[name].joints), 2) == skeleton_for(len(SKELETONS[name].joints), 3) == name

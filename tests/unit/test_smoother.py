@@ -169,7 +169,7 @@ def test_the_window_chooses_the_file_in_a_folder(tmp_path):
     for window in (8, 16):
         save_checkpoint(tmp_path / f"checkpoint_{window}.pth.tar", window=window)
     assert Smoother.from_checkpoint(tmp_path, window=16).window == 16
-    with pytest.raises(SmoothNetError, match=r"checkpoint_32\.pth\.tar does not exist"):
+    with pytest.raises(SmoothNetError, match=r"has no checkpoint_32\.safetensors; there are checkpoint_16"):
         Smoother.from_checkpoint(tmp_path)
     with pytest.raises(SmoothNetError, match="window of 8 frames, but 16"):
         Smoother.from_checkpoint(tmp_path / "checkpoint_8.pth.tar", window=16)

@@ -65,6 +65,36 @@ def test_the_full_delay_equals_the_whole_recording(smoother, frames, max_gap, se
         np.testing.assert_allclose(frame, expected, atol=1e-5)
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(2, W), st.integers(0, 45), st.integers(0, 12), st.integers(0, 2**32 - 1), *gaps.values()
+)  # fmt: skip
+def test_it_equals_the_whole_recording_at_any_step(step, frames, max_gap, seed, missing, absent):
+    """A network whose windows are tapered runs every few frames, whole and live, around gaps of any length."""
+    network = random_network()
+    network.taper, network.step = np.sin(np.pi * (np.arange(W) + 0.5) / W) ** 2, step
+    smoother = Smoother(network)
+    x = recording(frames, seed, missing, absent)
+    came = through(smoother.stream(max_gap=max_gap), x)[min(W - 1, frames) :]
+    for frame, expected in zip(came, smoother(x, max_gap=max_gap), strict=True):
+        np.testing.assert_allclose(frame, expected, atol=1e-5)
+
+
+def test_the_network_runs_when_its_turn_is():
+    calls = []
+    network = random_network(calls=calls)
+    network.taper, network.step = np.ones(W), 4
+    stream = Smoother(network).stream()
+    for t, frame in enumerate(recording(40, 0)):
+        stream.push(frame)
+        assert len(calls) == max(0, (t - (W - 1)) // 4 + 1)
+    calls.clear()
+    Smoother(network)(recording(40, 0), delay=2)
+    assert len(calls) == 40 - 2  # too little delay to wait: with every frame
+    with pytest.raises(SmoothNetError, match=r"step must be from 1 to 3 frames \(delay 2\), not 4"):
+        Smoother(network).stream(2, step=4)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, W - 1), st.integers(0, 30), st.integers(0, 2**32 - 1), *gaps.values())
 def test_any_delay_gives_every_frame_once_and_in_time(smoother, delay, frames, seed, missing, absent):

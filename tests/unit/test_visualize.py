@@ -210,6 +210,26 @@ def test_all_axes_have_one_scale_and_the_whole_clip_is_in_the_picture():
     assert pixels[2] - pixels[0] == pytest.approx([0, 10 * flat.scale])  # y of an image points down
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_person_who_crosses_the_view_is_drawn_large_enough_to_see(dims):
+    way = np.linspace(0, 15 if dims == 3 else 4500, 60)[:, None, None] * np.eye(dims)[0]
+    noise = np.random.default_rng(1).normal(size=(60, 17, dims)) * (0.04 if dims == 3 else 8)
+    series = {"input": body(60, dims) + way + noise, "smoothed": body(60, dims) + way}
+    clip = make_clip(series, fps=30, unit="", title="crossing", skeleton="h36m17")
+    painter = FramePainter(clip, *SIZE)
+    pixels, _ = painter.view.project(series["input"])
+    heights = np.ptp(pixels[..., 1], axis=1)
+    assert heights.min() > 0.4 * painter.view.height
+    assert (pixels > 0).all() and (pixels < [painter.view.width, painter.view.height]).all()
+    # The camera does not hide the trembling, and whoever stands still has one that stands still.
+    trembling = np.diff(pixels[:, 0], 2, axis=0) / painter.view.scale
+    assert np.abs(trembling).mean() > 0.5 * np.abs(np.diff(noise[:, 0, :2], 2, axis=0)).mean()
+    assert FramePainter(clip_of(dims), *SIZE).view.path is None
+    assert FramePainter(clip, *SIZE, over_video=True).view.path is None
+    pictures = [np.asarray(painter.paint(frame)) for frame in (10, 30)]
+    assert (pictures[0] != pictures[1]).any()
+
+
 def test_up_is_where_the_head_is_and_the_person_faces_the_viewer():
     poses, skeleton = body(5, 3), SKELETONS["h36m17"]
     right, up, towards = viewing_axes(poses, skeleton)
@@ -375,7 +395,7 @@ def test_numbers_in_the_picture_are_those_of_the_evaluation(toy):
     from lib.evaluation.evaluate import input_method, network_method
     from lib.models.checkpoints import load_model
     from lib.utils.device import select_device
-    from lib.visualize.sources import evaluated_clip
+    from lib.visualize.evaluated import evaluated_clip
 
     poses, checkpoint = toy
     cfg = load_config(None, {}, [])
@@ -437,7 +457,7 @@ def test_smpl_sequences_are_drawn_as_bodies(smpl_dir):
     pytest.importorskip("smplx")
     from lib.evaluation.evaluate import input_method
     from lib.models.body import load_body
-    from lib.visualize.sources import evaluated_clip
+    from lib.visualize.evaluated import evaluated_clip
 
     case = ROOT / "tests/golden/pw3d_spin_smpl"
     data = load_poses(case / "data/poses", "pw3d", "spin", "smpl", "test")
@@ -453,7 +473,7 @@ def test_smpl_sequences_are_drawn_as_bodies(smpl_dir):
 
 def test_means_of_pck_are_shown_for_jhmdb():
     from lib.evaluation.evaluate import input_method
-    from lib.visualize.sources import evaluated_clip
+    from lib.visualize.evaluated import evaluated_clip
 
     case = ROOT / "tests/golden/jhmdb_simplepose_2D"
     data = load_poses(case / "data/poses", "jhmdb", "simplepose", "2D", "test")

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""JSON with one value a frame, however the frames were put together: what Ultralytics, MediaPipe, MMPose for single
+images and the lines of a stream share.
+
+Tools give one result a frame; whoever saves them puts them into a list, an object by frame numbers, lines of a .jsonl
+or a folder of files. Here it is found which of these a file is; a tool says in one function (`People`) who is in the
+value of a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .detections import Detection, make_tracks
+from .documents import Document, Slot, Spanned, by_joints, parse_document, read_document, read_numbers
+from .recording import Recording
+from .timeline import timeline
+
+LINES = (".jsonl", ".ndjson")
+_LOOKED_AT = 100  # lines or files from which a format is told
+# Where frames lie in an object, and what numbers or names them.
+_LISTS = ("frames", "instance_info", "results", "predictions", "data")
+_LABELS = ("frame", "frame_id", "frame_idx", "frame_index", "frame_number", "image_id", "image", "image_path")
+
+
+@dataclass
+class Found:
+    """Points of one person: where they stand in the value of the frame, and what they are."""
+
+    part: str
+    path: tuple
+    points: np.ndarray  # (joints, dims), NaN where missing
+    scores: np.ndarray | None  # (joints,)
+    stride: int  # numbers a joint that stand together
+    axes: tuple[str, ...] = ()  # see Slot
+    family: str = ""  # people of different families are never one: bodies and hands
+
+
+@dataclass
+class Person:
+    id: Hashable | None
+    parts: list[Found]
+
+
+# The people in the value of a frame, with a text that says where it stands; None: it is no frame of this tool.
+People = Callable[[Any, str], list[Person] | None]
+
+
+@dataclass
+class Frame:
+    label: int | str | None
+    document: int
+    path: tuple
+    value: Any
+
+
+# -------------------------------------------------------------------------------------------------- documents
+
+
+def json_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.json") if path.is_file() and not path.name.startswith("."))
+
+
+def read_documents(path: Path) -> list[Document | Spanned]:
+    """The file, its lines, or the files of the folder; a line without anything in it has the value None."""
+    if path.is_dir():
+        return [read_document.__wrapped__(file) for file in json_files(path)]
+    if path.suffix.lower() in LINES:
+        return list(_lines(path))
+    return [read_document(path)]
+
+
+def _lines(path: Path) -> Iterator[Document | Spanned]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield parse_document(path, line, f"{path}, line {number}")
+            else:
+                yield Spanned(path, line.decode("utf-8", "surrogateescape"), np.zeros((0, 2), np.int64))
+
+
+def _first_values(path: Path) -> Iterator[Any]:
+    """What to tell the format from: the value of the file, of its first lines or of the first files of the folder."""
+    if path.is_dir():
+        yield from (read_document(file).value for file in json_files(path)[:_LOOKED_AT])
+    elif path.is_file() and path.suffix.lower() in LINES:
+        yield from (document.value for document in islice(_lines(path), _LOOKED_AT))
+    elif path.is_file() and path.suffix.lower() == ".json":
+        yield read_document(path).value
+
+
+def one_value_a_document(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() in LINES
+
+
+# ----------------------------------------------------------------------------------------------------- frames
+
+
+def sniff_frames(path: Path, people: People, nobody: bool = False) -> bool:
+    """Whether the first frame with anybody in it is one of this tool; `nobody`: what to say where there is none."""
+    for value in _first_values(path):
+        if value in (None, [], {}):
+            continue
+        frames = [Frame(None, 0, (), value)] if one_value_a_document(path) else _frames_of(value, people, 0, ())
+        if frames is None or not all(_is_frame(frame.value, people) for frame in frames[:_LOOKED_AT]):
+            return False
+        if any(_has_anybody(frame.value, people) for frame in frames):
+            return True
+    return nobody
+
+
+def _has_anybody(value: Any, people: People) -> bool:
+    try:
+        return bool(people(value, ""))
+    except SmoothNetError:
+        return True
+
+
+def _is_frame(value: Any, people: People) -> bool:
+    try:
+        return people(value, "") is not None
+    except SmoothNetError:  # it is one, with a fault in it
+        return True
+
+
+def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[Frame] | None:
+    """The frames of a value: a list or an object of them, such a list below a key, or one frame; else None."""
+    if (
+        isinstance(value, list)
+        and value
+        and all(item in (None, [], {}) or _is_frame(item, people) for item in value[:_LOOKED_AT])
+    ):
+        labels = [_label(item) for item in value]
+        people_of_one_frame = _is_frame(value, people) and not all(label is not None for label in labels)
+        if not people_of_one_frame:
+            labels = labels if None not in labels else list(range(len(value)))
+            return [
+                Frame(label, document, (*path, i), item)
+                for i, (label, item) in enumerate(zip(labels, value, strict=True))
+            ]
+    if _is_frame(value, people):
+        return [Frame(None, document, path, value)]
+    if not isinstance(value, dict):
+        return None
+    for key in _LISTS:
+        if isinstance(value.get(key), list | dict):
+            found = _frames_of(value[key], people, document, (*path, key)) if len(path) < 3 else None
+            if found is not None:
+                return found
+    by_name = [(key, item) for key, item in value.items() if any(letter.isdigit() for letter in key)]
+    if by_name and all(item in (None, [], {}) or _is_frame(item, people) for _, item in by_name[:_LOOKED_AT]):
+        return [Frame(key, document, (*path, key), item) for key, item in by_name]
+    return None
+
+
+def _label(value: Any) -> int | str | None:
+    if isinstance(value, dict):
+        for key in _LABELS:
+            label = value.get(key)
+            if isinstance(label, int | str) and not isinstance(label, bool):
+                return label
+    return None
+
+
+def read_frames(path: Path, format: str, people: People, what: str) -> Recording:
+    """A recording of all frames.
+
+    Args:
+        format: the name of the format.
+        people: who is in the value of a frame.
+        what: what a frame of it looks like, for errors.
+
+    Raises:
+        SmoothNetError: no such file, or one with a fault.
+    """
+    documents = read_documents(path)
+    frames: list[Frame] = []
+    for index, document in enumerate(documents):
+        if one_value_a_document(path):
+            if isinstance(document, Spanned):
+                continue
+            label = document.path.name if path.is_dir() else _label(document.value)
+            found: list[Frame] | None = [Frame(label, index, (), document.value)]
+        else:
+            found = _frames_of(document.value, people, index, ())
+        if found is None:
+            raise SmoothNetError(f"{path} holds no {what}")
+        frames += found
+    labels: list = [frame.label for frame in frames]
+    if any(label is None for label in labels):
+        labels = list(range(len(frames)))
+    numbers = timeline(labels)
+    detections: dict[str, list[Detection]] = {}
+    for label, frame in zip(labels, frames, strict=True):
+        where = f"{documents[frame.document].path}, frame {label}"
+        if frame.value in (None, [], {}):
+            continue
+        persons = people(frame.value, where)
+        if persons is None:
+            raise SmoothNetError(f"{where} is no {what}")
+        for person in persons:
+            for family in dict.fromkeys(found.family for found in person.parts):
+                parts = {
+                    found.part: (
+                        found.points,
+                        found.scores,
+                        [
+                            Slot(
+                                frame.document,
+                                (*frame.path, *found.path),
+                                slice(0, len(found.points)),
+                                found.stride,
+                                found.axes,
+                            )
+                        ],
+                    )
+                    for found in person.parts
+                    if found.family == family
+                }
+                detections.setdefault(family, []).append(Detection(numbers[label], person.id, parts))
+    tracks = [track for found in detections.values() for track in make_tracks(path, found)]
+    recording = Recording(path, format, tracks, max(numbers.values(), default=-1) + 1, source=documents)
+    recording.left_alone = _other_numbers(frames, people)
+    return recording
+
+
+def _other_numbers(frames: list[Frame], people: People) -> list[str]:
+    """Keys of the frames and of what is in them, that hold numbers which are no points, in order of appearance."""
+    used: set[str] = set()
+    seen: dict[str, None] = {}
+    for frame in frames[:_LOOKED_AT]:
+        for person in (people(frame.value, "") or []) if frame.value else []:
+            used |= {key for found in person.parts for key in found.path if isinstance(key, str)}
+        level = [frame.value]
+        for _ in range(3):  # the frame, its lists of people, a person
+            level = [item for value in level for item in (value if isinstance(value, list) else [value])]
+            objects = [value for value in level if isinstance(value, dict)]
+            seen.update((key, None) for value in objects for key, item in value.items() if _holds_numbers(item))
+            level = [item for value in objects for item in value.values()]
+    return [key for key in seen if key not in used | _NO_WONDER]
+
+
+_NO_WONDER = {"scores", "keypoint_scores", *"xyz", "visibility", "presence", "visible"}
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Whether a list or an object has numbers in it, looked at along its first members."""
+    for _ in range(6):
+        if isinstance(value, list | dict) and value:
+            value = next(iter(value.values() if isinstance(value, dict) else value))
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return True
+    return False
+
+
+# ---------------------------------------------------------------------------------------------- points of a person
+
+
+def points_of(value: Any, path: tuple, part: str, axes: tuple[str, ...], score: str | None, where: str) -> Found:
+    """Points that stand as objects with keys, or as an object of lists; see `Slot`.
+
+    Args:
+        axes: the keys of the coordinates.
+        score: the key of the score, None where there is none.
+    """
+    try:
+        numbers = by_joints(value, axes)
+        scores = [row[0] for row in by_joints(value, (score,))] if score is not None else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise SmoothNetError(f"{where}: each point needs {', '.join(axes)}, and as many of each") from error
+    points = read_numbers(numbers, where).reshape(-1, len(axes))
+    points[~np.isfinite(points).all(axis=1)] = np.nan
+    given = None if scores is None else read_numbers(scores, where)
+    if given is not None and (given.shape != (len(points),) or not np.nan_to_num(given).any()):
+        given = None  # scores of 0 throughout: the tool has none for these points
+    return Found(part, path, points, given, len(axes), axes)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""The lines of a stream as a file (.jsonl): {"keypoints": [[x, y], ...]}, {"people": [...]} or [[x, y], ...] a frame.
+
+What a live stream takes line by line (`smooth - --stream`); here a file is smoothed as a whole and every other byte of
+its lines stays.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .documents import as_list, as_object, read_numbers
+from .frames import LINES, Found, Person, read_frames, sniff_frames
+from .recording import Recording
+
+_PEOPLE = ("people", "instances")
+_IDS = ("id", "track_id")
+_SCORES = ("scores", "keypoint_scores")
+
+
+def people(value: Any, where: str) -> list[Person] | None:
+    """Who is in a line; see `frames.People`."""
+    if isinstance(value, list):
+        if value and not all(isinstance(joint, list) for joint in value):
+            return None
+        return _persons([((), {"keypoints": value})], (), where)
+    if not isinstance(value, dict):
+        return None
+    key = next((key for key in _PEOPLE if key in value), None)
+    if key is not None:
+        persons = [as_object(p, f"{where}, {key}") for p in as_list(value[key] or [], f"{where}, {key}")]
+        return _persons([((key, i), person) for i, person in enumerate(persons)], ("keypoints",), where)
+    if "keypoints" in value and isinstance(value["keypoints"], list | None):
+        return _persons([((), value)], ("keypoints",), where)
+    return None
+
+
+def _persons(members: list[tuple[tuple, dict]], last: tuple, where: str) -> list[Person]:
+    persons = []
+    for path, person in members:
+        keypoints = person.get("keypoints")
+        if not keypoints:
+            continue
+        table = read_numbers(keypoints, f"{where}, keypoints")
+        if table.ndim != 2 or table.shape[1] not in (2, 3):
+            raise SmoothNetError(f"{where}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
+        table[~np.isfinite(table).all(axis=1)] = np.nan
+        scores = next((person[key] for key in _SCORES if person.get(key) is not None), None)
+        given = None if scores is None else read_numbers(scores, f"{where}, scores")
+        if given is not None and given.shape != (len(table),):
+            raise SmoothNetError(f"{where}: there must be one score a joint")
+        id = next((person[key] for key in _IDS if isinstance(person.get(key), int | str | float)), None)
+        dims = table.shape[1]
+        persons.append(Person(id, [Found(f"{dims}D", (*path, *last), table, given, dims)]))
+    return persons
+
+
+def sniff_lines(path: Path) -> bool:
+    return path.suffix.lower() in LINES and sniff_frames(path, people, nobody=True)
+
+
+def read_lines_file(path: Path, **_: Any) -> Recording:
+    if path.suffix.lower() not in LINES:
+        raise SmoothNetError(f"{path} is not a .jsonl file with one frame a line")
+    return read_frames(
+        path, "jsonl", people, 'frame of a stream: an object with "keypoints" or "people", or a list of joints'
+    )

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""CSV with several rows a frame: one for each person (SLEAP, scripts around trackers) or one for each point (tables of
+landmarks in long form, as people write MediaPipe's results).
+
+Columns are known by their names: which frame, which person, which joint, and coordinates as in plain_csv.py.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .detections import Detection, make_tracks
+from .documents import Slot, Spanned
+from .plain_csv import FRAMES, SCORES, TIMES, column_role, delimiter_of, is_world
+from .recording import Recording
+from .spans import Cell, cells_of
+from .tables import by_axes, is_number, rate, read_lines, split_row
+from .timeline import timeline
+
+_FRAMES = FRAMES | {"image", "image_id", "image_name", "filename", "file", "img"}
+_PEOPLE = {
+    *("track", "track_id", "person", "person_id", "id", "individual", "individuals", "instance", "instance_id"),
+    *("pose", "pose_id", "hand", "hand_id", "hand_index", "handedness", "face", "face_id", "animal", "subject"),
+    *("player", "player_id", "idx", "person_idx", "pose_idx"),
+}
+_JOINTS = {
+    *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
+    *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker", "node", "point", "part"),
+    *("name", "landmark_type", "type"),
+}
+_NO_POINT = ("bbox", "box", "veloc", "accel", "size", "angle")
+_MOST_JOINTS = 5000
+
+
+@dataclass
+class _Columns:
+    frame: int | None = None
+    time: int | None = None
+    people: list[int] = field(default_factory=list)
+    joints: list[int] = field(default_factory=list)
+    roles: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))  # joint -> what -> column
+    other: list[str] = field(default_factory=list)
+
+    @property
+    def long(self) -> bool:
+        """A row a point: x and y stand under their own names, beside the name or number of the joint."""
+        return bool(self.joints) and {"x", "y"} <= self.roles.get("", self.roles.get("world", {})).keys()
+
+
+def _sort(names: list[str]) -> _Columns:
+    columns = _Columns()
+    for column, name in enumerate(names):
+        lowered = name.lower()
+        role = column_role(name) if not any(word in lowered for word in _NO_POINT) else None
+        if lowered in _FRAMES and columns.frame is None:
+            columns.frame = column
+        elif lowered in TIMES and columns.time is None:
+            columns.time = column
+        elif lowered in _PEOPLE:
+            columns.people.append(column)
+        elif lowered in _JOINTS:
+            columns.joints.append(column)
+        elif lowered in SCORES and "score" not in columns.roles[""]:
+            columns.roles[""]["score"] = column
+        elif role is not None and role[1] not in columns.roles[role[0]]:
+            columns.roles[role[0]][role[1]] = column
+        elif name:
+            columns.other.append(name)
+    return columns
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    with path.open("rb") as file:
+        line = file.readline(2**20).decode("utf-8", "replace")
+    delimiter = delimiter_of([line])
+    return [cell.strip().lstrip("\ufeff").strip('"').strip() for cell in split_row(line, delimiter)], delimiter
+
+
+def sniff_long(path: Path) -> bool:
+    """A header with frames, people or joints, and more than one row of a frame."""
+    if path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
+        return False
+    names, delimiter = _header(path)
+    columns = _sort(names)
+    frame = columns.frame if columns.frame is not None else columns.time
+    points = any({"x", "y"} <= role.keys() for role in columns.roles.values())
+    if frame is None or not points or not (columns.long or columns.people or columns.frame is not None):
+        return False
+    seen = set()
+    for line in read_lines(path)[1:]:
+        if line.strip():
+            cells = split_row(line, delimiter)
+            label = cells[frame] if frame < len(cells) else ""
+            if label in seen:
+                return columns.long or bool(columns.people) or not is_number(label)
+            seen.add(label)
+    return columns.long
+
+
+def read_long(path: Path, **_: Any) -> Recording:
+    lines = read_lines(path)
+    if not lines or path.suffix.lower() not in (".csv", ".tsv"):
+        raise SmoothNetError(f"{path} is no .csv with several rows a frame")
+    names, delimiter = _header(path)
+    columns = _sort(names)
+    frame = columns.frame if columns.frame is not None else columns.time
+    if frame is None or not any({"x", "y"} <= role.keys() for role in columns.roles.values()):
+        raise SmoothNetError(f"{path} needs a column that numbers the frames, and columns x and y or nose_x, nose_y")
+    starts = np.cumsum([0, *map(len, lines)]).tolist()
+    rows = [(i, cells_of(line, delimiter, starts[i])) for i, line in enumerate(lines) if i and line.strip()]
+    for number, cells in rows:
+        if len(cells) != len(names):
+            raise SmoothNetError(f"{path}, line {number + 1}: {len(cells)} cells where the header has {len(names)}")
+    texts = [cells[frame].text.strip().strip('"') for _, cells in rows]
+    if columns.frame is None:
+        order = {text: number for number, text in enumerate(sorted(set(texts), key=lambda t: (_float(t), t)))}
+        labels: list = [order[text] for text in texts]
+    else:
+        labels = [int(float(t)) if is_number(t) and float(t).is_integer() else t for t in texts]
+    numbers = timeline(labels)
+    spans: list[tuple[int, int]] = []
+    read = _read_points if columns.long else _read_people
+    detections, joint_names = read(path, columns, rows, [numbers[label] for label in labels], spans)
+    source = [Spanned(path, "".join(lines), np.array(spans, np.int64).reshape(-1, 2))]
+    tracks = make_tracks(path, detections)
+    recording = Recording(path, "long-csv", tracks, max(numbers.values(), default=-1) + 1, source=source)
+    recording.names = joint_names
+    recording.left_alone = columns.other
+    if columns.time is not None:
+        recording.fps = rate(np.unique([_float(cells[columns.time].text) for _, cells in rows]))
+    return recording
+
+
+def _float(text: str) -> float:
+    text = text.strip().strip('"')
+    return float(text) if is_number(text) and text.lower() not in ("nan", "none", "null") else np.nan
+
+
+def _person(columns: _Columns, cells: list[Cell]) -> Hashable | None:
+    words = [cells[column].text.strip().strip('"') for column in columns.people]
+    if not any(words):
+        return None
+    return int(words[0]) if len(words) == 1 and words[0].isdigit() and len(words[0]) < 10 else "/".join(words)
+
+
+def _number(path: Path, line: int, cell: Cell, name: str, spans: list[tuple[int, int]]) -> float:
+    """The number of a cell; its place is added to `spans`."""
+    bare = cell.text.strip().strip('"').strip()
+    start = cell.start + (cell.text.index(bare) if bare else 0)
+    spans.append((start, start + len(bare)))
+    if not bare or is_number(bare):
+        return _float(bare)
+    raise SmoothNetError(f"{path}, line {line + 1}, column {name}: {bare!r} is not a number")
+
+
+def _groups(roles: dict[str, dict[str, int]]) -> list[tuple[str, str, list[str]]]:
+    """Joints of the same unit and axes: (part, axes, names)."""
+    found = []
+    for world in (False, True):
+        for axes, order in by_axes({name: role for name, role in roles.items() if is_world(name) == world}):
+            found.append((f"{len(axes)}D{' world' if world else ''}", axes, order))
+    return found
+
+
+def _read_people(
+    path: Path, columns: _Columns, rows: list, frames: list[int], spans: list[tuple[int, int]]
+) -> tuple[list[Detection], tuple[str, ...] | None]:
+    """A row a person."""
+    groups, detections = _groups(columns.roles), []
+    for (line, cells), frame in zip(rows, frames, strict=True):
+        parts = {}
+        for part, axes, order in groups:
+            first = len(spans)
+            values = [_number(path, line, cells[columns.roles[n][a]], f"{n} {a}", spans) for n in order for a in axes]
+            points = np.array(values).reshape(len(order), len(axes))
+            points[np.isnan(points).any(axis=1)] = np.nan
+            scores = None
+            if any("score" in columns.roles[name] for name in order):
+                scored = [columns.roles[name].get("score") for name in order]
+                scores = np.array([np.nan if c is None else _float(cells[c].text) for c in scored])
+            places = first + np.arange(points.size).reshape(points.shape)
+            parts[part] = (points, scores, [Slot(0, places, slice(0, len(points)), len(axes))])
+        detections.append(Detection(frame, _person(columns, cells), parts))
+    return detections, tuple(groups[0][2]) if len(groups) == 1 else None
+
+
+def _read_points(
+    path: Path, columns: _Columns, rows: list, frames: list[int], spans: list[tuple[int, int]]
+) -> tuple[list[Detection], tuple[str, ...] | None]:
+    """A row a point; joints in the order in which they come first."""
+    groups = _groups(columns.roles)
+    words = [tuple(cells[column].text.strip().strip('"') for column in columns.joints) for _, cells in rows]
+    # Of several columns that say which joint it is (number and name) the one with most words, names before numbers.
+    column = max(
+        range(len(columns.joints)),
+        key=lambda i: (len({word[i] for word in words}), not any(word[i].isdigit() for word in words)),
+    )
+    number = {name: k for k, name in enumerate(dict.fromkeys(word[column] for word in words))}
+    if len(number) > _MOST_JOINTS:
+        raise SmoothNetError(f"{path}: {len(number)} joints by their names, which no body has")
+    people: dict[tuple[int, Hashable | None], dict[int, int]] = defaultdict(dict)  # joint -> row
+    for row, ((line, cells), frame) in enumerate(zip(rows, frames, strict=True)):
+        rows_of = people[frame, _person(columns, cells)]
+        joint = number[words[row][column]]
+        if joint in rows_of:
+            raise SmoothNetError(
+                f"{path}, line {line + 1}: a second row for {words[row][column]} of frame {frame}; "
+                "several people need a column person or track_id"
+            )
+        rows_of[joint] = row
+    detections = []
+    for (frame, id), rows_of in people.items():
+        parts = {}
+        for part, axes, order in groups:
+            roles = columns.roles[order[0]]
+            points = np.full((len(number), len(axes)), np.nan)
+            scores = np.full(len(number), np.nan)
+            slots, score = [], roles.get("score", columns.roles[""].get("score"))
+            for run in _runs(sorted(rows_of)):
+                first = len(spans)
+                for joint in run:
+                    line, cells = rows[rows_of[joint]]
+                    points[joint] = [_number(path, line, cells[roles[axis]], axis, spans) for axis in axes]
+                    if score is not None:
+                        scores[joint] = _float(cells[score].text)
+                places = first + np.arange(len(run) * len(axes)).reshape(len(run), len(axes))
+                slots.append(Slot(0, places, slice(run[0], run[-1] + 1), len(axes)))
+            points[np.isnan(points).any(axis=1)] = np.nan
+            parts[part] = (points, scores if score is not None else None, slots)
+        detections.append(Detection(frame, id, parts))
+    names = tuple(number)
+    return detections, None if all(name.isdigit() for name in names) else names
+
+
+def _runs(joints: list[int]) -> list[list[int]]:
+    """Neighbouring numbers together."""
+    runs: list[list[int]] = []
+    for joint in joints:
+        if runs and runs[-1][-1] == joint - 1:
+            runs[-1].append(joint)
+        else:
+            runs.append([joint])
+    return runs

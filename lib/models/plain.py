@@ -1,0 +1,514 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""The networks in numpy: what smooths where torch is not installed, and live. Equal to general.py and smoothnet.py.
+
+Everything lies transposed: units first, and last the rows, which are the channels of all windows. So every layer is
+one matrix product W @ x, all that goes frame by frame or unit by unit runs over contiguous memory, and what is kept of
+one chunk of rows fits the processor's cache.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .bank import (
+    BANK,
+    FILL,
+    FITS,
+    MEDIAN_OF_NORMAL,
+    NOISE_FLOOR,
+    SCALARS,
+    SLOPE,
+    STRONGEST,
+    TINY,
+    check_settings,
+    constants,
+    general_settings,
+    solve_fit,
+    window_overlap,
+    window_taper,
+)
+
+ENCODER_SLOPE = 0.1  # of SmoothNet's LeakyReLU after the encoder
+BLOCK_SLOPE = 0.2  # of those in the residual blocks
+CONTEXTS = 3  # what a channel is told before each block: of its joint, of its axis, of the body
+NOTHING = 1e-30  # fixed numbers below it are left out
+GENERAL_ROWS, SMOOTHNET_ROWS = 700, 1024  # rows of a chunk: what is fastest with 2 MiB of cache
+
+State = Mapping[str, np.ndarray]
+# (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength -> (n, K, D, W); all float32
+ByJoint = Callable[[np.ndarray, "np.ndarray | None", float], np.ndarray]
+
+
+class Scratch(threading.local):
+    """Memory that calls of one thread share, by name: fresh memory would cost as much as what is done in it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, np.ndarray] = {}
+
+    def take(self, name: str, *shape: int) -> np.ndarray:
+        """Float32 of this shape, with whatever it holds."""
+        size = math.prod(shape)
+        kept = self.kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = self.kept[name] = np.empty(size, np.float32)
+        return kept[:size].reshape(shape)
+
+
+scratch = Scratch()
+
+
+def leaky(x: np.ndarray, slope: float, spare: np.ndarray | None = None) -> np.ndarray:
+    """LeakyReLU in place; `spare` is memory of the same shape."""
+    return np.maximum(x, np.multiply(x, np.float32(slope), out=spare), out=x)
+
+
+def check_state(state: State, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights of other names or shapes.
+
+    Raises:
+        SmoothNetError: names one of them.
+    """
+    for name in (*shapes, *state):
+        found, wanted = getattr(state.get(name), "shape", None), shapes.get(name)
+        if found != wanted:
+            there, meant = ("missing" if shape is None else f"of the shape {shape}" for shape in (found, wanted))
+            raise SmoothNetError(f"{name[:80]} is {there}, where it should be {meant}")
+
+
+# ---------------------------------------------------------------- SmoothNet
+
+
+def architecture(state: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes that a SmoothNet's weights were made with, as keyword arguments for it (dropout leaves no trace).
+
+    Args:
+        state: name -> array or tensor.
+
+    Raises:
+        SmoothNetError: the keys or shapes are not those of a SmoothNet, or it returns less than its window.
+    """
+    try:
+        hidden_size, window_size = state["encoder.0.weight"].shape
+        output_size = state["decoder.weight"].shape[0]
+        num_blocks = len({key.split(".")[1] for key in state if key.startswith("res_blocks.")})
+        res_hidden_size = state["res_blocks.0.linear1.weight"].shape[0] if num_blocks else 1
+    except (KeyError, ValueError, AttributeError, IndexError) as error:
+        raise SmoothNetError(f"these are not the weights of a SmoothNet (no usable {error})") from error
+    return {
+        "window_size": window_size,
+        "output_size": output_size,
+        "hidden_size": hidden_size,
+        "res_hidden_size": res_hidden_size,
+        "num_blocks": num_blocks,
+    }
+
+
+def check_whole(sizes: Mapping[str, int]) -> None:
+    """Refuse a SmoothNet that returns less than its window."""
+    if sizes["output_size"] != sizes["window_size"]:
+        raise SmoothNetError(
+            f"returns {sizes['output_size']} of {sizes['window_size']} frames; only whole windows can be used"
+        )
+
+
+def smoothnet_shapes(sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of a SmoothNet's weights."""
+    window, hidden, inner = sizes["window_size"], sizes["hidden_size"], sizes["res_hidden_size"]
+    layers = {"encoder.0": (hidden, window), "decoder": (sizes["output_size"], hidden)}
+    for i in range(sizes["num_blocks"]):
+        layers |= {f"res_blocks.{i}.linear1": (inner, hidden), f"res_blocks.{i}.linear2": (hidden, inner)}
+    return _with_biases(layers)
+
+
+def _with_biases(layers: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": shape for name, shape in layers.items()} | {
+        f"{name}.bias": shape[:1] for name, shape in layers.items()
+    }
+
+
+def smoothnet(state: State) -> Callable[[np.ndarray], np.ndarray]:
+    """SmoothNet: (n, C, W) windows -> (n, C, W) float32."""
+    blocks = architecture(state)["num_blocks"]
+    inner = [f"res_blocks.{i}.linear{k}" for i in range(blocks) for k in (1, 2)]
+    layers = [(state[f"{name}.weight"], state[f"{name}.bias"][:, None]) for name in ("encoder.0", *inner, "decoder")]
+    first, *middle, last = layers
+    window, hidden = len(last[0]), len(first[0])
+
+    def linear(layer: tuple[np.ndarray, np.ndarray], x: np.ndarray, out: np.ndarray, slope: float = 1.0) -> np.ndarray:
+        np.matmul(layer[0], x, out=out)
+        out += layer[1]
+        return out if slope == 1 else leaky(out, slope, scratch.take("leaky", *out.shape))
+
+    def chunk(x: np.ndarray) -> np.ndarray:
+        """(W, rows) -> (W, rows)."""
+        rows = x.shape[1]
+        y, change = (scratch.take(name, hidden, rows) for name in ("hidden", "change"))
+        linear(first, x, y, ENCODER_SLOPE)
+        for one, two in zip(middle[::2], middle[1::2], strict=True):
+            z = linear(one, y, scratch.take("inner", len(one[0]), rows), BLOCK_SLOPE)
+            y += linear(two, z, change, BLOCK_SLOPE)
+        return linear(last, y, scratch.take("last", window, rows))
+
+    def run(windows: np.ndarray) -> np.ndarray:
+        n, channels, _ = windows.shape
+        smoothed = np.empty((window, n, channels), np.float32)
+        size = max(1, SMOOTHNET_ROWS // channels)
+        for i in range(0, n, size):
+            part = windows[i : i + size].transpose(2, 0, 1).astype(np.float32, order="C").reshape(window, -1)
+            smoothed[:, i : i + size] = chunk(part).reshape(window, -1, channels)
+        return smoothed.transpose(1, 2, 0)
+
+    return run
+
+
+# ---------------------------------------------------------------- the general smoother
+
+
+@dataclass(frozen=True)
+class GeneralWeights:
+    """A general smoother's weights, float32, and its fixed matrices, as they are multiplied from the left.
+
+    Attributes:
+        blocks: of each: the joint's context, the axis' above the body's, down's and up's weight and bias.
+        bank: of each source (members x W, W).
+        fits: of each order: the order, and of its fits together the sums over time^0, time^1, ..: (sums x fits x W, W).
+    """
+
+    window: int
+    knots: int
+    encoder: tuple[np.ndarray, np.ndarray]
+    blocks: list[tuple[np.ndarray, ...]]
+    heads: tuple[np.ndarray, np.ndarray]
+    bank: tuple[np.ndarray, ...]
+    fits: list[tuple[int, np.ndarray]]
+    between_knots: np.ndarray
+    high_pass: np.ndarray
+    lean: np.ndarray
+
+
+def general_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of a general smoother's weights."""
+    window, hidden, inner = (settings[name] for name in ("window_size", "hidden_size", "res_hidden_size"))
+    layers = {
+        "encoder": (hidden, 3 * window + SCALARS),
+        "mixture": ((len(BANK) + len(FITS)) * settings["knots"], hidden),
+        "trust": (window, hidden),
+        "correction": (window, hidden),
+    }
+    contexts: dict[str, tuple[int, ...]] = {}
+    for i in range(settings["num_blocks"]):
+        layers |= {f"down.{i}": (inner, hidden), f"up.{i}": (hidden, inner)}
+        contexts |= {f"contexts.{i}.{c}.weight": (hidden, hidden) for c in range(CONTEXTS)}
+    return {**_with_biases(layers), **contexts}
+
+
+def general(state: State, settings: Mapping[str, Any]) -> ByJoint:
+    """The general smoother; see GeneralSmoother.forward."""
+    w = _general_weights(state, settings)
+
+    def run(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+        n, joints, dims, window = windows.shape
+        smoothed = np.empty((window, n, joints, dims), np.float32)
+        size = max(1, GENERAL_ROWS // (joints * dims))
+        for i in range(0, n, size):
+            part = windows[i : i + size].astype(np.float32, copy=False)
+            seen = None if shown is None else shown[i : i + size].astype(np.float32, copy=False)
+            # rows in the order (D, n, K): means over the coordinates and the joints then run over whole rows
+            result = _smooth_chunk(w, part.transpose(3, 2, 0, 1), seen, strength)
+            smoothed[:, i : i + size] = result.transpose(0, 2, 3, 1)
+        return smoothed.transpose(1, 2, 3, 0)
+
+    return run
+
+
+def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeights:
+    window, knots = settings["window_size"], settings["knots"]
+
+    def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return state[f"{name}.weight"], state[f"{name}.bias"][:, None]
+
+    fixed = {
+        name: np.where(np.abs(value) < NOTHING, 0, value).astype(np.float32)  # numbers below the normal ones are slow
+        for name, value in constants(window, knots).items()
+    }
+    heads = [layer(name) for name in ("trust", "correction", "mixture")]
+    return GeneralWeights(
+        window,
+        knots,
+        encoder=layer("encoder"),
+        blocks=[
+            (
+                state[f"contexts.{i}.0.weight"],
+                np.concatenate([state[f"contexts.{i}.{c}.weight"] for c in (1, 2)]),
+                *layer(f"down.{i}"),
+                *layer(f"up.{i}"),
+            )
+            for i in range(settings["num_blocks"])
+        ],
+        heads=(np.concatenate([weight for weight, _ in heads]), np.concatenate([bias for _, bias in heads])),
+        bank=tuple(np.ascontiguousarray(fixed[f"of_{source}"].T) for source in ("window", "trusted", "median")),
+        fits=[
+            (order, np.concatenate([of_fit[power].T for power in range(2 * order + 1) for of_fit in same]))
+            for order, same in _by_order(fixed["fit_moments"], window)
+        ],
+        between_knots=np.ascontiguousarray(fixed["between_knots"].T),
+        high_pass=np.ascontiguousarray(fixed["high_pass"].T),
+        lean=fixed["lean"][:, :, None],
+    )
+
+
+def _by_order(moments: np.ndarray, window: int) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """The fits of each order, which stand side by side: the order, and of each fit (5, W, W), by the power of time."""
+    split = [fit.reshape(window, 5, window).transpose(1, 0, 2) for fit in moments]
+    for order, group in groupby(zip(FITS, split, strict=True), key=lambda pair: pair[0][0]):
+        yield order, [fit for _, fit in group]
+
+
+def _smooth_chunk(w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+    """(W, D, n, K) -> the same, smoothed; shown (n, K)."""
+    window, dims, n, joints = windows.shape
+    rows = dims * n * joints
+    share = _shares(shown, joints)
+    x = scratch.take("x", *windows.shape)
+    x[:] = windows
+    offset = np.add.reduce(x, axis=0)
+    offset *= np.float32(1 / window)
+    x -= offset
+    x, unit, features = _features(w, x, offset, share)
+
+    hidden = len(w.encoder[0])
+    h, spare, context = (scratch.take(name, hidden, rows) for name in ("h", "spare", "context"))
+    np.matmul(w.encoder[0], features, out=h)
+    h += w.encoder[1]
+    leaky(h, SLOPE, spare)
+    for of_joint, of_axis_body, down, down_bias, up, up_bias in w.blocks:
+        split = h.reshape(hidden, dims, n, joints)
+        axis = _weighted(split, share)  # (H, D, n)
+        joint = _total(split)  # (H, n, K)
+        joint *= np.float32(1 / dims)
+        both = (of_axis_body @ axis.reshape(hidden, -1)).reshape(2 * hidden, dims, n)
+        told, of_body = both[:hidden], _total(both[hidden:])
+        of_body *= np.float32(1 / dims)
+        told += of_body[:, None]
+        joint = of_joint @ joint.reshape(hidden, -1)
+        np.add(joint.reshape(hidden, 1, n, joints), told[..., None], out=spare.reshape(split.shape))
+        h += leaky(spare, SLOPE, context)
+        inner = np.matmul(down, h, out=scratch.take("inner", len(down), rows))
+        inner += down_bias
+        h += np.matmul(up, leaky(inner, SLOPE), out=spare)
+        h += up_bias
+
+    heads = np.matmul(w.heads[0], h, out=scratch.take("heads", len(w.heads[0]), rows))
+    heads += w.heads[1]
+    trust, correction, logits = heads[:window], heads[window : 2 * window], heads[2 * window :]
+    members = len(BANK) + len(FITS)
+    logits = logits.reshape(members, w.knots, rows)
+    if strength > 1:
+        logits += np.float32(strength - 1) * w.lean
+    logits -= np.maximum.reduce(logits, axis=0)
+    np.exp(logits, out=logits)
+    logits /= np.add.reduce(logits, axis=0)
+    weights = np.matmul(w.between_knots, logits, out=scratch.take("weights", members, window, rows))
+    weights *= _bank(w, x, trust)
+    smoothed = np.add.reduce(weights, axis=0)
+    smoothed += correction
+    if strength < 1:
+        smoothed = x + np.float32(strength) * (smoothed - x)
+    result = smoothed.reshape(windows.shape)
+    result *= unit
+    result += offset
+    return result
+
+
+def _shares(shown: np.ndarray | None, joints: int) -> np.ndarray:
+    """(n or 1, K): the joints' shares in means over the body."""
+    if shown is None:
+        return np.full((1, joints), 1 / joints, np.float32)
+    return shown / np.maximum(shown.sum(1, keepdims=True), np.float32(1))
+
+
+def _weighted(x: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(..., n, K) -> (..., n): the mean over the joints."""
+    return x @ share[0] if len(share) == 1 else (x * share).sum(-1)
+
+
+def _total(x: np.ndarray) -> np.ndarray:
+    """(H, D, ...) -> (H, ...): the sum over the coordinates, which are few."""
+    total = x[:, 0].copy()
+    for d in range(1, x.shape[1]):
+        total += x[:, d]
+    return total
+
+
+def _features(
+    w: GeneralWeights, x: np.ndarray, offset: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The window in units of its noise (W, rows), that unit (1, 1, n, K), and the features (F, rows).
+
+    Args:
+        x: (W, D, n, K), mean 0 over the frames; overwritten.
+        offset: (D, n, K), that mean.
+        share: see _shares.
+    """
+    window, dims, n, joints = x.shape
+    place = (offset - _weighted(offset, share)[..., None]) * (share > 0)
+    peak = np.maximum(np.maximum.reduce(np.abs(x), axis=0), np.abs(place)).max((0, 2))  # (n,)
+    peak = peak[:, None] + np.float32(TINY)
+    x /= peak
+    place /= peak
+
+    centred = x + place
+    centred -= _weighted(centred, share)[..., None]
+    size, motion = (_mean_square(points, share) for points in (centred, x))  # (n, 1)
+    size = np.sqrt(size + (size < np.float32(1e-6) * motion) * motion + np.float32(TINY))
+
+    series = scratch.take("features", 3 * window + SCALARS, dims * n * joints)
+    series[2 * window] = series[3 * window - 1] = 0
+    flat = x.reshape(window, -1)
+    bend = series[2 * window + 1 : 3 * window - 1]
+    step = flat[1:] - flat[:-1]
+    np.subtract(step[1:], step[:-1], out=bend)
+    size_of_bend = np.abs(bend)
+    low, high = (window - 3) // 2, (window - 2) // 2
+    mean_bend = np.add.reduce(size_of_bend, axis=0)
+    size_of_bend.sort(axis=0)
+    noise = (size_of_bend[low] + size_of_bend[high]) * np.float32(0.5 / MEDIAN_OF_NORMAL)
+    noise = noise.reshape(dims, n, joints)
+    of_joint = np.add.reduce(noise, axis=0) * np.float32(1 / dims)  # (n, K)
+    of_body = _weighted(of_joint, share)[:, None] + np.float32(NOISE_FLOOR) * size
+    unit = np.float32(0.9) * of_joint + np.float32(0.1) * of_body
+    x /= unit
+    bend.reshape(window - 2, dims, n, joints)[:] /= unit
+
+    scalars = series[3 * window :].reshape(SCALARS, dims, n, joints)
+    tenth = np.float32(0.01)
+    np.add(noise / unit, tenth, out=scalars[0])
+    np.add(mean_bend.reshape(noise.shape) / (unit * np.float32(window - 2)), tenth, out=scalars[1])
+    np.add(np.einsum("wr,wr->r", flat, flat).reshape(noise.shape) / np.float32(window), tenth, out=scalars[2])
+    scalars[3] = unit / of_body
+    scalars[4] = of_body / size
+    np.log(scalars, out=scalars)
+
+    series[:window] = flat
+    np.matmul(w.high_pass, flat, out=series[window : 2 * window])
+    _asinh(series[: 3 * window])
+    return flat, unit * peak, series
+
+
+def _mean_square(points: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(W, D, n, K) -> (n, 1): mean over frames and joints of the squared length."""
+    squares = np.add.reduce((points * points).reshape(-1, *points.shape[2:]), axis=0)
+    return _weighted(squares, share)[:, None] / np.float32(len(points))
+
+
+def _asinh(x: np.ndarray) -> None:
+    """In place; np.arcsinh has no vector instructions."""
+    size = np.abs(x)
+    root = x * x
+    root += np.float32(1)
+    np.sqrt(root, out=root)
+    root += size
+    np.copysign(np.log(root, out=root), x, out=x)
+
+
+def _bank(w: GeneralWeights, x: np.ndarray, trust: np.ndarray) -> np.ndarray:
+    """Every member's version of the window, (members, W, rows); trust (W, rows) before its sigmoid, overwritten."""
+    window, rows = x.shape
+    np.negative(trust, out=trust)
+    np.minimum(trust, np.float32(80), out=trust)  # beyond it exp has no float32, and the sigmoid is 0 long before
+    np.exp(trust, out=trust)
+    trust += np.float32(1)
+    np.divide(np.float32(1), trust, out=trust)
+    trust += np.float32(1e-3)
+    trusted_x = trust * x
+    versions = scratch.take("versions", len(BANK) + len(FITS), window, rows)
+    fits = versions[len(BANK) :]
+    first = 0
+    for order, moments in w.fits:
+        last = first + len(moments) // ((2 * order + 1) * window)
+        sums = np.matmul(moments, trust, out=scratch.take("sums", len(moments), rows))
+        moments = moments[: (order + 1) * (last - first) * window]
+        of_x = np.matmul(moments, trusted_x, out=scratch.take("of_x", len(moments), rows))
+        shape = (-1, last - first, window, rows)
+        fits[first:last] = solve_fit(sums.reshape(shape), of_x.reshape(shape))
+        first = last
+    filled = x - fits[FILL]
+    filled *= np.minimum(trust, np.float32(1), out=trust)
+    filled += fits[FILL]
+    first = 0
+    for source, matrices in zip((x, filled, _running_median(x)), w.bank, strict=True):
+        last = first + len(matrices) // window
+        np.matmul(matrices, source, out=versions[first:last].reshape(-1, rows))
+        first = last
+    return versions
+
+
+def _running_median(x: np.ndarray) -> np.ndarray:
+    """Median of 5 frames along the first axis, the ends repeated; see general.running_median."""
+    window = len(x)
+    padded = np.concatenate([x[:1], x[:1], x, x[-1:], x[-1:]])
+    a, b, c, d, e = (padded[i : i + window] for i in range(5))
+    low = np.maximum(np.minimum(a, b), np.minimum(d, e))
+    high = np.minimum(np.maximum(a, b), np.maximum(d, e))
+    return np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), c))
+
+
+# ---------------------------------------------------------------- the kinds
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A network that is ready to run; see network.Network for what its attributes mean."""
+
+    window: int
+    run: Callable[[np.ndarray], np.ndarray]
+    people: ByJoint | None = None
+    taper: np.ndarray | None = None
+    step: int = 1
+    strongest: float = 1.0
+
+
+def load_smoothnet(content: Mapping[str, Any]) -> Plain:
+    """SmoothNet from a checkpoint's content."""
+    sizes = architecture(content["state_dict"])
+    check_whole(sizes)
+    check_state(content["state_dict"], smoothnet_shapes(sizes))
+    taper, step = window_overlap(content, sizes["window_size"])
+    return Plain(sizes["window_size"], smoothnet(content["state_dict"]), taper=taper, step=step)
+
+
+def load_general(content: Mapping[str, Any]) -> Plain:
+    """The general smoother from a checkpoint's content."""
+    try:
+        settings = check_settings(**general_settings(content))
+    except TypeError as error:
+        raise SmoothNetError(f"these are not the settings of a general smoother: {error}") from error
+    check_state(content["state_dict"], general_shapes(settings))
+    people = general(content["state_dict"], settings)
+    return Plain(
+        settings["window_size"],
+        lambda windows: people(windows[:, :, None], None, 1.0)[:, :, 0],
+        people,
+        window_taper(settings["window_size"], settings["taper"]),
+        settings["step"],
+        STRONGEST,
+    )
+
+
+# kind -> content of a checkpoint, its "state_dict" of float32 arrays -> the network; a kind without a row needs torch
+PLAIN: Mapping[str, Callable[[Mapping[str, Any]], Plain]] = {"smoothnet": load_smoothnet, "general": load_general}
+
+
+def named_in(checkpoint: Mapping[str, Any]) -> str:
+    """The kind that a checkpoint names: {"model": {"name": ..., settings}}; without it, as in older ones, SmoothNet."""
+    model = checkpoint.get("model", "smoothnet")
+    return model.get("name", "smoothnet") if isinstance(model, Mapping) else model
