@@ -47,6 +47,14 @@ def one_of(*choices: str) -> Check:
     return Check(lambda x: x in choices, f"one of {', '.join(choices)}")
 
 
+def list_of(*choices: str) -> Check:
+    """Some of these words, with commas between them, or nothing."""
+    return Check(
+        lambda x: not x or all(word.strip() in choices for word in x.split(",")),
+        f"of {', '.join(choices)}, with commas between them",
+    )
+
+
 ANY = Check(lambda x: True, "")
 POSITIVE = Check(lambda x: x > 0, "greater than 0")
 NOT_NEGATIVE = Check(lambda x: x >= 0, "0 or more")
@@ -163,8 +171,8 @@ SETTINGS = (
     Setting("OUTPUT_DIR", "results", "where run folders go"),
     Setting("DATASET_NAME", "", "dataset, or a comma list", flags="--dataset_name", commands="train eval visualize"),
     Setting("ESTIMATOR", "", "pose estimator, or a comma list", flags="--estimator", commands="train eval visualize"),
-    Setting("BODY_REPRESENTATION", "", "3D | 2D | smpl, or a comma list", flags="--body_representation",
-            commands="train eval visualize"),
+    Setting("BODY_REPRESENTATION", "", "3D | 2D | smpl, or a comma list", list_of("3D", "2D", "smpl"),
+            flags="--body_representation", commands="train eval visualize"),
     Setting("SMPL_MODEL_DIR", "data/smpl", "folder of the SMPL files"),
     Setting("CUDNN.BENCHMARK", True, "let cudnn look for its fastest kernels"),
     Setting("CUDNN.DETERMINISTIC", False, "only cudnn's deterministic kernels"),
