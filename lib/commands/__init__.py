@@ -18,8 +18,10 @@ COMMANDS = {  # name -> module of this package, what it does
     "smooth": ("smooth", "smooth your own pose files or a live stream"),
     "inspect": ("inspect", "print what is understood of pose files"),
     "convert": ("convert", "write poses in another form"),
+    "corpus": ("corpus", "smooth hundreds of thousands of files, on one machine or many"),
     "visualize": ("visualize", "draw poses before and after"),
     "export": ("export", "write a checkpoint as an ONNX model"),
+    "page": ("page", "write the page that smooths in the browser"),
 }
 NAME = "python -m lib" if PACKAGE == "lib" else PACKAGE
 USAGE = f"usage: {NAME} COMMAND [ARGUMENT ...] | --version\n\n{{}}\n\n`{NAME} COMMAND --help` lists the arguments."

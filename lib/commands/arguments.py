@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..inference.options import SmoothingOptions
 
 PACKAGE = __name__.partition(".")[0]  # lib in a checkout, smoothnet once installed
-SMOOTHING = {"smooth", "visualize"}  # what both take decides how poses are smoothed
+SMOOTHING = {"smooth", "visualize", "corpus"}  # what all take decides how poses are smoothed
 BROKEN_PIPE = 128 + 13  # the status of a program whose output nobody reads any more
 
 
@@ -29,9 +29,7 @@ class Argument(NamedTuple):
     """One argument of the command line."""
 
     flags: tuple[str, ...]  # its spellings
-    commands: (
-        str  # which take it, of: train eval smooth visualize export inspect convert, and launch, for the launcher alone
-    )
+    commands: str  # which take it, see COMMANDS; and launch, for the launcher alone
     help: str
     options: Mapping[str, Any] = MappingProxyType({})  # of argparse
     key: str = ""  # of the setting that it sets
@@ -103,36 +101,53 @@ OWN = (  # what is no setting
     Argument(("output",), "convert", "the file to write; its ending decides the form", {"metavar": "OUT"}),
     Argument(("-o", "--output"), "smooth", "output file, of another form where its ending is another; a folder for "
              "several inputs", {"metavar": "OUT"}),
+    Argument(("inputs",), "corpus", "file, folder, pattern, list, shard, or the URL of one",
+             {"nargs": "+", "metavar": "INPUT"}),
+    Argument(("-o", "--output"), "corpus", "folder or URL that will mirror the inputs",
+             {"metavar": "OUT", "required": True}),
+    Argument(("--manifest",), "corpus", "what is known of each file, an SQLite file (OUT.corpus/manifest.sqlite)",
+             {"metavar": "FILE"}),
+    Argument(("--engine",), "corpus", "local (default): processes of this machine | ray: a Ray cluster",
+             {"choices": ("local", "ray"), "default": "local"}),
+    Argument(("--address",), "corpus", "of a Ray cluster that is there; without it one is started for the run",
+             {"metavar": "ADDR"}),
+    Argument(("--jobs",), "corpus", "files at once: processes or Ray tasks (as many as processors); 0: here",
+             COUNT_OR_0),
+    Argument(("--retry",), "corpus", "try again what has failed", SWITCH),
+    Argument(("--force",), "corpus", "replace files that no run of this manifest has written (never an input)", SWITCH),
     Argument(("-o", "--output"), "export", "the .onnx file to write", {"metavar": "ONNX", "required": True}),
+    Argument(("-o", "--output"), "page", "the .html to write; .js for the weights alone",
+             {"metavar": "PAGE", "required": True}),
     Argument(("-o", "--output", "--output_video_path"), "visualize", "where the pictures go (./visualize)",
              {"metavar": "FOLDER", "default": "./visualize"}),
     Argument(("--cfg",), "train eval visualize", "YAML file of settings; without it the defaults", {"metavar": "YAML"},
              path="in"),
     Argument(("--model_name",), "launch", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
-    Argument(("--delay",), "smooth visualize", "smooth as a live stream would that gives a frame so many frames later",
+    Argument(("--delay",), "smooth visualize corpus",
+             "smooth as a live stream would that gives a frame so many frames later",
              COUNT_OR_0),
-    Argument(("--method",), "smooth visualize",
+    Argument(("--method",), "smooth visualize corpus",
              "network (default) | rts | butterworth | gaussian | savgol | oneeuro | median", {"metavar": "NAME"}),
-    Argument(("--strength",), "smooth visualize", "0 gives the input, 1 (default) what the method does by itself, more "
-             "is smoother (classical filters)", {"type": number(1.0), "metavar": "X"}),
-    Argument(("--cutoff",), "smooth visualize", "cut-off frequency of a classical filter, in place of its strength",
-             {"type": number(1.0), "metavar": "HZ"}),
-    Argument(("--outliers",), "smooth visualize", "hampel: reject outliers before the method sees them",
+    Argument(("--strength",), "smooth visualize corpus", "0 gives the input, 1 (default) what the method does by "
+             "itself, more is smoother (classical filters)", {"type": number(1.0), "metavar": "X"}),
+    Argument(("--cutoff",), "smooth visualize corpus", "cut-off frequency of a classical filter, in place of its "
+             "strength", {"type": number(1.0), "metavar": "HZ"}),
+    Argument(("--outliers",), "smooth visualize corpus", "hampel: reject outliers before the method sees them",
              {"metavar": "NAME"}),
-    Argument(("--min_score",), "smooth visualize inspect", "points with a lower score count as missing",
+    Argument(("--min_score",), "smooth visualize corpus inspect", "points with a lower score count as missing",
              {"type": number(0.0), "metavar": "X"}),
-    Argument(("--max_gap",), "smooth visualize",
+    Argument(("--max_gap",), "smooth visualize corpus",
              "longest gap that is bridged, in frames (10) or seconds (0.5s); longer ones split the track",
              {"type": gap_length, "metavar": "N|Xs"}),
-    Argument(("--fill",), "smooth visualize",
+    Argument(("--fill",), "smooth visualize corpus",
              "also write points in bridged gaps: linear (without a word), spline, or network, which smooths the spline",
              {"nargs": "?", "const": True, "choices": ("linear", "spline", "network")}),
-    Argument(("--dims",), "smooth visualize inspect convert", "coordinates a joint, for files that do not say",
+    Argument(("--dims",), "smooth visualize corpus inspect convert", "coordinates a joint, for files that do not say",
              {"type": int, "choices": (1, 2, 3)}),
-    Argument(("--input_format",), "smooth visualize inspect convert",
+    Argument(("--input_format",), "smooth visualize corpus inspect convert",
              "format of the input, instead of telling it by content",
              {"metavar": "NAME"}),
-    Argument(("--layout",), "smooth visualize inspect convert",
+    Argument(("--layout",), "smooth visualize corpus inspect convert",
              "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",
              {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
@@ -142,6 +157,7 @@ OWN = (  # what is no setting
              "also write OUT.uncertainty.npz: a standard deviation for each point (general network)", SWITCH),
     Argument(("--report",), "smooth", "also write what the lines say, for programs", {"metavar": "JSON"}),
     Argument(("--force",), "smooth convert", "replace existing outputs (never an input)", SWITCH),
+    Argument(("--force",), "page", "replace an existing file", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),
     Argument(("--formats",), "smooth", "list the formats and stop", {"action": ListFormats, "nargs": 0}),
@@ -180,6 +196,8 @@ ALIASES = {
     ("inspect", "input_format"): ("--format",),
     ("smooth", "slide_window_step_size"): ("--step",),
     ("visualize", "slide_window_step_size"): ("--step",),
+    ("corpus", "input_format"): ("--format",),
+    ("corpus", "slide_window_step_size"): ("--step",),
 }
 
 
@@ -213,7 +231,7 @@ def add_arguments(parser: argparse.ArgumentParser, *commands: str) -> None:
 
 
 def add_smoothing_arguments(parser: argparse.ArgumentParser, command: str = "visualize") -> None:
-    """Add what decides how poses are smoothed: the same in smooth and visualize; see smoothing_options."""
+    """Add what decides how poses are smoothed: the same in smooth, corpus and visualize; see smoothing_options."""
     group = parser.add_argument_group("how poses are smoothed")
     for argument in arguments(*SMOOTHING):
         if set(argument.commands.split()) >= SMOOTHING:

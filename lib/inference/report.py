@@ -169,7 +169,7 @@ class PartSums:
         both = kept[lag:] & kept[:-lag]
         now, later = difference[:-lag][both], difference[lag:][both]
         square = ((now**2).sum() + (later**2).sum()) / 2
-        size = np.sqrt(2.0) if track.kind == "rotations" else _body_size(track.points, found)
+        size = np.sqrt(2.0) if track.kind == "rotations" else body_size(track.points, found)
         self.residual += (square, (now * later).sum(), len(now), size**2 * len(now))
 
     def part(self) -> Part:
@@ -211,7 +211,7 @@ def _angles(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.degrees(np.arccos(np.clip((turn - 1) / 2, -1, 1)))
 
 
-def _body_size(points: np.ndarray, found: np.ndarray) -> float:
+def body_size(points: np.ndarray, found: np.ndarray) -> float:
     """RMS distance of the joints found from their centroid; of a single joint, from its mean over time."""
     shown = np.where(found[..., None], points, 0.0)
     axis = 0 if points.shape[1] == 1 else 1
