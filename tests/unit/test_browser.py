@@ -64,6 +64,16 @@ def motion(frames: int, joints: int, dims: int, seed: int = 0, scale: float = 1.
     return points
 
 
+def with_leaps() -> np.ndarray:
+    """Two joints come back from gaps somewhere else, one of them twice."""
+    points = motion(110, 5, 2)
+    reach = np.abs(np.diff(points, axis=0)).max() * 40
+    for joint, first, behind in ((1, 30, 36), (3, 50, 53), (3, 58, 62)):
+        points[first:behind, joint] = np.nan
+        points[behind:, joint] += reach
+    return points
+
+
 def with_long_gaps() -> np.ndarray:
     points = motion(120, 8, 3, gaps=0.05)
     points[40:60] = np.nan  # everybody is away: two recordings
@@ -78,6 +88,7 @@ MOTIONS = {
     "2D in pixels": motion(70, 17, 2, scale=300),
     "holes": motion(64, 6, 3, gaps=0.15),
     "long gaps": with_long_gaps(),
+    "leaps": with_leaps(),
     "one joint": motion(50, 1, 3),
     "one joint, 2D, far away": motion(40, 1, 2) + 1e4,
     "one number": motion(40, 3, 1),

@@ -7,6 +7,7 @@
  */
 
 export const MAX_GAP = 10; // frames in a row without any point that are bridged
+const JUMP = 3; // so many times as far as in as many frames elsewhere in the window: then a joint did not go there
 const UNSURE = 1e-9; // weight of the first window where it holds a point's last value; squared: of later windows
 
 export function emptyPoints(frames, joints, dims) {
@@ -74,34 +75,73 @@ export function continueFrames(data, length, size, window) {
   return out;
 }
 
+/** Where a joint comes back from a gap somewhere else: first frames behind it, of the frames that show it in a window. */
+function jumps(there, distance) {
+  const behind = [];
+  for (let i = 1; i < there.length; i++) {
+    const h = there[i] - there[i - 1];
+    if (h === 1) continue;
+    let most = -1;
+    for (let j = 0; j + h < there.length; j++) {
+      if (there[j + h] - there[j] === h) most = Math.max(most, distance(there[j], there[j + h]));
+    }
+    if (most >= 0 && distance(there[i - 1], there[i]) > JUMP * most) behind.push(there[i]);
+  }
+  return behind;
+}
+
 /**
  * The window of W frames from `first` on, through the network.
  *
- * Missing points are interpolated between their neighbours in the window, or hold the nearest one.
+ * Missing points are interpolated between their neighbours in the window, or hold the nearest one. A joint that leaps in a
+ * gap goes in as one joint a piece: lib/inference/overlap.py.
  * @returns (K, D, W) Float64Array
  */
 export function smoothWindow(network, data, first, joints, dims, strength) {
-  const W = network.window, size = joints * dims, window = new Float64Array(size * W);
-  let shown = null;
+  const W = network.window, size = joints * dims, columns = []; // of a column: joint, frames that show it, [from, to) it is for
+  const value = (w, k, d) => data[(first + w) * size + k * dims + d];
+  let all = true;
   for (let k = 0; k < joints; k++) {
     const there = [];
     for (let w = 0; w < W; w++) if (isShown(data, (first + w) * size + k * dims, dims)) there.push(w);
-    if (there.length < W) shown ??= new Float64Array(joints).fill(1);
+    all &&= there.length === W;
+    const distance = (a, b) => {
+      let sum = 0;
+      for (let d = 0; d < dims; d++) sum += (value(b, k, d) - value(a, k, d)) ** 2;
+      return Math.sqrt(sum);
+    };
+    const ends = there.length < W ? [...jumps(there, distance), W] : [W];
+    ends.forEach((to, i) => {
+      const from = i ? ends[i - 1] : 0;
+      columns.push({ k, from, to, there: there.filter((w) => w >= from && w < to) });
+    });
+  }
+  const window = new Float64Array(columns.length * dims * W), shown = all ? null : new Float64Array(columns.length).fill(1);
+  columns.forEach(({ k, there }, column) => {
     if (!there.length) {
-      shown[k] = 0;
-      continue;
+      shown[column] = 0;
+      return;
     }
     for (let w = 0, next = 0; w < W; w++) {
       while (next < there.length && there[next] < w) next++;
       const after = there[Math.min(next, there.length - 1)], before = next > 0 && after !== w ? there[next - 1] : after;
       const share = after > before ? (w - before) / (after - before) : 0;
       for (let d = 0; d < dims; d++) {
-        const a = data[(first + before) * size + k * dims + d], b = data[(first + after) * size + k * dims + d];
-        window[(k * dims + d) * W + w] = a + share * (b - a);
+        const a = value(before, k, d), b = value(after, k, d);
+        window[(column * dims + d) * W + w] = a + share * (b - a);
       }
     }
-  }
-  return network.smooth(window, joints, dims, shown, Math.max(strength, 1));
+  });
+  const smoothed = network.smooth(window, columns.length, dims, shown, Math.max(strength, 1));
+  if (columns.length === joints) return smoothed;
+  const out = new Float64Array(size * W);
+  columns.forEach(({ k, from, to }, column) => {
+    for (let d = 0; d < dims; d++) {
+      const row = (column * dims + d) * W;
+      out.set(smoothed.subarray(row + from, row + to), (k * dims + d) * W + from);
+    }
+  });
+  return out;
 }
 
 /** How much a window counts for a point, by whether its last frame shows it. */
