@@ -79,6 +79,7 @@ TEXT = {
     "docs/api.md": "needs the network; a benchmark of minutes",
     "docs/browser.md": "test_page_command.py writes such pages, test_browser.py smooths in node",
     "docs/corpus.md": "a synopsis and files of others; test_corpus.py and test_corpus_engines.py run the command",
+    "docs/convert.md": "test_convert_command.py runs the like on the samples; benchmarks of half a minute",
     "docs/formats.md": "a synopsis, which test_formats_of_tools.py follows with a file of each tool",
     "docs/formats-smpl.md": "files of systems that are not at hand; test_smpl_tools.py smooths some like them",
     "lib/weights/uiprmd_kinect_3D/README.md": "smooths 391 sequences fifteen times",
