@@ -14,11 +14,13 @@ What happens to missing points, in a whole recording and in a stream alike:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..models.windows import smooth_sequence, window_starts
+from ..models.windows import smooth_blocks, window_starts
+from ..utils.blocks import Frames, by_frames
 from ..utils.gaps import bridge_windows, shown_points
 
 UNSURE = 1e-9  # weight of the first window where it holds a point's last value; squared: of later windows
@@ -111,25 +113,28 @@ def tapered(taper: np.ndarray, starts: list[int], hurried: frozenset[int]) -> np
 
 def smooth_with_gaps(
     network: People,
-    points: np.ndarray,
+    points: Frames,
     window: int,
     step: int,
     taper: np.ndarray | None = None,
     reflect: bool = False,
-) -> np.ndarray:
-    """The mean over all windows of one recording: (L, K, D) with NaN -> (L, K, D) with the same NaN.
+    threads: int = 1,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The mean over all windows of one recording: (L, K, D) with NaN -> the same with the same NaN, piece by piece.
 
     Windows start every `step` frames, and one ends with the recording, see chosen_windows. Recordings shorter than W
     are padded and cropped.
 
     Args:
+        points: an array, or what gives slices of frames.
         taper: (W,) weights of a window's frames in the mean; None: all the same.
         reflect: see pad_window.
+        threads: see smooth_blocks, which also says what is given.
     """
     length, joints, dims = points.shape
-    frames = pad_window(points, window, reflect) if length < window else points
-    taper = np.ones(window) if taper is None else taper
-    anybody = np.asarray(shown_points(frames).any(axis=1))
+    frames = pad_window(points[0:length], window, reflect) if length < window else points
+    weights = np.ones(window) if taper is None else taper
+    anybody = by_frames(frames, lambda part: shown_points(part).any(axis=1))
     chosen, hurried = chosen_windows(anybody, window, min(step, window))
 
     def by_channel(windows: np.ndarray) -> np.ndarray:
@@ -137,8 +142,27 @@ def smooth_with_gaps(
 
     def weigh(starts: list[int]) -> np.ndarray:
         first, ends = np.array(starts) == 0, np.array(starts) + window - 1
-        return window_weight(frames[ends], first) * tapered(taper, starts, hurried)
+        last = frames[ends[0] : ends[-1] + 1][ends - ends[0]]
+        return window_weight(last, first) * tapered(weights, starts, hurried)
 
-    flat = frames.reshape(len(frames), joints * dims)
-    smoothed = smooth_sequence(by_channel, flat, window, step, weigh=weigh, starts=chosen)
-    return np.where(shown_points(points)[..., None], smoothed[:length].reshape(points.shape), np.nan)
+    flat = Flat(frames)
+    for first, block in smooth_blocks(by_channel, flat, window, step, weigh=weigh, starts=chosen, threads=threads):
+        part = points[first : first + len(block)]
+        smoothed = block[: len(part)].reshape(part.shape)
+        yield first, np.where(shown_points(part)[..., None], smoothed, np.nan)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Frames (L, K, D) as (L, K x D)."""
+
+    frames: Frames
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        length, joints, dims = self.frames.shape
+        return length, joints * dims
+
+    def __getitem__(self, frames: slice) -> np.ndarray:
+        part = self.frames[frames]
+        return part.reshape(len(part), -1)
