@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.blocks import by_frames
+
 
 @dataclass
 class Track:
@@ -34,7 +36,7 @@ class Track:
 
     def shown(self, min_score: float | None = None) -> np.ndarray:
         """(frames, joints) bool: the points that are there. A score of NaN condemns nobody."""
-        found = np.isfinite(self.points).all(axis=2)
+        found = by_frames(self.points, lambda part: np.isfinite(part).all(axis=2))
         if min_score is not None and self.scores is not None:
             found &= ~(self.scores < min_score)
         return found

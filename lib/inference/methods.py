@@ -70,7 +70,19 @@ def network_method(options: SmoothingOptions) -> Prepared:
         clean = None
         if options.outliers:
             clean = _clean(classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.max_gap))
-        return Ready(partial(run, smoother), partial(run, smoother.for_rotations()), smoother.window, clean=clean)
+        rotations = smoother.for_rotations()
+        point_pieces, rotation_pieces = (
+            partial(one.blocks, step=options.step, max_gap=options.max_gap) if options.delay is None else None
+            for one in (smoother, rotations)
+        )
+        return Ready(
+            partial(run, smoother),
+            partial(run, rotations),
+            smoother.window,
+            clean=clean,
+            point_pieces=point_pieces,
+            rotation_pieces=rotation_pieces,
+        )
 
     def stream() -> AnyStream:
         if options.outliers:

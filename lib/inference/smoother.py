@@ -308,7 +308,7 @@ class Smoother:
                 return torch.from_numpy(weigh(starts)).to(frames.device)
 
             smoothed = smooth_sequence(network, frames, self.window, step, weigh=tapering if weigh else None)
-            yield 0, smoothed.cpu().numpy().reshape(segment.shape)
+        yield 0, smoothed.cpu().numpy().reshape(segment.shape)
 
     def _weigher(self, length: int, step: int) -> Callable[[list[int]], np.ndarray]:
         """starts -> (n, 1, W) float32: how much windows of a segment without gaps count."""
