@@ -18,7 +18,7 @@ from ..utils.blocks import by_frames
 class Track:
     """One person (or one rigid set of channels) over a run of frames.
 
-    `points` is (frames, joints, dims) float64 in the unit of the file, NaN where the file has no value or its
+    `points` is (frames, joints, dims) float64, float32 where a large file is, in the unit of the file, NaN where the file has no value or its
     own mark for "not found". For kind "rotations" the last axis holds the 6 numbers r00 r01 r10 r11 r20 r21.
     Frame t of the arrays is frame `start + t` of the recording.
     """
@@ -53,6 +53,8 @@ class Recording:
     fps: float | None = None
     names: tuple[str, ...] | None = None  # joint names where the file has them and all tracks share them
     source: Any = field(default=None, repr=False)  # the parsed original, known to the format alone
+    # Whether it is large and its writer asks for smoothed tracks a block of frames at a time: they may be a Spool.
+    by_blocks: bool = False
     # For people, filled in by read_recording: one line on what the numbers were taken for.
     understood: str = ""
     # Numbers of the file that are no poses, by name ("bboxes", "betas"): they come back as they were.

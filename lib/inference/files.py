@@ -19,18 +19,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..formats import FORMATS, write_recording
+from ..formats.recording import Track
 from ..formats.understood import spoken
 from ..utils.errors import SmoothNetError
 from ..utils.files import exchange, printable, rename_new
 from ..utils.signals import ending_cleanly, undisturbed
+from ..utils.spool import Spool
 from .methods import Smoothing
 from .plot import plot_change
 from .report import Report
+from .tracks import in_memory
 
 
 @dataclass
@@ -96,7 +101,7 @@ def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing
     """Smooth one file into the folder `place`; gives what was done, and which of the outputs stand there."""
     start = time.perf_counter()
     recording = smoothing.read(source)
-    smoothed, report = smoothing(recording)
+    smoothed, report = smoothing(recording, partial(_spooled, place) if recording.by_blocks else in_memory)
     fps = smoothing.fps(recording)
     write_recording(recording, smoothed, place / output.path.name)
     names = [output.path]
@@ -105,6 +110,11 @@ def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing
         plot_change(recording, smoothed, place / output.picture.name, fps)
         names.append(output.picture)
     return Done(source, output.path, recording.format, understood, fps, report, time.perf_counter() - start), names
+
+
+def _spooled(folder: Path, track: Track) -> Any:
+    """Where the smoothed points of a large file wait to be written: in a file, as they will be written."""
+    return Spool(folder, track.points.shape, track.points.dtype)
 
 
 # ---------------------------------------------------------------- where outputs go

@@ -26,7 +26,7 @@ from ..utils.errors import SmoothNetError
 from .options import SmoothingOptions
 from .report import Report
 from .smoother import Smoother, as_points
-from .tracks import Ready, smooth_recording
+from .tracks import Place, Ready, in_memory, smooth_recording
 
 Progress = Callable[[int, int], None]  # (frames smoothed so far, frames of all tracks) of the current recording
 
@@ -159,7 +159,7 @@ class Smoothing:
         """Read a file as the options say."""
         return read_recording(path, self.options.input_format, self.options.dims, self.options.layout)
 
-    def __call__(self, recording: Recording) -> tuple[list[np.ndarray], Report]:
+    def __call__(self, recording: Recording, place: Place = in_memory) -> tuple[list[np.ndarray], Report]:
         """Smooth every track of a recording; see smooth_recording."""
         total, done = sum(len(track.points) for track in recording.tracks), 0
 
@@ -177,6 +177,7 @@ class Smoothing:
             max_gap=self.options.max_gap,
             fill=self.options.fill,
             fps=fps,
+            place=place,
         )
 
     def points(self, points: Any) -> Any:
