@@ -46,7 +46,7 @@ _OTHER_WORDS = (
 _ROTATION_NAMES = ("quat", "rotmat", "rot_mat", "rotation", "orient", "rotvec", "axis_angle", "axisangle", "rot6d")
 _ANGLE_AXIS_NAMES = ("rotvec", "axis_angle", "axisangle")
 # Bytes from which on an array becomes the track itself, in its own type, rather than a copy in float64.
-LARGE = 2**26
+LARGE = 2**24
 
 _FPS_NAMES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 

@@ -60,6 +60,7 @@ def network_method(options: SmoothingOptions) -> Prepared:
     if options.outliers and options.delay is not None:
         raise SmoothNetError("--outliers does not go with --delay for a network; leave one of them out")
     smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window, strength=options.strength)
+    smoother.threads = options.threads
 
     def ready(fps: float | None, progress: Callable[[int], None]) -> Ready:
         smoother.progress = progress

@@ -35,6 +35,7 @@ class SmoothingOptions:
         strength: 0 gives the input, 1 is the method's own, more is smoother where the method can be.
         cutoff: Hz, in place of the strength, for methods that have one.
         outliers: a filter that rejects outliers before the method sees them, or None.
+        threads: how many smooth a long recording with a network, see Smoother.threads; nothing else depends on it.
 
     Raises:
         SmoothNetError: a number out of range.
@@ -56,6 +57,7 @@ class SmoothingOptions:
     strength: float = 1.0
     cutoff: float | None = None
     outliers: str | None = None
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for name, least in (("step", 1), ("delay", 0), ("max_gap", 0), ("window", 1)):
