@@ -122,6 +122,8 @@ OWN = (  # what is no setting
              "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",
              {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
+    Argument(("--jobs",), "smooth", "files that are smoothed at the same time, each in a process of its own (1)",
+             {**COUNT, "default": 1}),
     Argument(("--force",), "smooth", "replace existing outputs (never an input)", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),

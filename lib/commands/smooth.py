@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..inference.files import output_paths, smooth_files
     from ..inference.methods import Smoothing
 
-    options = replace(smoothing_options(args), threads=threads_for(1))
+    options = replace(smoothing_options(args), threads=threads_for(min(args.jobs, len(args.inputs))))
     if args.stream or args.inputs == ["-"]:
         if not args.stream or args.inputs != ["-"] or args.output:
             parser.error("a stream is `- --stream`, from standard input to standard output, without -o")
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             bar.update(done - bar.n)
 
         smoothing = Smoothing(options, progress)
-        finished = smooth_files(inputs, args.output, smoothing, plot=args.plot, force=args.force)
+        finished = smooth_files(inputs, args.output, smoothing, plot=args.plot, force=args.force, jobs=args.jobs)
     for done in finished:
         print(done.text())
     return 0

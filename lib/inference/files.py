@@ -32,6 +32,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import exchange, printable, rename_new
 from ..utils.signals import ending_cleanly, undisturbed
 from ..utils.spool import Spool
+from .jobs import in_processes
 from .methods import Smoothing
 from .plot import plot_change
 from .report import Report
@@ -69,7 +70,13 @@ class Output:
 
 
 def smooth_files(
-    inputs: Sequence[Path], out: Path | str, smoothing: Smoothing, *, plot: bool = False, force: bool = False
+    inputs: Sequence[Path],
+    out: Path | str,
+    smoothing: Smoothing,
+    *,
+    plot: bool = False,
+    force: bool = False,
+    jobs: int = 1,
 ) -> list[Done]:
     """Smooth files and write them in the form they have. Nothing is written before all of them are done.
 
@@ -79,26 +86,34 @@ def smooth_files(
         smoothing: what smooths, and how files are read.
         plot: also write <output>.png, the joints that changed most before and after.
         force: replace outputs that exist; see the module's head.
+        jobs: how many files are smoothed at the same time, each in a process of its own; what comes out is the same.
 
     Raises:
         SmoothNetError: an input cannot be read, an output exists or would be an input, or cannot be written.
     """
     outputs = output_paths(inputs, out, plot, force)
-    done: list[Done] = []
     with _staging(outputs[0].path) as folder:
-        staged: list[tuple[Path, Path]] = []
+        tasks = []
         for index, (source, output) in enumerate(zip(inputs, outputs, strict=True)):
             place = folder / str(index)
             place.mkdir()
-            finished, names = _smooth_file(Path(source), output, place, smoothing)
-            done.append(finished)
-            staged += [(place / target.name, target) for target in names]
+            tasks.append((Path(source), output, place))
+        if jobs > 1 and len(tasks) > 1:
+            finished = in_processes(_smooth_file, tasks, smoothing.options, jobs, smoothing.progress)
+        else:
+            finished = [_smooth_file(task, smoothing) for task in tasks]
+        staged = [
+            (place / target.name, target)
+            for (_, names), (_, _, place) in zip(finished, tasks, strict=True)
+            for target in names
+        ]
         _put_in_place(staged, force)
-    return done
+    return [done for done, _ in finished]
 
 
-def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing) -> tuple[Done, list[Path]]:
-    """Smooth one file into the folder `place`; gives what was done, and which of the outputs stand there."""
+def _smooth_file(task: tuple[Path, Output, Path], smoothing: Smoothing) -> tuple[Done, list[Path]]:
+    """Smooth a source into a folder; gives what was done, and which of the outputs stand there."""
+    source, output, place = task
     start = time.perf_counter()
     recording = smoothing.read(source)
     smoothed, report = smoothing(recording, partial(_spooled, place) if recording.by_blocks else in_memory)
