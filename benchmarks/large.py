@@ -157,9 +157,9 @@ def smooth_files(base: Path, lengths: list[int]) -> None:
         size = frames * 33 * 3 * 4 / 2**20
         print(
             f"{frames} frames ({size:.0f} MiB): {wall:.1f} s, {processor:.1f} s of processors "
-            f"({processor / frames * 60_000:.1f} s for 60,000 frames), {memory:.0f} MiB at most, beside the 200 frames' "
-            f"{memory - own:.0f} MiB, {(memory - own) / size:.2f} times the file; load {os.getloadavg()[0]:.1f} on "
-            f"{os.cpu_count()} processors",
+            f"({processor / frames * 60_000:.1f} s for 60,000 frames), {memory:.0f} MiB at most, "
+            f"beside that of 200 frames {memory - own:.0f} MiB, {(memory - own) / size:.2f} times the file; "
+            f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors",
             flush=True,
         )
 

@@ -50,8 +50,7 @@ def check_output(
 
 
 def _range(points: np.ndarray, found: np.ndarray, margin: float) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Least and largest coordinates (dims,) that may come of (frames, joints, dims) points, those found; None of none.
-    """
+    """Least and largest coordinates (dims,) that may come of points (frames, joints, dims) that were found, if any."""
     ends = []
     for frames in blocks(len(found)):
         part = points[frames][found[frames]].astype(np.float64, copy=False)

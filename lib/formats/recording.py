@@ -18,8 +18,9 @@ from ..utils.blocks import by_frames
 class Track:
     """One person (or one rigid set of channels) over a run of frames.
 
-    `points` is (frames, joints, dims) float64, float32 where a large file is, in the unit of the file, NaN where the file has no value or its
-    own mark for "not found". For kind "rotations" the last axis holds the 6 numbers r00 r01 r10 r11 r20 r21.
+    `points` is (frames, joints, dims) float64, or float32 where a large file is, in the unit of the file, NaN where
+    the file has no value or its own mark for "not found". For kind "rotations" the last axis holds the 6 numbers r00
+    r01 r10 r11 r20 r21.
     Frame t of the arrays is frame `start + t` of the recording.
     """
 

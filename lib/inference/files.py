@@ -86,7 +86,8 @@ def smooth_files(
         smoothing: what smooths, and how files are read.
         plot: also write <output>.png, the joints that changed most before and after.
         force: replace outputs that exist; see the module's head.
-        jobs: how many files are smoothed at the same time, each in a process of its own; what comes out is the same.
+        jobs: how many files are smoothed at the same time, each in a process of its own, which imports the
+            main module again (a script must guard what it does by its name); what comes out is the same.
 
     Raises:
         SmoothNetError: an input cannot be read, an output exists or would be an input, or cannot be written.

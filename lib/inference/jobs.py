@@ -100,7 +100,7 @@ def _workers(work: Work, options: SmoothingOptions, jobs: int) -> Iterator[list[
     try:
         for _ in range(jobs):
             here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(there, work, options), daemon=True)
+            process: BaseProcess = context.Process(target=_serve, args=(there, work, options), daemon=True)
             workers.append(_Worker(process, here))
             with _for_us_alone():
                 process.start()

@@ -134,7 +134,7 @@ def smooth_with_gaps(
     length, joints, dims = points.shape
     frames = pad_window(points[0:length], window, reflect) if length < window else points
     weights = np.ones(window) if taper is None else taper
-    anybody = by_frames(frames, lambda part: shown_points(part).any(axis=1))
+    anybody = by_frames(frames, lambda part: np.asarray(shown_points(part).any(axis=1)))
     chosen, hurried = chosen_windows(anybody, window, min(step, window))
 
     def by_channel(windows: np.ndarray) -> np.ndarray:

@@ -239,7 +239,7 @@ class Smoother:
             all but those in gaps that split the recording.
         """
         step = step or self.network.step
-        shown = by_frames(points, lambda part: shown_points(part).any(axis=1))
+        shown = by_frames(points, lambda part: np.asarray(shown_points(part).any(axis=1)))
         whole = by_frames(points, lambda part: np.isfinite(part).all(axis=(1, 2)))
         for begin, end in uncut(shown, max_gap):
             # The network computes in float32: as far as possible leave out of it where the person stands.
@@ -286,9 +286,7 @@ class Smoother:
             return people(by_joint, None, strength).reshape(windows.shape)
 
         weigh = None if self.network.taper is None else self._weigher(length, step)
-        for first, block in smooth_blocks(
-            network, Flat(segment), self.window, step, weigh=weigh, threads=self.threads
-        ):
+        for first, block in smooth_blocks(network, Flat(segment), self.window, step, weigh=weigh, threads=self.threads):
             yield first, block.reshape(len(block), joints, dims)
 
     def _smooth_on_device(self, segment: Frames, step: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -297,7 +295,7 @@ class Smoother:
 
         from ..models.kinds import channel_network
 
-        length, joints, dims = segment.shape
+        length, _, dims = segment.shape
         with torch.inference_mode():
             frames = torch.from_numpy(Flat(segment)[0:length]).to(self.network.device)
             network = channel_network(self.network.model, self.normalize, dims, strength=self.strength)

@@ -152,9 +152,7 @@ def _count_gaps(report: Report, found: np.ndarray, max_gap: int, window: int | N
     return bridged
 
 
-def _smooth_track(
-    track: Track, found: np.ndarray, ready: Ready, max_gap: int, values: np.ndarray
-) -> np.ndarray | None:
+def _smooth_track(track: Track, found: np.ndarray, ready: Ready, max_gap: int, values: np.ndarray) -> np.ndarray | None:
     """Put smoothed points into `values`, NaN where nothing was found; gives which were rejected as outliers, if any."""
     known: Frames = _Known(track.points, found)
     run, pieces, rejected = ready.points, ready.point_pieces, None
@@ -220,7 +218,8 @@ def _smooth_together(
     known: Frames, begin: int, found: np.ndarray, max_gap: int, window: int | None, smooth: RunPieces
 ) -> Pieces:
     """One clip, from frame `begin`, all joints at once, a joint that is cut as several: see the module's head."""
-    joints, cut = [], []
+    joints: list[int] = []
+    cut: list[tuple[int, np.ndarray]] = []
     for joint in range(found.shape[1]):
         columns = _share_columns(uncut(found[:, joint], max_gap), window)
         if len(columns) > 1:

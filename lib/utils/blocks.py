@@ -15,7 +15,8 @@ import numpy as np
 BLOCK = 4096  # frames
 _AHEAD = 2  # results a thread that wait for their turn
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Frames(Protocol):

@@ -29,7 +29,7 @@ class Spool:
         self._row = math.prod(shape[1:])
         self._folder = folder
         try:
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)
+            self._file: Any = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
             self._file.truncate(shape[0] * self._row * self.dtype.itemsize)
         except OSError as error:
             raise self._full(error) from error
@@ -43,7 +43,7 @@ class Spool:
         first, last, _ = key.indices(len(self))
         part = np.empty((max(last - first, 0), *self.shape[1:]), self.dtype)
         self._file.seek(first * self._row * self.dtype.itemsize)
-        rest = memoryview(part).cast("B") if part.size else memoryview(b"")
+        rest = part.data.cast("B") if part.size else memoryview(b"")
         while rest and (count := self._file.readinto(rest)):
             rest = rest[count:]
         return part
@@ -51,7 +51,7 @@ class Spool:
     def __setitem__(self, key: slice, values: np.ndarray) -> None:
         first, last, _ = key.indices(len(self))
         part = np.ascontiguousarray(np.broadcast_to(values, (max(last - first, 0), *self.shape[1:])), self.dtype)
-        rest = memoryview(part).cast("B") if part.size else memoryview(b"")
+        rest = part.data.cast("B") if part.size else memoryview(b"")
         try:
             self._file.seek(first * self._row * self.dtype.itemsize)
             while rest:

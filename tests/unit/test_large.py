@@ -35,7 +35,7 @@ def walk(frames, joints=4, dims=3, seed=0):
     rng = np.random.default_rng(seed)
     time = np.arange(frames)[:, None, None] / 30
     place = rng.normal(0, 0.5, (joints, dims))
-    return (place + np.sin(time * rng.uniform(0.5, 2, (joints, dims))) / 3 + rng.normal(0, 0.01, (frames, joints, dims)))
+    return place + np.sin(time * rng.uniform(0.5, 2, (joints, dims))) / 3 + rng.normal(0, 0.01, (frames, joints, dims))
 
 
 @st.composite
