@@ -5,7 +5,8 @@
     python benchmarks/figures.py [--output docs]
 
 Writes fast_motion.png (a generated punch: the input, the truth, a classical smoother, the Kinect network that was once
-the default, and the default) and response.png (how much of a sinusoid each of them keeps).
+the default, and the default), response.png (how much of a sinusoid each of them keeps) and windows.png (what each
+window says of a foot that MediaPipe found in a video, and their mean).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ FPS = 30.0
 NOISE = 0.04  # of the body's size
 SHOWN = (3.0, 6.0)  # seconds of the picture
 FREQUENCIES = np.array([0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])  # Hz
+FOOT, FOOT_FRAMES, WINDOW_STEP = 31, (95, 165), 8  # a landmark of the sample, and what of it is drawn
 COLORS = {"RTS": "tab:green", "Kinect weights": "tab:orange", "default": "tab:blue"}
 
 DASHES = {"default": (0, (4, 2))}  # so that what it covers can be seen
@@ -106,6 +108,33 @@ def response(path: Path) -> None:
         figure.savefig(file, format="png", dpi=120)
 
 
+def windows(path: Path) -> None:
+    """One coordinate of an estimate, what every window alone makes of it, and the mean over all of them."""
+    from matplotlib.figure import Figure
+
+    with np.load(ROOT / "data/samples/sports2d_blazepose.npz") as file:
+        points = file["keypoints_3d_m"].astype(np.float64)
+    smooth = Smoother.from_checkpoint()
+    first, last = FOOT_FRAMES
+    shown = np.arange(first, last)
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(shown / FPS, points[shown, FOOT, 0], color="0.6", marker=".", linewidth=0.8, label="input")
+    for number, start in enumerate(range(first, last - smooth.window + 1, WINDOW_STEP)):
+        frames = np.arange(start, start + smooth.window)
+        alone = smooth(points[frames])[:, FOOT, 0]  # a recording of W frames is one window
+        label = f"windows of {smooth.window} frames, each alone" if not number else None
+        axis.plot(frames / FPS, alone, color="tab:orange", linewidth=1, alpha=0.8, label=label)
+    axis.plot(
+        shown / FPS, smooth(points)[shown, FOOT, 0], color="tab:blue", linewidth=2.2, label="their mean: the result"
+    )
+    axis.set(xlabel="seconds", ylabel="m, to the side", title="A foot, as BlazePose found it in a video")
+    axis.legend(fontsize="small")
+    axis.grid(alpha=0.3)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=ROOT / "docs", help="folder (docs)")
@@ -113,6 +142,7 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     fast_motion(output / "fast_motion.png")
     response(output / "response.png")
+    windows(output / "windows.png")
 
 
 if __name__ == "__main__":

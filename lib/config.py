@@ -47,6 +47,14 @@ def one_of(*choices: str) -> Check:
     return Check(lambda x: x in choices, f"one of {', '.join(choices)}")
 
 
+def list_of(*choices: str) -> Check:
+    """Some of these words, with commas between them, or nothing."""
+    return Check(
+        lambda x: not x or all(word.strip() in choices for word in x.split(",")),
+        f"of {', '.join(choices)}, with commas between them",
+    )
+
+
 ANY = Check(lambda x: True, "")
 POSITIVE = Check(lambda x: x > 0, "greater than 0")
 NOT_NEGATIVE = Check(lambda x: x >= 0, "0 or more")
@@ -66,7 +74,7 @@ class Setting:
         help: what it means, for the command line and for readers.
         check: the values that are allowed.
         flags: its command-line arguments, if any, the first spelling first: "--batch_size --bs".
-        commands: the commands that take them: "train eval smooth visualize export".
+        commands: the commands that take them: "train eval smooth corpus visualize export".
         added: not a key of the published files.
         ignored: why it does nothing, if so: it is accepted since published files have it.
         path: "in" or "out" for paths, which the launcher makes absolute.
@@ -154,7 +162,7 @@ TYPES: dict[type, tuple[Callable[[Any], Any], str]] = {  # type of the default -
 
 SETTINGS = (
     Setting("DEVICE", "auto", "sdaa | sdaa:1 | cuda | cuda:0 | cpu | auto, the first of sdaa, cuda, cpu that is there",
-            flags="--device", commands="train eval smooth visualize"),
+            flags="--device", commands="train eval smooth corpus visualize"),
     Setting("SEED_VALUE", 4321, "seed of everything random", between(0, 2**63 - 1), "--seed", "train eval"),
     Setting("LOGDIR", "", "run folder; without it OUTPUT_DIR/<time>_<EXP_NAME>", flags="--logdir",
             commands="train eval", path="out"),
@@ -163,8 +171,8 @@ SETTINGS = (
     Setting("OUTPUT_DIR", "results", "where run folders go"),
     Setting("DATASET_NAME", "", "dataset, or a comma list", flags="--dataset_name", commands="train eval visualize"),
     Setting("ESTIMATOR", "", "pose estimator, or a comma list", flags="--estimator", commands="train eval visualize"),
-    Setting("BODY_REPRESENTATION", "", "3D | 2D | smpl, or a comma list", flags="--body_representation",
-            commands="train eval visualize"),
+    Setting("BODY_REPRESENTATION", "", "3D | 2D | smpl, or a comma list", list_of("3D", "2D", "smpl"),
+            flags="--body_representation", commands="train eval visualize"),
     Setting("SMPL_MODEL_DIR", "data/smpl", "folder of the SMPL files"),
     Setting("CUDNN.BENCHMARK", True, "let cudnn look for its fastest kernels"),
     Setting("CUDNN.DETERMINISTIC", False, "only cudnn's deterministic kernels"),
@@ -172,7 +180,7 @@ SETTINGS = (
     Setting("DATASET.BASE_DIR", "data/poses", "folder of the pose files"),
     Setting("MODEL.NAME", "smoothnet", "the kind of network, a row of lib/training/recipes.py", added=True),
     Setting("MODEL.SLIDE_WINDOW_SIZE", 32, "frames per window", SIZE, "--slide_window_size --window",
-            "train eval smooth visualize export"),
+            "train eval smooth corpus visualize export page"),
     Setting("MODEL.HIDDEN_SIZE", 512, "width of the encoder", SIZE),
     Setting("MODEL.RES_HIDDEN_SIZE", 256, "width within a residual block", SIZE),
     Setting("MODEL.NUM_BLOCK", 3, "residual blocks", between(0, 1000)),
@@ -239,14 +247,14 @@ SETTINGS = (
     Setting("GENERAL.EPOCHS_PER_POOL", 2, "epochs after which there is a new pool", COUNT, added=True),
     Setting("GENERAL.CHANNELS", 1100, "channels of a batch, about, on each device", COUNT, added=True),
     Setting("EVALUATE.PRETRAINED", "", "the weights: .pth.tar, or a folder of them; smooth takes .onnx too",
-            flags="--checkpoint", commands="eval smooth visualize export", path="in"),
+            flags="--checkpoint", commands="eval smooth corpus visualize export page", path="in"),
     Setting("EVALUATE.ROOT_RELATIVE", True, "3D joints relative to the root"),
     Setting("EVALUATE.SLIDE_WINDOW_STEP_SIZE", 1, "frames between windows", COUNT, "--slide_window_step_size",
-            "train eval smooth visualize"),
+            "train eval smooth corpus visualize"),
     Setting("EVALUATE.TRADITION", "", "filters to compare with: savgol,oneeuro,gaus1d,gaussian or all",
             flags="--tradition", commands="eval visualize"),
     Setting("EVALUATE.FPS", 0.0, "frame rate of the data, where it does not say; 0: unknown", between(0, 10**6),
-            "--fps", "eval smooth visualize", added=True),
+            "--fps", "eval smooth corpus visualize", added=True),
     Setting("EVALUATE.PHASE", "test", "files to evaluate: test | train", one_of("train", "test"), added=True),
     Setting("EVALUATE.REPORT", "", "also write the table to this .md, .csv or .json file", flags="--report",
             commands="eval", added=True, path="out"),

@@ -16,8 +16,10 @@ COMMANDS = {  # name -> module of this package, what it does
     "train": ("train", "train on pose files"),
     "eval": ("evaluate", "evaluate a checkpoint against ground truth"),
     "smooth": ("smooth", "smooth your own pose files or a live stream"),
+    "corpus": ("corpus", "smooth hundreds of thousands of files, on one machine or many"),
     "visualize": ("visualize", "draw poses before and after"),
     "export": ("export", "write a checkpoint as an ONNX model"),
+    "page": ("page", "write the page that smooths in the browser"),
 }
 NAME = "python -m lib" if PACKAGE == "lib" else PACKAGE
 USAGE = f"usage: {NAME} COMMAND [ARGUMENT ...] | --version\n\n{{}}\n\n`{NAME} COMMAND --help` lists the arguments."

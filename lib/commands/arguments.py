@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..inference.options import SmoothingOptions
 
 PACKAGE = __name__.partition(".")[0]  # lib in a checkout, smoothnet once installed
-SMOOTHING = {"smooth", "visualize"}  # what both take decides how poses are smoothed
+SMOOTHING = {"smooth", "visualize", "corpus"}  # what all take decides how poses are smoothed
 BROKEN_PIPE = 128 + 13  # the status of a program whose output nobody reads any more
 
 
@@ -29,7 +29,7 @@ class Argument(NamedTuple):
     """One argument of the command line."""
 
     flags: tuple[str, ...]  # its spellings
-    commands: str  # which take it, of: train eval smooth visualize export, and launch, for the launcher alone
+    commands: str  # which take it, of: train eval smooth corpus visualize export page, and launch, the launcher
     help: str
     options: Mapping[str, Any] = MappingProxyType({})  # of argparse
     key: str = ""  # of the setting that it sets
@@ -91,40 +91,58 @@ PATH = {"metavar": "PATH"}
 OWN = (  # what is no setting
     Argument(("inputs",), "smooth", "file of poses, folder with a file a frame, or - with --stream",
              {"nargs": "+", "metavar": "INPUT"}),
+    Argument(("inputs",), "corpus", "file, folder, pattern, list, shard, or the URL of one",
+             {"nargs": "+", "metavar": "INPUT"}),
+    Argument(("-o", "--output"), "corpus", "folder or URL that will mirror the inputs",
+             {"metavar": "OUT", "required": True}),
+    Argument(("--manifest",), "corpus", "what is known of each file, an SQLite file (OUT.corpus/manifest.sqlite)",
+             {"metavar": "FILE"}),
+    Argument(("--engine",), "corpus", "local (default): processes of this machine | ray: a Ray cluster",
+             {"choices": ("local", "ray"), "default": "local"}),
+    Argument(("--address",), "corpus", "of a Ray cluster that is there; without it one is started for the run",
+             {"metavar": "ADDR"}),
+    Argument(("--jobs",), "corpus", "files at once: processes or Ray tasks (as many as processors); 0: here",
+             COUNT_OR_0),
+    Argument(("--retry",), "corpus", "try again what has failed", SWITCH),
+    Argument(("--force",), "corpus", "replace files that no run of this manifest has written (never an input)", SWITCH),
     Argument(("-o", "--output"), "smooth", "output file; a folder for several inputs", {"metavar": "OUT"}),
     Argument(("-o", "--output"), "export", "the .onnx file to write", {"metavar": "ONNX", "required": True}),
+    Argument(("-o", "--output"), "page", "the .html to write; .js for the weights alone",
+             {"metavar": "PAGE", "required": True}),
     Argument(("-o", "--output", "--output_video_path"), "visualize", "where the pictures go (./visualize)",
              {"metavar": "FOLDER", "default": "./visualize"}),
     Argument(("--cfg",), "train eval visualize", "YAML file of settings; without it the defaults", {"metavar": "YAML"},
              path="in"),
     Argument(("--model_name",), "launch", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
-    Argument(("--delay",), "smooth visualize", "smooth as a live stream would that gives a frame so many frames later",
+    Argument(("--delay",), "smooth visualize corpus",
+             "smooth as a live stream would that gives a frame so many frames later",
              COUNT_OR_0),
-    Argument(("--method",), "smooth visualize",
+    Argument(("--method",), "smooth visualize corpus",
              "network (default) | rts | butterworth | gaussian | savgol | oneeuro | median", {"metavar": "NAME"}),
-    Argument(("--strength",), "smooth visualize", "0 gives the input, 1 (default) what the method does by itself, more "
-             "is smoother (classical filters)", {"type": number(1.0), "metavar": "X"}),
-    Argument(("--cutoff",), "smooth visualize", "cut-off frequency of a classical filter, in place of its strength",
-             {"type": number(1.0), "metavar": "HZ"}),
-    Argument(("--outliers",), "smooth visualize", "hampel: reject outliers before the method sees them",
+    Argument(("--strength",), "smooth visualize corpus", "0 gives the input, 1 (default) what the method does by "
+             "itself, more is smoother (classical filters)", {"type": number(1.0), "metavar": "X"}),
+    Argument(("--cutoff",), "smooth visualize corpus", "cut-off frequency of a classical filter, in place of its "
+             "strength", {"type": number(1.0), "metavar": "HZ"}),
+    Argument(("--outliers",), "smooth visualize corpus", "hampel: reject outliers before the method sees them",
              {"metavar": "NAME"}),
-    Argument(("--min_score",), "smooth visualize", "points with a lower score count as missing",
+    Argument(("--min_score",), "smooth visualize corpus", "points with a lower score count as missing",
              {"type": number(0.0), "metavar": "X"}),
-    Argument(("--max_gap",), "smooth visualize",
+    Argument(("--max_gap",), "smooth visualize corpus",
              "longest gap that is bridged, in frames (10); longer ones split the track",
              COUNT_OR_0),
-    Argument(("--fill",), "smooth visualize", "also write points in bridged gaps", SWITCH),
-    Argument(("--dims",), "smooth visualize", "coordinates a joint, for files that do not say",
+    Argument(("--fill",), "smooth visualize corpus", "also write points in bridged gaps", SWITCH),
+    Argument(("--dims",), "smooth visualize corpus", "coordinates a joint, for files that do not say",
              {"type": int, "choices": (1, 2, 3)}),
-    Argument(("--input_format",), "smooth visualize", "format of the input, instead of telling it by content",
+    Argument(("--input_format",), "smooth visualize corpus", "format of the input, instead of telling it by content",
              {"metavar": "NAME"}),
-    Argument(("--layout",), "smooth visualize",
+    Argument(("--layout",), "smooth visualize corpus",
              "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",
              {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
     Argument(("--jobs",), "smooth", "files that are smoothed at the same time, each in a process of its own (1)",
              {**COUNT, "default": 1}),
     Argument(("--force",), "smooth", "replace existing outputs (never an input)", SWITCH),
+    Argument(("--force",), "page", "replace an existing file", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),
     Argument(("--formats",), "smooth", "list the formats and stop", {"action": ListFormats, "nargs": 0}),
@@ -162,6 +180,8 @@ ALIASES = {
     ("smooth", "input_format"): ("--format",),
     ("smooth", "slide_window_step_size"): ("--step",),
     ("visualize", "slide_window_step_size"): ("--step",),
+    ("corpus", "input_format"): ("--format",),
+    ("corpus", "slide_window_step_size"): ("--step",),
 }
 
 
@@ -195,7 +215,7 @@ def add_arguments(parser: argparse.ArgumentParser, *commands: str) -> None:
 
 
 def add_smoothing_arguments(parser: argparse.ArgumentParser, command: str = "visualize") -> None:
-    """Add what decides how poses are smoothed: the same in smooth and visualize; see smoothing_options."""
+    """Add what decides how poses are smoothed: the same in smooth, corpus and visualize; see smoothing_options."""
     group = parser.add_argument_group("how poses are smoothed")
     for argument in arguments(*SMOOTHING):
         if set(argument.commands.split()) >= SMOOTHING:

@@ -29,6 +29,7 @@ from .facts import DATA_KEYS, Facts, find_facts
 log = logging.getLogger(__name__)
 
 H36M_HALF = 500.0  # Human3.6M images are about 1000 pixels wide and high
+LARGEST = 1e6  # of boxes, in pixels, and of shape parameters, which are near 1
 
 
 @dataclass
@@ -380,6 +381,12 @@ def _rows(file: Npz, key: str, width: int, lengths: np.ndarray, offsets: np.ndar
     for i, sequence in enumerate(_sequences(file, key, lengths)):
         if sequence.ndim != 2 or sequence.shape[1] != width:
             raise SmoothNetError(f"{key} of sequence {i} in {file.path} must have {width} numbers a frame")
+        odd = np.flatnonzero(~(np.abs(sequence) < LARGEST).all(axis=1))
+        if len(odd):
+            raise SmoothNetError(
+                f"{key} of sequence {i} in {file.path} holds NaN, infinity or {LARGEST:g} and more in frame {odd[0]}; "
+                "give that frame the values of its neighbours"
+            )
         block[offsets[i] : offsets[i + 1]] = sequence
     return block
 

@@ -109,10 +109,14 @@ class Arrays:
             return self[""][frames]
         header = self.headers[""]
         row = math.prod(header.shape[1:])
-        with self.path.open("rb") as file:
-            file.seek(header.begin + frames.start * row * header.dtype.itemsize)
-            part = np.fromfile(file, header.dtype, (frames.stop - frames.start) * row)
-        if self._state() != self._given or len(part) < (frames.stop - frames.start) * row:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(header.begin + frames.start * row * header.dtype.itemsize)
+                part = np.fromfile(file, header.dtype, (frames.stop - frames.start) * row)
+            changed = self._state() != self._given or len(part) < (frames.stop - frames.start) * row
+        except OSError as error:
+            raise SmoothNetError(f"{self.path} cannot be read a second time: {error.strerror or error}") from error
+        if changed:
             raise SmoothNetError(f"{self.path} was changed while it was smoothed; smooth it again")
         return part.reshape(-1, *header.shape[1:])
 

@@ -155,7 +155,7 @@ class PartSums:
             both = kept[later] & kept[:pairs]
             now, then = difference[:pairs][both], difference[later][both]
             sums += (((now**2).sum() + (then**2).sum()) / 2, (now * then).sum(), len(now))
-        size = np.sqrt(2.0) if track.kind == "rotations" else _body_size(track.points, found)
+        size = np.sqrt(2.0) if track.kind == "rotations" else body_size(track.points, found)
         self.residual += (*sums, size**2 * sums[2])
 
     def part(self) -> Part:
@@ -239,7 +239,7 @@ def _angles(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.degrees(np.arccos(np.clip((turn - 1) / 2, -1, 1)))
 
 
-def _body_size(points: np.ndarray, found: np.ndarray) -> float:
+def body_size(points: np.ndarray, found: np.ndarray) -> float:
     """RMS distance of the joints found from their centroid; of a single joint, from its mean over time."""
     single = points.shape[1] == 1
     middle: np.ndarray | None = None

@@ -32,8 +32,9 @@ AUTO = {"body": "body", "none": "metres"}  # trained with -> what frees it of th
 class Smoother:
     """A trained network that smooths points in any unit and of any number of joints.
 
-    >>> smoother = Smoother.from_checkpoint()
-    >>> smoothed = smoother(points)  # (frames, joints, dims), NaN where a point is missing
+    Examples:
+        >>> smoother = Smoother.from_checkpoint()
+        >>> smoothed = smoother(points)  # (frames, joints, dims), NaN where a point is missing
 
     Args:
         network: from load_network.

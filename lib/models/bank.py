@@ -97,6 +97,27 @@ def smoother_matrix(window: int, differences: int, strength: float) -> np.ndarra
     return np.linalg.inv(np.eye(window) + strength * D.T @ D)
 
 
+def window_overlap(checkpoint: Mapping[str, Any], window: int) -> tuple[np.ndarray | None, int]:
+    """How windows of these weights are laid over a recording unless the user says otherwise.
+
+    Args:
+        checkpoint: its content; "model" may name a taper and a step. Published weights name none.
+
+    Returns:
+        (W,) weights of a window's frames, None where all count the same, and the frames between windows.
+
+    Raises:
+        SmoothNetError: an unknown taper, a step that is none.
+    """
+    settings = checkpoint.get("model")
+    named = settings if isinstance(settings, Mapping) else {}
+    taper, step = named.get("taper", "uniform"), named.get("step", 1)
+    if type(step) is not int or not 1 <= step <= window:
+        raise SmoothNetError(f"step must be from 1 to the window of {window} frames, not {step}")
+    weights = window_taper(window, taper)
+    return (None if taper == "uniform" else weights), step
+
+
 def window_taper(window: int, kind: str) -> np.ndarray:
     """(W,) float64 positive weights of the frames of a window in the mean over windows, largest 1.
 

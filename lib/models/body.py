@@ -148,10 +148,13 @@ def read_model(path: str | Path) -> dict[str, np.ndarray]:
                 f"{path} is not a neutral SMPL model: {key} "
                 f"{'is missing' if found is None else f'has shape {found}'}; {SOURCES[MODEL_FILE]}"
             )
+        if key != "kintree_table" and not (np.abs(model[key]) < LARGEST).all():
+            raise SmoothNetError(f"{path} is damaged: {key} holds NaN or {LARGEST:g} and more; copy it again")
     model["shapedirs"] = model["shapedirs"][..., :10]
     return model
 
 
+LARGEST = 1e6  # of a model's numbers: metres, weights, numbers of vertices
 # "V" is the number of vertices, None any number; files with more than 10 shape directions are cut to 10.
 SHAPES: dict[str, tuple] = {
     "v_template": ("V", 3),

@@ -19,7 +19,8 @@ from torch import nn
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bomb
-from .kinds import channel_network, find_kind, window_of
+from .bank import window_overlap
+from .kinds import channel_network, find_kind, kind_of, window_of
 from .plain import named_in
 from .safetensors_file import is_safetensors, read_safetensors, write_safetensors
 from .trial import PROBE_DIMS, check_answer, check_known
@@ -112,7 +113,8 @@ def load_model(path: str | Path, window_size: int | None = None) -> tuple[nn.Mod
         window_size: the window that was asked for; None takes the checkpoint's.
 
     Returns:
-        the network and what else is known: "epoch" (0 if unknown), "normalize" ("none" or "body").
+        the network and what else is known: "epoch" (0 if unknown), "normalize" ("none" or "body"), and "taper" and
+        "step", see window_overlap.
 
     Raises:
         SmoothNetError: as read_checkpoint; an unknown kind; weights that are not of it, or that smooth nothing (see
@@ -127,12 +129,17 @@ def load_model(path: str | Path, window_size: int | None = None) -> tuple[nn.Mod
         for name, value in model.state_dict().items():
             if not torch.isfinite(value).all():
                 raise SmoothNetError(f"it has NaN or infinite weights in {name}")
+        # A SmoothNet does not know: evaluation, whatever the weights, is that of the published ones.
+        taper, step = window_overlap(checkpoint, size)
+        if kind_of(model)[1].by_joint:
+            taper, step = kind_of(model)[1].taper(model), kind_of(model)[1].step(model)
         with torch.no_grad():
             run = channel_network(model, "none", PROBE_DIMS)
             check_answer(lambda windows: run(torch.from_numpy(windows)).numpy(), size)
     except SmoothNetError as error:
         raise SmoothNetError(f"the checkpoint {path}: {error}") from error
-    return model, {"epoch": epoch if isinstance(epoch, int) else 0, "normalize": normalize}
+    epoch = epoch if isinstance(epoch, int) else 0
+    return model, {"epoch": epoch, "normalize": normalize, "taper": taper, "step": step}
 
 
 def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:

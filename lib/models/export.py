@@ -103,7 +103,6 @@ EXPORTERS: Mapping[str, tuple[Callable[[Any, Any], Any], int, Callable[[Any], di
         lambda model: {
             **model.settings,
             "kind": "general",
-            "taper": " ".join(f"{weight:.9g}" for weight in model.taper),
             "strongest": kind_of(model)[1].strongest,
         },
     ),
@@ -114,7 +113,7 @@ def onnx_model(model: Any, known: Mapping[str, Any]) -> tuple[Any, dict[str, Any
     """The network as an onnx.ModelProto, and what is written beside its graph.
 
     Args:
-        known: of the checkpoint: epoch, normalize.
+        known: of the checkpoint, see load_model: epoch, normalize, taper, step.
 
     Raises:
         SmoothNetError: onnx is not installed.
@@ -125,7 +124,10 @@ def onnx_model(model: Any, known: Mapping[str, Any]) -> tuple[Any, dict[str, Any
         raise SmoothNetError("exporting needs the package onnx: pip install onnx") from error
     make_graph, opset, describe = EXPORTERS[kind_of(model)[0]]
     exported = make_graph(model, onnx)
-    metadata = {**describe(model), **known, "opset": opset}
+    metadata = {**describe(model), "opset": opset}
+    metadata |= {key: value for key, value in known.items() if key not in ("taper", "step")}
+    if known.get("taper") is not None:
+        metadata |= {"taper": " ".join(f"{weight:.9g}" for weight in known["taper"]), "step": known["step"]}
     onnx.helper.set_model_props(exported, {key: str(value) for key, value in metadata.items()})
     onnx.checker.check_model(exported, full_check=True)
     return exported, metadata

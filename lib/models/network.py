@@ -177,8 +177,8 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
         model,
         place,
         people=people if kind.by_joint else None,
-        taper=kind.taper(model),
-        step=kind.step(model),
+        taper=metadata["taper"],
+        step=metadata["step"],
         strongest=kind.strongest,
     )
 
@@ -228,16 +228,17 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
     except Exception as error:  # other inputs, types, operators: found out on the first run
         reason = " ".join(str(error).split())[:200]
         raise SmoothNetError(f"{path} cannot smooth windows of {size} frames ({reason}); export it again") from error
-    if not seen_whole:
+    if not seen_whole and "taper" not in metadata:
         return Network(run, size, normalize)
     try:
         taper = np.array([float(number) for number in metadata["taper"].split()])
-        step, strongest = int(metadata["step"]), float(metadata["strongest"])
+        step, strongest = int(metadata["step"]), float(metadata.get("strongest", 1))
         if taper.shape != (size,) or not (taper > 0).all() or not 1 <= step <= size or not 1 <= strongest < np.inf:
             raise ValueError("they do not fit the window")
     except (KeyError, ValueError) as error:
         raise SmoothNetError(f"{path} does not say how its windows overlap ({error}); export it again") from error
-    return Network(run, size, normalize, people=people, taper=taper, step=step, strongest=strongest)
+    by_joint = people if seen_whole else None
+    return Network(run, size, normalize, people=by_joint, taper=taper, step=step, strongest=strongest)
 
 
 def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:

@@ -33,6 +33,7 @@ from .bank import (
     constants,
     general_settings,
     solve_fit,
+    window_overlap,
     window_taper,
 )
 
@@ -423,6 +424,7 @@ def _bank(w: GeneralWeights, x: np.ndarray, trust: np.ndarray) -> np.ndarray:
     """Every member's version of the window, (members, W, rows); trust (W, rows) before its sigmoid, overwritten."""
     window, rows = x.shape
     np.negative(trust, out=trust)
+    np.minimum(trust, np.float32(80), out=trust)  # beyond it exp has no float32, and the sigmoid is 0 long before
     np.exp(trust, out=trust)
     trust += np.float32(1)
     np.divide(np.float32(1), trust, out=trust)
@@ -480,7 +482,8 @@ def load_smoothnet(content: Mapping[str, Any]) -> Plain:
     sizes = architecture(content["state_dict"])
     check_whole(sizes)
     check_state(content["state_dict"], smoothnet_shapes(sizes))
-    return Plain(sizes["window_size"], smoothnet(content["state_dict"]))
+    taper, step = window_overlap(content, sizes["window_size"])
+    return Plain(sizes["window_size"], smoothnet(content["state_dict"]), taper=taper, step=step)
 
 
 def load_general(content: Mapping[str, Any]) -> Plain:

@@ -12,6 +12,8 @@ from importlib import resources
 
 import numpy as np
 
+from ..browser import part
+from ..browser.bundle import bundle
 from ..utils.files import atomic_write
 from .clip import INPUT, SMOOTHED, TRUTH, Clip, changed_most, trail_joints
 from .view import PITCH, YAW, fit_view, nice_step
@@ -22,12 +24,19 @@ ROLES = {INPUT: "input", SMOOTHED: "smoothed", TRUTH: "truth"}  # the page's col
 
 def write_page(path: str | os.PathLike, clip: Clip, replace: bool = True) -> None:
     """Write `clip` as one HTML file without any reference to another file or the network."""
+    with atomic_write(path, "w", replace) as file:
+        file.write(page(clip))
+
+
+def page(clip: Clip) -> str:
+    """The text of that file."""
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    for mark, text in (("STYLE", part("player.css")), ("PLAYER", part("player.html")), ("SCRIPT", bundle("player.js"))):
+        template = template.replace(f"@{mark}@", text)
     # "<" can only stand inside strings of JSON; escaped there, no text of the user's ends the script element.
     data = json.dumps(describe(clip), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-    before, after = template.replace("@TITLE@", html.escape(clip.title)).split("@CLIP@")
-    with atomic_write(path, "w", replace) as file:
-        file.write(before + data + after)
+    before, after = template.split("@CLIP@")
+    return before.replace("@TITLE@", html.escape(clip.title)) + data + after
 
 
 def describe(clip: Clip) -> dict:

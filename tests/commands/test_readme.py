@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""The READMEs are true: their commands run, their links lead somewhere, both languages say the same.
+"""The READMEs and the pages of docs are true: commands run, links lead somewhere, both languages say the same.
 
-Every line of code in a README, and every command within its text, is run here on small data, or stands below with the
-reason why not. A new one that is neither makes the test fail.
+Every line of code in a page, and every command within its text, is run here on small data, or stands below with the
+reason why not. A new one that is neither makes the test fail. The commands of a page share one folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tool_samples
 from helpers import ROOT, read_json, write_poses
+from smpl_samples import SAMPLES as SMPL_SAMPLES
+from unit.test_formats import ONE_OF_EACH
 from unit.test_uiprmd import write_clip
 
 from lib import commands
@@ -35,12 +38,15 @@ from run_scripts import run_smoothnet
 from run_scripts.argument import launched
 
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
-READMES = sorted(
+PAGES = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ("README*.md", "*/README*.md", "data/*/README.md", "lib/weights/*/README.md")
+    for pattern in ("README*.md", "*/README*.md", "data/*/README.md", "lib/weights/*/README.md", "docs/**/*.md")
     for path in ROOT.glob(pattern)
-    if not path.relative_to(ROOT).parts[0].startswith(".")
+    if not path.relative_to(ROOT).parts[0].startswith((".", "build"))
 )
+# a page in Chinese -> the same in English
+TRANSLATIONS = {CHINESE: ENGLISH} | {name: name.replace(".zh.md", ".md") for name in PAGES if name.endswith(".zh.md")}
+ORIGINALS = [name for name in PAGES if name not in TRANSLATIONS]
 
 # lines of code that are no commands
 NO_COMMAND = (
@@ -51,6 +57,7 @@ NO_COMMAND = (
 # commands that are not run here, and why
 NOT_RUN = {
     r"make (demo|test)": "they install PyTorch, and CI itself is `make test`; what make would do is looked at below",
+    r"make docs": "tests/slow/test_site.py builds the site",
     r"pip install [\w .-]+": "needs the network; the names are compared with pyproject.toml, test_package.py installs",
     r"(DOCKER_BUILDKIT=0 .*)?docker ": "needs a Docker engine; the steps of the Dockerfile are those of a script",
     r"conda (activate|env list)": "the vendor's image has it; docker.sh goes through what the image does with it",
@@ -58,6 +65,30 @@ NOT_RUN = {
     r"bash tests/slow/docker\.sh": "builds two images, some ten minutes; tests/slow/test_image.py runs it if asked to",
     r"python benchmarks/(run|accuracy|figures)\.py": "takes minutes; CI runs the first two with --quick",
     r"bash run_scripts/test\.sh": "two trainings of 100 steps; loss.py, which it ends with, is run",
+}
+# pages whose Python is tried elsewhere, with what it is about
+TRIED_BY = {
+    "docs/api.md": "tests/unit/test_api.py",
+    "docs/corpus.md": "tests/unit/test_corpus.py",
+    "docs/formats.md": "tests/unit/test_formats_of_tools.py",
+    "docs/hooks.md": "tests/slow/test_examples.py",
+}
+# pages with commands in blocks of ```text, and why those are not run
+TEXT = {
+    "docs/api.md": "needs the network; a benchmark of minutes",
+    "docs/browser.md": "test_page_command.py writes such pages, test_browser.py smooths in node",
+    "docs/corpus.md": "a synopsis and files of others; test_corpus.py and test_corpus_engines.py run the command",
+    "docs/formats.md": "a synopsis, which test_formats_of_tools.py follows with a file of each tool",
+    "docs/formats-smpl.md": "files of systems that are not at hand; test_smpl_tools.py smooths some like them",
+    "lib/weights/uiprmd_kinect_3D/README.md": "smooths 391 sequences fifteen times",
+    "lib/weights/general/README.md": "trains for twenty minutes on files that are not part of the repository",
+}
+# what a command needs besides PyTorch
+NEEDS = {
+    r"export_smoothnet": ("onnx", "onnxruntime"),
+    r"--format (mp4|gif)": ("imageio_ffmpeg",),
+    r"\.(h5|slp)": ("h5py",),
+    r"wham_output|demo_video": ("joblib",),
 }
 # what stands for something, and what a test puts there; {n} is the number of the command
 PLACEHOLDERS = {
@@ -82,12 +113,34 @@ PLACEHOLDERS = {
     r"29500": "{port}",
     r"--folder /tmp": "--folder . --frames 600 --sequences 3 --steps 1 --streamed 50",
     r"configs/general\.yaml$": "configs/general.yaml --opts GENERAL.WINDOWS 200",
-    r"--format mp4$": "--format mp4 --size 320x240 --opts VIS.END 20",
+    r"--size 1040x586": "--size 320x240",
 }
 SAMPLES = {
     "trc": "data/samples/pose2sim_balancing.trc",
     "npz": "data/samples/sports2d_blazepose.npz",
     "weights": "lib/weights/uiprmd_kinect_3D/checkpoint_32.safetensors",
+}
+# what the pages call their files -> what writes a small one into a folder
+EXAMPLES = {
+    "openpose_json": ONE_OF_EACH["openpose"][0],
+    "predictions.json": ONE_OF_EACH["mmpose"][0],
+    "alphapose-results.json": ONE_OF_EACH["alphapose"][0],
+    "keypoint_results.json": ONE_OF_EACH["coco"][0],
+    "videoDLC.h5": ONE_OF_EACH["deeplabcut_h5"][0],
+    "videoDLC.csv": ONE_OF_EACH["deeplabcut"][0],
+    "markers.trc": ONE_OF_EACH["trc"][0],
+    "smpl.npz": ONE_OF_EACH["smpl"][0],
+    "points.csv": ONE_OF_EACH["csv"][0],
+    "joints.npy": ONE_OF_EACH["npy"][0],
+    "yolo.json": tool_samples.ultralytics_list,
+    "labels": tool_samples.ultralytics_labels,
+    "mediapipe.json": tool_samples.mediapipe_pose,
+    "animals.slp": tool_samples.sleap_labels,
+    "walk.c3d": tool_samples.c3d_floats,
+    "wham_output.pkl": SMPL_SAMPLES["wham"],
+    "hmr4d_results.pt": SMPL_SAMPLES["gvhmr"],
+    "hps_track_0.npy": SMPL_SAMPLES["tram"],
+    "demo_video.pkl": SMPL_SAMPLES["phalp"],
 }
 SEVERAL = re.compile(r"--nproc_per_node [2-9]")
 SHORT = ["TRAIN.EPOCH", "1", "TRAIN.STEP", "-1"]
@@ -128,6 +181,11 @@ def not_run(command: str) -> str | None:
     return next((reason for pattern, reason in NOT_RUN.items() if re.match(pattern, command)), None)
 
 
+def commands_to_run(name: str) -> list[str]:
+    """Those that one process runs."""
+    return [command for command in commands_of(name) if not not_run(command) and not SEVERAL.search(command)]
+
+
 def variants(command: str) -> list[str]:
     """A synopsis with [parts] that may be left out: without any, and with each first and each last alternative."""
     optional = re.compile(r" \[(-[^\]]+)\]")
@@ -152,6 +210,7 @@ class Workplace:
             write_poses(folder / "data/poses", dataset, estimator, lengths=(40, 36, 33), channels=channels)
         for name in ("m01_s01_e01", "m01_s09_e01"):
             write_clip(folder / "raw", name)
+        np.save(folder / "people.npy", np.random.default_rng(0).uniform(size=(2, 20, 17, 3)))
         points = np.random.default_rng(0).normal(size=(10, 17, 2)).tolist()
         (folder / "frames.jsonl").write_text("".join(json.dumps({"keypoints": frame}) + "\n" for frame in points))
 
@@ -162,6 +221,9 @@ class Workplace:
     def call(self, command: str, variant: str) -> None:
         known = SAMPLES | {"n": next(self.count), "run": self.run, "port": self.port}
         for pattern, replacement in PLACEHOLDERS.items():
+            if "{run}" in replacement and not self.run and re.search(pattern, variant):
+                self("python run_scripts/run_smoothnet.py ARGUMENTS")
+                known["run"] = self.run
             variant = re.sub(pattern, replacement.format_map(known), variant)
         words = shlex.split(variant)
         assert words[0] == "python", f"no test knows how to run: {command}"
@@ -171,6 +233,11 @@ class Workplace:
                 at = words.index(sign)
                 files[sign] = words[at + 1]
                 del words[at : at + 2]
+        for name in set(EXAMPLES) & set(words):
+            if not (self.folder / name).exists():
+                made = self.folder / "made"
+                made.mkdir(exist_ok=True)
+                EXAMPLES[name](made).rename(self.folder / name)
         script, arguments = words[1], words[2:]
         trains = script.endswith(("train_smoothnet.py", "run_smoothnet.py")) and "--eval" not in arguments
         if trains:
@@ -240,30 +307,28 @@ def workplace(tmp_path, free_port, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in READMES if name != CHINESE])
+@pytest.mark.parametrize("name", [name for name in ORIGINALS if commands_to_run(name)])
 def test_every_command_runs(name, workplace):
-    for module in ("onnx", "onnxruntime", "imageio_ffmpeg") if name == ENGLISH else ():
-        pytest.importorskip(module)
-    if name.startswith("run_scripts"):
-        workplace("python run_scripts/run_smoothnet.py ARGUMENTS")  # for the logs it speaks of
-    for command in commands_of(name):
-        if not not_run(command) and not SEVERAL.search(command):
-            workplace(command)
-    if name == ENGLISH:
-        the_metrics_are_laid_out_as_shown(workplace)
+    for pattern, modules in NEEDS.items():
+        for module in modules if any(re.search(pattern, command) for command in commands_to_run(name)) else ():
+            pytest.importorskip(module)
+    for command in commands_to_run(name):
+        workplace(command)
+    if "json" in code_of(text_of(name))[1]:
+        the_metrics_are_laid_out_as_shown(name, workplace)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "command", sorted({line for name in READMES for line in commands_of(name) if SEVERAL.search(line)})
+    "command", sorted({line for name in PAGES for line in commands_of(name) if SEVERAL.search(line)})
 )
 def test_every_command_of_several_processes_runs(command, workplace):
     """Each in a test of its own, as they take longest."""
     workplace(command)
 
 
-def the_metrics_are_laid_out_as_shown(workplace: Workplace) -> None:
-    (shown,) = map(json.loads, code_of(text_of(ENGLISH))[1]["json"])
+def the_metrics_are_laid_out_as_shown(name: str, workplace: Workplace) -> None:
+    (shown,) = map(json.loads, code_of(text_of(name))[1]["json"])
     rows = [row for path in workplace.folder.glob("results/*/metrics.json") for row in read_json(path)["results"]]
     example = shown["results"][0]
     row = next(row for row in rows if row["checkpoint"].endswith(example["checkpoint"]))
@@ -271,20 +336,35 @@ def the_metrics_are_laid_out_as_shown(workplace: Workplace) -> None:
     assert set(row["metrics"]) >= set(example["metrics"]) | {"smoothnet_accel_unpadded", "input_mpjpe_top1"}
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", [name for name in PAGES if "python" in code_of(text_of(name))[1]])
 def test_the_python_code_runs(name, tmp_path, monkeypatch):
+    """The blocks of a page one after the other, as a reader would try them, with `points` to smooth."""
+    if name in TRIED_BY:
+        assert f'"{name}"' in text_of(TRIED_BY[name])
+        return
     monkeypatch.chdir(ROOT)
-    for number, code in enumerate(code_of(text_of(name))[1].get("python", [])):
+    points = np.random.default_rng(0).normal(size=(40, 17, 3)).astype(np.float32)
+    known = {"points": points}
+    for number, code in enumerate(code_of(text_of(name))[1]["python"]):
         script = tmp_path / f"{number}.py"
         script.write_text(code)
-        points = np.random.default_rng(0).normal(size=(40, 17, 3)).astype(np.float32)
-        after = runpy.run_path(str(script), {"points": points})
-        assert after["smoothed"].shape == points.shape and after["smoothed"].dtype == points.dtype
-        assert len(after["rest"]) == 4 and after["old"].shape == points.shape[1:]
+        known |= {key: value for key, value in runpy.run_path(str(script), known).items() if key[:2] != "__"}
+    if name in (ENGLISH, CHINESE):
+        assert known["smoothed"].shape == points.shape and known["smoothed"].dtype == points.dtype
+        assert len(known["rest"]) == 4 and known["old"].shape == points.shape[1:]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_commands_that_no_test_runs_have_a_reason(name):
+    blocks = code_of(text_of(name))[1].get("text", [])
+    shown = re.findall(
+        r"^(?:\$ )?(?:python|smoothnet|pip|docker|make|bash|npm|node) .*", "\n".join(blocks), re.MULTILINE
+    )
+    assert bool(shown) == (name in TEXT), f"run {shown}, or say in TEXT why not"
 
 
 def test_every_reason_not_to_run_a_command_is_needed():
-    commands = [command for name in READMES for command in commands_of(name)]
+    commands = [command for name in PAGES for command in commands_of(name)]
     for pattern in NOT_RUN:
         assert any(re.match(pattern, command) for command in commands), pattern
     for pattern in PLACEHOLDERS:
@@ -317,50 +397,109 @@ def test_what_is_to_be_installed_is_what_the_package_names():
         assert not missing, f"{name} does not say that {missing} may be installed"
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_no_link_is_dead(name):
-    text = text_of(name)
-    headings = [re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()]
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"https?://", target):
-            continue
+def anchors(text: str) -> list[str]:
+    """What GitHub makes of the headings."""
+    lines = [line for line in text.splitlines() if line.startswith("#")]
+    return [re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in lines]
+
+
+def links(name: str) -> list[tuple[str, str]]:
+    """(path from the root, anchor) of each link of a page to a file, and (address, "") of the others."""
+    found = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(name)):
         path, _, anchor = target.partition("#")
-        assert not path or (ROOT / name).parent.joinpath(path).exists(), target
-        assert path or anchor in headings, target
+        if re.match(r"https?://", target):
+            found.append((target, ""))
+        else:
+            found.append((os.path.normpath(os.path.join(os.path.dirname(name), path)) if path else name, anchor))
+    return found
 
 
-def test_both_languages_hold_the_same_commands():
-    english, chinese = (Counter(commands_of(name)) for name in (ENGLISH, CHINESE))
-    assert english == chinese
-    blocks = [code_of(text_of(name))[1] for name in (ENGLISH, CHINESE)]
-    assert [set(block) for block in blocks] == [{"python", "json", "bibtex", "text"}] * 2
-    for language in ("json", "bibtex"):
-        assert blocks[0][language] == blocks[1][language]
-    for language in ("python", "text"):
-        code = [[re.sub(r"\s+#.*", "", line) for line in block[language][0].splitlines()] for block in blocks]
-        assert code[0] == code[1]
+@pytest.mark.parametrize("name", PAGES)
+def test_no_link_is_dead(name):
+    for path, anchor in links(name):
+        if not re.match(r"https?://", path):
+            assert (ROOT / path).exists(), path
+            assert not anchor or anchor in anchors(text_of(path)), f"{path}#{anchor}"
 
 
-def test_both_languages_hold_the_same_numbers():
-    def numbers(text: str) -> list[str]:
-        """Those with a point or comma, and those of three digits and more."""
-        return re.findall(r"(?<![\w.])(?:\d+(?:[.,]\d+)+|\d{3,})", text, re.ASCII)
-
-    def rows(text: str) -> str:
-        return "\n".join(line for line in text.splitlines() if line.startswith("|"))
-
-    english, chinese = (re.sub("(?m)^#.*", "", code_of(text_of(name))[2]) for name in (ENGLISH, CHINESE))
-    assert len(numbers(rows(english))) > 20
-    assert Counter(numbers(rows(english))) == Counter(numbers(rows(chinese)))
-    assert set(numbers(english)) == set(numbers(chinese))
+def counterparts(name: str) -> list[str]:
+    """Where in English stands what a page in Chinese says; of the README parts stand in docs."""
+    pages = [page for page in ORIGINALS if page.startswith("docs/")] if name == CHINESE else []
+    return [TRANSLATIONS[name], *pages]
 
 
-def test_both_languages_link_to_the_same_files():
-    english, chinese = (set(re.findall(r"\]\(([^)#\s]+)\)", text_of(name))) for name in (ENGLISH, CHINESE))
-    assert english - {CHINESE} == chinese - {ENGLISH}
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_both_languages_hold_the_same_commands(name):
+    english, chinese = (Counter(commands_of(page)) for page in (TRANSLATIONS[name], name))
+    assert not english - chinese
+    assert set(chinese) <= {command for page in counterparts(name) for command in commands_of(page)}
+    assert name == CHINESE or english == chinese
 
 
-@pytest.mark.parametrize("name", READMES)
+def blocks_of(*names: str) -> dict[str, set[str]]:
+    """Code of other languages than the shell's, without comments."""
+    blocks: dict[str, set[str]] = {}
+    for name in names:
+        for language, codes in code_of(text_of(name))[1].items():
+            blocks.setdefault(language, set()).update(re.sub(r"(?m)[ \t]+#.*", "", code) for code in codes)
+    return blocks
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_both_languages_hold_the_same_code(name):
+    english, chinese, anywhere = (blocks_of(*pages) for pages in ([TRANSLATIONS[name]], [name], counterparts(name)))
+    for language, codes in english.items():
+        assert codes <= chinese.get(language, set())
+    for language, codes in chinese.items():
+        assert codes <= anywhere.get(language, set())
+
+
+def numbers(text: str) -> list[str]:
+    """Those with a point or comma, and those of three digits and more, outside headings, code and addresses."""
+    text = re.sub("(?m)^#.*", "", code_of(text)[2])
+    return re.findall(r"(?<![\w.])(?:\d*(?:[.,]\d+)+|\d{3,})", re.sub(r"\]\([^)\s]*\)", "]", text), re.ASCII)
+
+
+def rows(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_both_languages_hold_the_same_numbers(name):
+    english, chinese = text_of(TRANSLATIONS[name]), text_of(name)
+    missing = Counter(numbers(rows(english))) - Counter(numbers(rows(chinese)))
+    further = Counter(numbers(rows(chinese))) - Counter(numbers(rows(english)))
+    assert not missing and (name == CHINESE or not further)
+    assert set(numbers(english)) <= set(numbers(chinese))
+    assert set(numbers(chinese)) <= {number for page in counterparts(name) for number in numbers(text_of(page))}
+    assert name != CHINESE or len(numbers(rows(english))) > 20
+
+
+def test_the_table_of_the_readme_is_part_of_the_page_on_accuracy():
+    section = text_of(ENGLISH).split("## Accuracy\n")[1].split("\n## ")[0]
+    assert len(numbers(rows(section))) > 20
+    assert set(numbers(rows(section))) <= set(numbers(rows(text_of("docs/accuracy.md"))))
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_both_languages_link_to_the_same_files(name):
+    def targets(*pages: str) -> set[str]:
+        """Without those from one language of the page to the other."""
+        return {TRANSLATIONS.get(path, path) for page in pages for path, _ in links(page)} - {TRANSLATIONS[name]}
+
+    assert targets(TRANSLATIONS[name]) <= targets(name)
+    assert targets(name) <= targets(*counterparts(name)) | set(counterparts(name))
+    assert name == CHINESE or targets(TRANSLATIONS[name]) == targets(name)
+
+
+def test_every_page_has_its_place_in_the_navigation():
+    named = set(re.findall(r": ([\w/.-]+\.md)$", text_of("mkdocs.yml"), re.MULTILINE))
+    missing = {name.removeprefix("docs/") for name in ORIGINALS if name.startswith("docs/")} - named
+    assert not missing, f"name {sorted(missing)} under nav in mkdocs.yml"
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_left_to_do(name):
     assert "TODO" not in text_of(name)
 

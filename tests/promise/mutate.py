@@ -653,9 +653,11 @@ def change_argument(case: Case, rng: random.Random) -> None:
         value = "-1"
     at = case.argv.index("--opts") if "--opts" in case.argv else len(case.argv)
     case.argv[at:at] = [f"{flag}={value}" if flag.startswith("--") else f"{flag}{value}"]
-    case.note(f"{flag} {value[:30]!a}", flag, flag[2:], flag[2:].replace("_", " "), value[:100])
+    case.note(f"{flag} {value[:30]!a}", flag, flag[2:], flag[2:].replace("_", " "), flag[2:].upper(), value[:100])
     if flag in ("--plot", "--report", "--logdir", "-o", "--output", "--output_video_path", "--profiler_path"):
-        case.outputs.append(value)
+        # of two outputs the last one counts
+        case.outputs = [value] if flag in ("-o", "--output") else [*case.outputs, value]
+        case.outputs += ["results"] * (flag == "--logdir")  # where runs go that are told None
 
 
 # ------------------------------------------------------------------------------------------------------------- choice

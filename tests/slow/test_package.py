@@ -164,6 +164,13 @@ def test_smooth_works_from_another_folder_with_the_default_weights(installed, tm
     assert smoothed.shape == points.shape and not np.array_equal(smoothed, points)
 
 
+def test_the_page_for_the_browser_needs_no_torch(installed, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
+    done = smoothnet(installed, "page", "-o", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "page.html").read_bytes() == (ROOT / "docs/try/index.html").read_bytes()
+
+
 def test_the_library_is_the_same_under_its_own_name(installed, tmp_path):
     points = np.random.default_rng(1).normal(size=(40, 5, 3))
     np.save(tmp_path / "in.npy", points)

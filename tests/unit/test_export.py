@@ -12,6 +12,7 @@ import torch
 from helpers import ROOT, command
 
 from lib.inference import Smoother
+from lib.models.checkpoints import read_checkpoint, save_checkpoint
 from lib.models.export import OPSET, export_checkpoint, verify_export
 from lib.models.network import load_network
 from lib.models.smoothnet import SmoothNet
@@ -159,3 +160,21 @@ def test_other_onnx_files_are_refused(exported, tmp_path):
         Smoother.from_checkpoint(exported[1], window=32)
     with pytest.raises(SmoothNetError, match="use the device cpu"):
         Smoother.from_checkpoint(exported[1], device="sdaa")
+
+
+def test_how_windows_overlap_goes_along(tmp_path):
+    """A SmoothNet of ours with a taper and a step smooths in the same way in every form."""
+    model = {"name": "smoothnet", "taper": "hann", "step": 4}
+    save_checkpoint(tmp_path / "c.pth.tar", {"state_dict": SmoothNet(16, None, 16, 8, 1).state_dict(), "model": model})
+    save_checkpoint(tmp_path / "c.safetensors", read_checkpoint(tmp_path / "c.pth.tar"))
+    export_checkpoint(tmp_path / "c.pth.tar", tmp_path / "c.onnx")
+    points = np.random.default_rng(0).standard_normal((90, 5, 3)).cumsum(0)
+    expected = Smoother.from_checkpoint(tmp_path / "c.pth.tar")
+    assert expected.network.step == 4
+    smoothed = expected(points)
+    for name in ("c.safetensors", "c.onnx"):
+        np.testing.assert_allclose(Smoother.from_checkpoint(tmp_path / name)(points), smoothed, atol=1e-5)
+    save_checkpoint(tmp_path / "p.pth.tar", {**read_checkpoint(tmp_path / "c.pth.tar"), "model": {"name": "smoothnet"}})
+    published = Smoother.from_checkpoint(tmp_path / "p.pth.tar")
+    assert published.network.step == 1 and published.network.taper is None
+    assert np.abs(published(points) - smoothed).max() > 1e-4

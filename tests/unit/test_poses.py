@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import names, object_array, write_npz, write_poses
+from helpers import ROOT, names, object_array, write_npz, write_poses
 
 from lib.config import load_config
 from lib.dataset import poses
@@ -259,3 +260,17 @@ def test_unequal_lists_are_an_error(tmp_path):
         load_all(load_config(None, named), "test")
     with pytest.raises(SmoothNetError, match="ESTIMATOR is empty"):
         load_all(load_config(None, {**named, "ESTIMATOR": ""}), "test")
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e30])
+def test_boxes_and_shapes_that_are_no_numbers_are_named(tmp_path, value):
+    """They would come out as NaN in the table, with status 0."""
+    base = tmp_path / "poses"
+    shutil.copytree(ROOT / "tests/golden/pw3d_spin_smpl/data/poses", base)
+    path = base / "pw3d_spin_smpl/detected/pw3d_spin_smpl_test.npz"
+    with np.load(path, allow_pickle=True) as file:
+        arrays = dict(file)
+    arrays["shape"][1][2, 3] = value
+    np.savez(path, **arrays)
+    with pytest.raises(SmoothNetError, match=r"shape of sequence 1 in .*pw3d_spin_smpl_test.npz .* in frame 2"):
+        load_poses(base, "pw3d", "spin", "smpl", "test")

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) SmoothNet contributors
+/**
+ * What the numbers of arrays and tables without names mean: the part of lib/formats/meaning.py that concerns points.
+ *
+ * Where it is not clear, or where the numbers are rotations, the file is refused with a sentence that says what to do.
+ */
+import { FileError } from "./documents.js";
+import { medianOf, quantile } from "./tracks.js";
+
+/** What a user may say of the numbers of a joint: name -> {numbers, dims, score}. */
+export const LAYOUTS = {
+  "x, y": { numbers: 2, dims: 2, score: null },
+  "x, y, z": { numbers: 3, dims: 3, score: null },
+  "x, y, score": { numbers: 3, dims: 2, score: 2 },
+  "x, y, z, score": { numbers: 4, dims: 3, score: 3 },
+};
+const SAY = "say what the numbers of a joint are";
+const ROTATIONS = "these look like rotations, which only the command line smooths: pip install smoothnet";
+const ENOUGH = 100000;
+
+/** What the last axis of (N, numbers) holds: {numbers, dims, score}. */
+export function jointNumbers(flat, numbers, where, layout = null) {
+  if (layout) {
+    const said = LAYOUTS[layout];
+    if (said.numbers > numbers) throw new FileError(`${where}: its joints have ${numbers} numbers, "${layout}" needs ${said.numbers}`);
+    return { ...said, numbers };
+  }
+  if (numbers <= 2) return { numbers, dims: numbers, score: null };
+  const rows = sampleRows(flat, numbers);
+  if (isRotation(rows, numbers)) throw new FileError(`${where}: ${ROTATIONS}`);
+  if (numbers === 3) return thirdIsScore(rows, where) ? { ...LAYOUTS["x, y, score"] } : { ...LAYOUTS["x, y, z"] };
+  if (numbers === 4) {
+    const known = unmarked(rows, 4);
+    if (known.length > 2 && known.every((r) => r[2] > r[0] && r[2] > r[1] && r[3] > r[0] && r[3] > r[1])) throw new FileError(`${where} looks like boxes (left, top, right, bottom); if they are points, ${SAY}`);
+    if (!mayBeScore(known.map((r) => r[3]))) throw new FileError(`${where}: the fourth number of a joint is no score; ${SAY}`);
+    return { ...LAYOUTS["x, y, z, score"] };
+  }
+  throw new FileError(`${where}: each joint has ${numbers} numbers and nothing tells what they are; the command line can be told with --layout`);
+}
+
+/** How many numbers of rows (T, N) make a joint, and what they are. */
+export function flatRows(matrix, rows, columns, where, layout = null) {
+  let meaning = layout ? LAYOUTS[layout] : null;
+  if (!meaning) {
+    for (const numbers of [9, 4, 7, 6]) {
+      if (columns % numbers === 0 && matrix.length && isRotation(sampleRows(matrix, numbers), numbers)) throw new FileError(`${where}: ${ROTATIONS}`);
+    }
+    meaning = flatMeaning(matrix, rows, columns, where);
+  }
+  if (columns % meaning.numbers || !columns) throw new FileError(`${where}: ${columns} columns are not whole joints of ${meaning.numbers}; ${SAY}`);
+  return meaning;
+}
+
+function flatMeaning(matrix, rows, columns, where) {
+  const byCount = { 3: LAYOUTS["x, y, z"], 2: LAYOUTS["x, y"], 1: { numbers: 1, dims: 1, score: null } };
+  if (!matrix.length) return byCount[[3, 2, 1].find((d) => columns % d === 0)];
+  if (columns % 4 === 0) {
+    const known = unmarked(sampleRows(matrix, 4), 4), last = known.map((r) => r[3]);
+    const others = known.flatMap((r) => r.slice(0, 3));
+    if (known.length && last.every((v) => v >= 0 && v <= 1) && others.some((v) => v < 0 || v > 1)) return LAYOUTS["x, y, z, score"];
+  }
+  if (columns % 3 === 0) {
+    try {
+      if (thirdIsScore(sampleRows(matrix, 3), where)) return LAYOUTS["x, y, score"];
+    } catch (error) { // in a flat row it may also be that three numbers do not belong together
+      if (columns % 2 || coherence(matrix, rows, columns, 3) >= coherence(matrix, rows, columns, 2)) throw error;
+    }
+  }
+  const possible = [3, 2].filter((dims) => columns % dims === 0);
+  if (possible.length < 2) return byCount[possible[0] ?? 1];
+  if (columns < 12 || rows < 16) return byCount[3];
+  const three = coherence(matrix, rows, columns, 3), two = coherence(matrix, rows, columns, 2);
+  if (Math.abs(three - two) > 0.1) return byCount[three > two ? 3 : 2];
+  if (Math.max(three, two) < 0.1) return byCount[3];
+  throw new FileError(`${where}: its ${columns} columns can be ${columns / 2} joints of x, y or ${columns / 3} of x, y, z; ${SAY}`);
+}
+
+/** At most ENOUGH rows, evenly taken. */
+function sampleRows(flat, numbers) {
+  const count = Math.floor(flat.length / numbers), stride = Math.max(1, Math.ceil(count / ENOUGH)), rows = [];
+  for (let i = 0; i < count; i += stride) rows.push(Array.from(flat.subarray(i * numbers, (i + 1) * numbers)));
+  return rows;
+}
+
+/** Rows that are there and no mark of missing points, which is one number throughout. */
+function unmarked(rows) {
+  return rows.filter((row) => row.every(Number.isFinite) && row.some((v) => v !== row[0]));
+}
+
+const mayBeScore = (values) => values.every((v) => v >= 0 && v <= 100);
+
+function spreadOf(values) {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  return Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
+}
+
+/** Whether the third of three numbers is a score beside x and y, rather than z. */
+function thirdIsScore(rows, where) {
+  const known = unmarked(rows);
+  if (!known.length || !mayBeScore(known.map((r) => r[2]))) return false;
+  const [x, y, third] = [0, 1, 2].map((d) => known.map((r) => r[d]));
+  let least = Infinity, top = -Infinity;
+  for (const v of third) { least = Math.min(least, v); top = Math.max(top, v); }
+  const narrow = Math.min(spreadOf(x), spreadOf(y)), pixels = narrow > 10, middle = medianOf(third), spread = spreadOf(third);
+  const crowded = 0.8 * top > 0 && 0.8 * top <= middle; // scores crowd at their upper end, coordinates do not
+  if (pixels && (top <= 2 || crowded || spread < 0.02 * narrow)) return true;
+  if ((top > 1 && !pixels) || spread === 0 || known.length < 8) return false;
+  if (top <= 1 && crowded && top > 0.9 && Math.max(medianOf(x), medianOf(y)) < 0.8) return true;
+  throw new FileError(`${where}: the third number of a joint, from ${least.toPrecision(4)} to ${top.toPrecision(4)}, may be a coordinate or a score; ${SAY}`);
+}
+
+/** Unit quaternions, rotation matrices, two columns of one, or a point with a quaternion. */
+function isRotation(rows, numbers) {
+  const known = rows.filter((row) => row.every(Number.isFinite) && row.some((v) => v !== 0)).slice(0, 2000);
+  if (!known.length || known.length < 0.5 * Math.min(rows.length, 2000)) return false;
+  const near = (value, goal) => Math.abs(value - goal) < 0.02, dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
+  const unit = (v) => near(dot(v, v), 1), varied = known.some((row) => row.some((v, i) => v !== known[0][i]));
+  if (numbers === 4) return varied && known.every(unit);
+  if (numbers === 7) return known.every((r) => unit(r.slice(3))) || known.every((r) => unit(r.slice(0, 4)));
+  if (numbers === 9) return known.every((r) => [0, 3, 6].every((i) => unit(r.slice(i, i + 3))) && near(dot(r.slice(0, 3), r.slice(3, 6)), 0) && near(dot(r.slice(0, 3), r.slice(6)), 0));
+  const pairs = (r) => [[[r[0], r[2], r[4]], [r[1], r[3], r[5]]], [r.slice(0, 3), r.slice(3)]];
+  return numbers === 6 && [0, 1].some((form) => known.every((r) => { const [a, b] = pairs(r)[form]; return unit(a) && unit(b) && near(dot(a, b), 0); }));
+}
+
+/** How much every `dims`-th column belongs together: by where they lie, and by how they move. */
+function coherence(matrix, rows, allColumns, dims) {
+  const T = Math.min(rows, 4000), N = Math.min(allColumns, 240), counts = new Map(), values = [];
+  let low = Infinity, high = -Infinity;
+  for (let t = 0; t < T; t++) for (let c = 0; c < N; c++) {
+    const v = matrix[t * allColumns + c];
+    if (Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
+    counts.set(v, (counts.get(v) ?? 0) + 1);
+  }
+  const marks = new Set([0]);
+  for (const end of [low, high]) if ((counts.get(end) ?? 0) > 2) marks.add(end);
+  for (let c = 0; c < N; c++) {
+    const column = Float64Array.from({ length: T }, (_, t) => { const v = matrix[t * allColumns + c]; return Number.isFinite(v) && !marks.has(v) ? v : NaN; });
+    if (column.some((v) => !Number.isNaN(v))) values.push({ column, phase: c % dims });
+  }
+  const phases = Array.from({ length: dims }, (_, p) => p);
+  if (values.length < 2 * dims || phases.some((p) => !values.some((v) => v.phase === p))) return 0;
+  const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
+  for (const v of values) v.mean = mean([...v.column].filter((x) => !Number.isNaN(x)));
+  const middle = mean(values.map((v) => v.mean));
+  let between = 0, total = 0;
+  for (const p of phases) { const own = values.filter((v) => v.phase === p).map((v) => v.mean); between += (mean(own) - middle) ** 2 * own.length; }
+  for (const v of values) total += (v.mean - middle) ** 2;
+  const byPlace = total > 0 ? between / total - (dims - 1) / (values.length - 1) : 0;
+  const moving = [];
+  for (const v of values) {
+    const steps = Float64Array.from({ length: T - 1 }, (_, t) => { const s = v.column[t + 1] - v.column[t]; return Number.isNaN(s) ? 0 : s; });
+    const m = mean(steps), deviation = Math.sqrt(mean(steps.map((s) => (s - m) ** 2)));
+    if (deviation > 0) moving.push({ steps: steps.map((s) => (s - m) / deviation), phase: v.phase });
+  }
+  if (moving.length < 2 * dims) return Math.max(byPlace, 0);
+  let same = 0, sames = 0, other = 0, others = 0;
+  moving.forEach((a, i) => moving.forEach((b, j) => {
+    if (i === j) return;
+    let sum = 0;
+    for (let t = 0; t < T - 1; t++) sum += a.steps[t] * b.steps[t];
+    if (a.phase === b.phase) { same += sum / (T - 1); sames++; } else { other += sum / (T - 1); others++; }
+  }));
+  return Math.max(byPlace, 0) + Math.max(same / sames - other / others, 0);
+}
+
+/** Refuse an array (A, B, K, D) or (A, B, D) whose second axis is clearly the time: its values change much more smoothly along it. */
+export function refuseSecondAxisTime(data, shape, where) {
+  const [first, second] = shape, size = shape.slice(2).reduce((a, b) => a * b, 1), D = shape.at(-1);
+  if (second < 8 || first < 2) return;
+  const roughness = (along, stride, across, step) => {
+    const lengths = [];
+    for (let i = 0; i + 2 < along; i++) for (let j = 0; j < across; j++) for (let k = 0; k < size; k += D) {
+      let square = 0;
+      for (let d = 0; d < D; d++) {
+        const at = i * stride + j * step + k + d;
+        square += (data[at + 2 * stride] - 2 * data[at + stride] + data[at]) ** 2;
+      }
+      if (Number.isFinite(square)) lengths.push(Math.sqrt(square));
+    }
+    return lengths.length ? medianOf(lengths) : Infinity;
+  };
+  const n = Math.min(first, 256), m = Math.min(second, 256);
+  const alongFirst = roughness(n, second * size, m, size), alongSecond = roughness(m, size, n, second * size);
+  const known = data.filter(Number.isFinite).slice(0, 200000).sort(), spread = known.length ? quantile(known, 0.9) - quantile(known, 0.1) : 0;
+  if (alongSecond > 0 && alongSecond < 0.5 * alongFirst && alongSecond < 0.3 * spread) {
+    throw new FileError(`${where}, shape (${shape.join(", ")}): its values change more smoothly along the second axis, as if that were the time; put the frames first, as in (frames, joints, coordinates)`);
+  }
+}
