@@ -255,7 +255,7 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
         source.coarse.add(name)
     if not coarse and array.nbytes >= LARGE and _is_track(source, name, array):
         del array
-        return [_given_track(source, meaning)]
+        return _given_tracks(source, meaning)
     view = meaning.view(array)
     tracks = []
     for piece in meaning.pieces:
@@ -284,24 +284,40 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
 
 
 def _is_track(source: Arrays, name: str, array: np.ndarray) -> bool:
-    """Whether an array can be the points of a track as it is."""
+    """Whether tracks can be views of an array as it is, and each block of its frames be written without the others."""
     meaning = source.meanings[name]
+    piece = meaning.pieces[0]
     return (
         source.path.suffix.lower() == ".npy"
         and array.dtype in (np.float32, np.float64)
         and array.dtype.isnative
         and array.flags.c_contiguous
-        and meaning.axes == "tkd"
-        and meaning.pieces == (Piece(tuple(range(meaning.shape[2]))),)
+        and _is_by_frames(source)
+        and len(meaning.pieces) == 1
+        and piece.form == "points"
+        and piece.numbers == tuple(range(piece.numbers[0], piece.numbers[-1] + 1))
     )
 
 
-def _given_track(source: Arrays, meaning: Meaning) -> Track:
-    points = source.give().reshape(meaning.shape)
-    for frames in blocks(len(points)):
-        part = points[frames]
-        part[~np.isfinite(part).all(axis=2)] = np.nan
-    return Track(0, points, where=("", 0, 0, meaning.pieces[0]), owner=_owner(meaning, meaning.view(points)))
+def _given_tracks(source: Arrays, meaning: Meaning) -> list[Track]:
+    """The tracks of a .npy that are views of its array, which is no longer the source's; see read_piece."""
+    (piece,) = meaning.pieces
+    view = meaning.view(source.give())
+    tracks = []
+    for camera, person in np.ndindex(view.shape[1:3]):
+        values = view[:, camera, person]
+        points = values[..., piece.numbers[0] : piece.numbers[-1] + 1]
+        score = None if piece.score is None else values[..., piece.score]
+        for frames in blocks(len(points)):
+            part = points[frames]
+            gone = ~np.isfinite(part).all(axis=2)
+            if score is not None:
+                gone |= ~part.any(axis=2) & (score[frames] == 0)
+            part[gone] = np.nan
+        track = Track(camera * view.shape[2] + person, points, scores=score, owner=_owner(meaning, view))
+        track.where = ("", camera, person, piece)
+        tracks.append(track)
+    return tracks
 
 
 def _owner(meaning: Meaning, view: np.ndarray) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..utils.blocks import by_frames
+from ..utils.blocks import blocks, by_frames
 
 
 @dataclass
@@ -39,7 +39,8 @@ class Track:
         """(frames, joints) bool: the points that are there. A score of NaN condemns nobody."""
         found = by_frames(self.points, lambda part: np.isfinite(part).all(axis=2))
         if min_score is not None and self.scores is not None:
-            found &= ~(self.scores < min_score)
+            for frames in blocks(len(found)):
+                found[frames] &= ~(self.scores[frames].astype(np.float64, copy=False) < min_score)
         return found
 
 

@@ -53,6 +53,14 @@ def gappy(draw):
         points[hole] = missing
     if draw(st.booleans()):
         points[rng.integers(length), 0, 0] = np.inf
+    form = draw(st.sampled_from(["points", "flat", "people", "scores"]))
+    if form == "flat":
+        points = points.reshape(length, -1)
+    if form == "people":
+        points = np.stack([points, points + 0.3], axis=1)
+    if form == "scores":
+        scores = np.where(np.isfinite(points).all(axis=2), rng.choice([0.1, 0.7, 0.9], (length, joints)), 0.0)
+        points = np.concatenate([np.where(scores[..., None] == 0, 0, points), scores[..., None]], axis=2)
     return points.astype(draw(st.sampled_from([np.float32, np.float64])))
 
 
@@ -76,7 +84,17 @@ def smooth_file(points, folder, options):
 @settings(max_examples=60, deadline=None)
 @given(
     gappy(),
-    st.sampled_from([{}, {"fill": True}, {"strength": 0.5}, {"step": 1}, {"method": "butterworth"}, {"max_gap": 2}]),
+    st.sampled_from(
+        [
+            {},
+            {"fill": True},
+            {"strength": 0.5},
+            {"step": 1},
+            {"method": "butterworth"},
+            {"max_gap": 2},
+            {"min_score": 0.7},
+        ]
+    ),
     st.integers(1, 70),
 )
 def test_the_same_comes_out_of_blocks_of_any_size(points, options, size):
