@@ -47,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
+            if done == total:  # what long files still need takes seconds
+                bar.set_description("writing", refresh=bar.format_dict["elapsed"] > bar.delay)
+            elif bar.desc.startswith("writing"):
+                bar.set_description("smoothing", refresh=False)
 
         smoothing = Smoothing(options, progress)
         finished = smooth_files(inputs, args.output, smoothing, plot=args.plot, force=args.force, jobs=args.jobs)
