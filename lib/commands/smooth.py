@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tqdm(desc="smoothing", unit=" frames", disable=None, delay=2, leave=False) as bar:
 
         def progress(done: int, total: int) -> None:
+            if bar.disable:
+                return
             bar.total = total
             bar.update(done - bar.n)
             if done == total:  # what long files still need takes seconds
