@@ -28,12 +28,13 @@ ELSEWHERE = (
     "lib/weights/uiprmd_kinect_3D/README.md",
     "run_scripts/README.md",
 )
+MOVED = {"benchmarks/README.md": "benchmarks/measuring.md"}  # docs/benchmarks.md has the address benchmarks/
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 
 def sources(root: Path = ROOT) -> dict[str, str]:
     """{path in the repository: path in the site} of everything that is shown."""
-    shown = {name: name for name in ELSEWHERE if (root / name).exists()}
+    shown = {name: MOVED.get(name, name) for name in ELSEWHERE if (root / name).exists()}
     for path in sorted((root / DOCS).rglob("*")):
         if path.is_file() and path.name != "requirements.txt":
             shown[path.relative_to(root).as_posix()] = path.relative_to(root / DOCS).as_posix()

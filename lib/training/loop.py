@@ -27,6 +27,7 @@ from ..models.kinds import kind_of, multiply_adds
 from ..models.smoothnet import SmoothNet, count_parameters
 from ..utils import device as devices
 from ..utils.distributed import World
+from ..utils.errors import SmoothNetError
 from ..utils.files import write_json
 from .curves import plot_history
 from .loss import Batch, Loss
@@ -89,6 +90,11 @@ def train(
     if resumed is not None:
         restore(state, resumed, cfg, world)
     source.begin(state.position.epoch)
+    if state.position.batch > len(source):
+        raise SmoothNetError(
+            f"{resumed} stands at batch {state.position.batch + 1}, but an epoch of this run has {len(source)}: it was "
+            "trained on other data, or is damaged"
+        )
     loss = recipe.loss(cfg)
     if not state.products and device.type == "cpu" and not cfg.TRAIN.COMPILE:
         batch = source.size // world.size

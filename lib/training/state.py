@@ -31,6 +31,7 @@ WITHOUT_EFFECT = (
     *("TRAIN.WORKERS_NUM", "TRAIN.PROFILER", "TRAIN.LOG_EVERY", "TRAIN.MICRO_BATCH", "TRAIN.DATA_DEVICE"),
 )
 LARGEST_WEIGHT = 1e6  # beyond it the first step ends in NaN
+LARGEST_COUNT = 2**40  # of epochs, batches, steps
 LAST, BEST = "checkpoint.pth.tar", "best.pth.tar"
 
 
@@ -147,7 +148,7 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             state.scaler.load_state_dict(checkpoint["scaler"])
         counts = (*(checkpoint[key] for key in ("epoch", "batch", "iteration")), checkpoint.get("overflows", 0))
         history, best, (loss, steps) = checkpoint["history"], float(checkpoint["best"]), checkpoint["epoch_loss"]
-        if not all(type(count) is int and count >= 0 for count in (*counts, steps)) or not all(
+        if not all(type(count) is int and 0 <= count < LARGEST_COUNT for count in (*counts, steps)) or not all(
             isinstance(entry, dict) for entry in history
         ):
             raise ValueError("its counts or its history are none")

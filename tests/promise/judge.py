@@ -184,7 +184,7 @@ def same_form(old: Path, new: Path, fill: bool) -> None:
         foreign = re.search(r"\b(NaN|Infinity)\b", before)  # Python's own extension, kept where it was
         a, b = json.loads(before), json.loads(after, parse_constant=None if foreign else not_json)
         numbers: list[tuple] = []
-        same_tree(a, b, numbers)
+        same_tree(a, b, numbers, fill)
         near(old.name, *np.array(numbers, float).reshape(-1, 2).T, fill)
     elif old.suffix in (".csv", ".trc"):
         delimiter = "\t" if old.suffix == ".trc" else ","
@@ -202,18 +202,19 @@ def number(text: str) -> float:
         return float("nan")
 
 
-def same_tree(a: object, b: object, numbers: list[tuple]) -> None:
+def same_tree(a: object, b: object, numbers: list[tuple], fill: bool = False) -> None:
+    """The same but for numbers, which are noted; with `fill`, numbers may stand where null did."""
     if isinstance(a, dict):
         assert isinstance(b, dict) and list(a) == list(b), "other keys"
         for key in a:
-            same_tree(a[key], b[key], numbers)
+            same_tree(a[key], b[key], numbers, fill)
     elif isinstance(a, list):
         assert isinstance(b, list) and len(a) == len(b), "a list of another length"
         for x, y in zip(a, b, strict=True):
-            same_tree(x, y, numbers)
+            same_tree(x, y, numbers, fill)
     elif isinstance(a, int | float) and not isinstance(a, bool) and isinstance(b, int | float) and a != b:
         numbers.append((a, b))
-    else:
+    elif not (fill and a is None and isinstance(b, int | float)):
         assert a == b or (a != a and b != b), f"{a!r:.30} became {b!r:.30}"
 
 

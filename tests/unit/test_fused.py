@@ -356,3 +356,25 @@ def test_inference_leaves_gradients_and_dropout_to_the_network():
         assert not torch.equal(run(x), run(x))  # training mode: dropout is on
     model.eval()
     assert run(x).requires_grad
+
+
+def test_weights_are_packed_for_many_rows_and_the_answer_is_the_same_without(monkeypatch):
+    """Where PyTorch cannot put weights into oneDNN's order, they stay as they are."""
+    model, x, _ = make((8, 8, 16, 8, 2, 16, 5))
+    few, original, packs = x[:2], fused.packed, []
+    monkeypatch.setattr(fused, "packed", lambda w, rows: packs.append(rows) or original(w, rows))
+    with torch.no_grad():
+        run = fused.inference(model.eval())
+        torch.testing.assert_close(run(few), model(few))
+        assert not packs
+        answer = run(x)
+        assert set(packs) == {fused.CHUNK_ROWS} or not fused.onednn(torch.float32)
+        monkeypatch.setattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
+        fused._packs.cache_clear()
+        try:
+            assert not fused._packs(torch.float32)
+            torch.testing.assert_close(fused.inference(model)(x), answer)
+        finally:
+            monkeypatch.undo()
+            fused._packs.cache_clear()
+    torch.testing.assert_close(answer, model(x))
