@@ -250,7 +250,7 @@ class _Body:
 
     def __getitem__(self, frames: slice) -> np.ndarray:
         first, last, _ = frames.indices(self.length)
-        body = self.known[self.begin + first : self.begin + last][:, self.joints]
+        body = np.take(self.known[self.begin + first : self.begin + last], self.joints, axis=1)
         for column, spans in self.cut:
             body[~_inside(spans, first, last), column] = np.nan
         return body
