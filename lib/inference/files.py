@@ -129,8 +129,8 @@ def _smooth_file(task: tuple[Path, Output, Path], smoothing: Smoothing) -> tuple
 
 
 def _spooled(folder: Path, track: Track) -> Any:
-    """Where the smoothed points of a large file wait to be written: in a file, as they will be written."""
-    return Spool(folder, track.points.shape, track.points.dtype)
+    """Where the smoothed points of a large file wait to be written: in a file, as precise as in memory."""
+    return Spool(folder, track.points.shape, np.float64)
 
 
 # ---------------------------------------------------------------- where outputs go
