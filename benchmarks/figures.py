@@ -112,7 +112,7 @@ def windows(path: Path) -> None:
     """One coordinate of an estimate, what every window alone makes of it, and the mean over all of them."""
     from matplotlib.figure import Figure
 
-    with np.load(ROOT / "data/samples/sports2d_blazepose.npz") as file:
+    with np.load(ROOT / "data/samples/sports2d_blazepose.npz", allow_pickle=False) as file:
         points = file["keypoints_3d_m"].astype(np.float64)
     smooth = Smoother.from_checkpoint()
     first, last = FOOT_FRAMES

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import random
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -26,7 +28,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
 from promise.judge import complaints, describe
-from promise.run import Place, run
+from promise.run import Place, make_case, run
 
 
 def try_case(place: Place, seed: int, keep: Path | None = None) -> tuple[str, int, list[str], str]:
@@ -70,6 +72,24 @@ def try_seeds(seeds: range, keep: Path | None = None) -> Iterator[tuple[int, str
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def try_scenes() -> list[str]:
+    """Run every scene before it is spoiled; gives those that fail, which would hold any promise."""
+    folder = Path(tempfile.mkdtemp(prefix="promise.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    bad = []
+    try:
+        place = Place(folder)
+        for name, scene in place.scenes.items():
+            work = folder / "good" / name.replace(" ", "_")
+            shutil.copytree(place.template(name), work / "work", symlinks=True)
+            (work / "tmp").mkdir()
+            outcome = run(make_case(0, name, replace(scene, options=()), random.Random(0)), work)
+            if outcome.status not in (0, 1 if scene.command == "loss" else 0):
+                bad.append(f"{name}: status {outcome.status}, {outcome.stderr}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return bad
+
+
 def jobs(seeds: range, count: int, keep: Path | None) -> Iterator[tuple[int, str, int, list[str], str]]:
     """The same from several processes at once."""
     if count == 1:
@@ -101,7 +121,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="number of the first case")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="folder for the reports and input of broken promises")
+    parser.add_argument("--good", action="store_true", help="only run every scene before it is spoiled")
     args = parser.parse_args()
+    if args.good:
+        bad = try_scenes()
+        print("\n".join(bad))
+        return int(bool(bad))
     start = time.time()
     outcomes: Counter[str] = Counter()
     broken: dict[str, list[int]] = {}

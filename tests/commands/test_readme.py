@@ -64,6 +64,7 @@ NOT_RUN = {
     r"cd ": "says where the next command is given",
     r"bash tests/slow/docker\.sh": "builds two images, some ten minutes; tests/slow/test_image.py runs it if asked to",
     r"python benchmarks/(run|accuracy|figures)\.py": "takes minutes; CI runs the first two with --quick",
+    r"python data/from_corpus\.py": "pairs of files of the user's own; tests/unit/test_from_corpus.py runs it",
     r"bash run_scripts/test\.sh": "two trainings of 100 steps; loss.py, which it ends with, is run",
 }
 # pages whose Python is tried elsewhere, with what it is about

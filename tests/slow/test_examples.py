@@ -226,7 +226,7 @@ def check_mmpose(frames, smoother):
     assert frames[10]["predictions"] == [[]]
     points = walk(0)
     points[10], points[20, 4] = np.nan, np.nan
-    expected = smoother(points, step=1)
+    expected = smoother(points)
     for t, frame in enumerate(frames):
         if t != 10:
             person = frame["predictions"][0][t % 2]

@@ -73,7 +73,7 @@ def test_the_wheel_does_not_ask_for_torch(installed):
         lines = wheel.read(name).decode().splitlines()
     needed = [line for line in lines if line.startswith("Requires-Dist:")]
     base = {line.split()[1].partition(">")[0] for line in needed if "extra" not in line}
-    assert base == {"numpy", "scipy", "tqdm"}
+    assert base == {"numpy", "scipy", "tqdm", "yacs"}
     extras = {line.rpartition("== ")[2].strip('"') for line in needed if line.split()[1].startswith("torch>")}
     assert extras == {"train", "smpl"}
 
@@ -213,7 +213,7 @@ def alone(tmp_path_factory):
 def test_pip_install_is_enough_to_smooth(alone):
     """Files, streams, formats, pictures and the library, with numpy, scipy and tqdm alone."""
     installed = {line.split("==")[0].lower() for line in alone("pip", "freeze").stdout.splitlines() if "==" in line}
-    assert installed | {"smoothnet"} == {"smoothnet", "numpy", "scipy", "tqdm"}
+    assert installed | {"smoothnet"} == {"smoothnet", "numpy", "scipy", "tqdm", "yacs", "pyyaml"}
     sample = ROOT / "data/samples/sports2d_blazepose.npz"  # 230 frames
     for words in (
         ("smoothnet", "--version"),
