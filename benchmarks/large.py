@@ -5,6 +5,8 @@
 `--only smooth --smoothed 60000,1000000` writes files of so many frames of 33 joints (float32, .npy), smooths each with
 the command, as `--jobs` 1, and prints the wall time, the processor time and the memory of that process beside what the
 same takes for a file of 200 frames (the interpreter, numpy and the network). OMP_NUM_THREADS says how many threads.
+On one thread 60,000 frames took 6.7 s of processors and 68 MiB, 1,000,000 took 108.6 s and 490 MiB, 1.30 times the
+file.
 
 Writes a generated dataset (14 joints, float32) into a temporary folder, reads it, trains an epoch, evaluates
 every sequence and pushes frames with people who come and go through a stream, and prints the memory at many points.
