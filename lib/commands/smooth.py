@@ -6,8 +6,10 @@ The output has the form of the input, with only the coordinates changed."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ from .arguments import make_parser, smoothing_options
 
 if TYPE_CHECKING:
     from ..inference.methods import Smoothing
+
+
+_MOST_THREADS = 8
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..inference.files import output_paths, smooth_files
     from ..inference.methods import Smoothing
 
-    options = smoothing_options(args)
+    options = replace(smoothing_options(args), threads=threads_for(min(args.jobs, len(args.inputs))))
     if args.stream or args.inputs == ["-"]:
         if not args.stream or args.inputs != ["-"] or args.output:
             parser.error("a stream is `- --stream`, from standard input to standard output, without -o")
@@ -42,8 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tqdm(desc="smoothing", unit=" frames", disable=None, delay=2, leave=False) as bar:
 
         def progress(done: int, total: int) -> None:
+            if bar.disable:
+                return
             bar.total = total
             bar.update(done - bar.n)
+            if done == total:  # what long files still need takes seconds
+                bar.set_description("writing", refresh=bar.format_dict["elapsed"] > bar.delay)
+            elif bar.desc.startswith("writing"):
+                bar.set_description("smoothing", refresh=False)
 
         smoothing = Smoothing(options, progress)
         finished = smooth_files(
@@ -55,10 +66,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             derivatives=args.derivatives,
             uncertainty=args.uncertainty,
             report=args.report,
+            jobs=args.jobs,
         )
     for done in finished:
         print(done.text())
     return 0
+
+
+def threads_for(jobs: int) -> int:
+    """Threads of each of so many jobs: what OMP_NUM_THREADS says, else the processors they share."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdecimal() and int(said):
+        return min(int(said), _MOST_THREADS)
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(available // jobs, _MOST_THREADS))
 
 
 def _stream(smoothing: Smoothing) -> int:

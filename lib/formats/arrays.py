@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import functools
 import io
+import math
 import shutil
 import zipfile
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..utils.blocks import blocks
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bombs
@@ -45,6 +47,9 @@ _OTHER_WORDS = (
 _ROTATION_NAMES = ("quat", "rotmat", "rot_mat", "rotation", "orient", "rotvec", "axis_angle", "axisangle", "rot6d")
 _ANGLE_AXIS_NAMES = ("rotvec", "axis_angle", "axisangle")
 _JOINT_NAMES = ("joint_names", "keypoint_names", "joints_names", "names", "node_names", "marker_names")
+# Bytes from which on an array becomes the track itself, in its own type, rather than a copy in float64.
+LARGE = 2**24
+
 _FPS_NAMES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 
 
@@ -53,6 +58,7 @@ class Header:
     shape: tuple[int, ...]
     dtype: np.dtype
     by_columns: bool
+    begin: int  # where the numbers start in a .npy
 
 
 @dataclass
@@ -69,6 +75,7 @@ class Arrays:
     stale: set[str] = field(default_factory=set)
     coarse: set[str] = field(default_factory=set)  # those whose type has no room for what smoothing changes
     _read: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    _given: tuple[float, int] | None = None  # of a .npy whose array is no longer kept: when it was written, its size
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._read:
@@ -82,6 +89,38 @@ class Arrays:
                 raise _unreadable(self.path, error) from error
             self._read[name] = array
         return self._read[name]
+
+    def give(self) -> np.ndarray:
+        """The array of a .npy, for somebody who will change it: it is not kept, and read again when it is written."""
+        array = self[""]
+        self._given = self._state()
+        del self._read[""]
+        return array
+
+    def _state(self) -> tuple[float, int]:
+        state = self.path.stat()
+        return state.st_mtime, state.st_size
+
+    @property
+    def given(self) -> bool:
+        return self._given is not None
+
+    def frames(self, frames: slice) -> np.ndarray:
+        """A run along the first axis of the array of a .npy, as the file has it."""
+        if self._given is None:
+            return self[""][frames]
+        header = self.headers[""]
+        row = math.prod(header.shape[1:])
+        try:
+            with self.path.open("rb") as file:
+                file.seek(header.begin + frames.start * row * header.dtype.itemsize)
+                part = np.fromfile(file, header.dtype, (frames.stop - frames.start) * row)
+            changed = self._state() != self._given or len(part) < (frames.stop - frames.start) * row
+        except OSError as error:
+            raise SmoothNetError(f"{self.path} cannot be read a second time: {error.strerror or error}") from error
+        if changed:
+            raise SmoothNetError(f"{self.path} was changed while it was smoothed; smooth it again")
+        return part.reshape(-1, *header.shape[1:])
 
 
 def _unreadable(path: Path, error: object) -> SmoothNetError:
@@ -140,7 +179,7 @@ def _read_header(file: IO[bytes], size: int) -> Header | None:
         promised *= length
     if not dtype.hasobject and (promised != size - file.tell() or min(shape, default=0) < 0):
         raise ValueError(f"an array of shape {shape} needs {promised} bytes, there are {size - file.tell()}")
-    return Header(shape, dtype, by_columns)
+    return Header(shape, dtype, by_columns, file.tell())
 
 
 # --------------------------------------------------------------------------------------------------------- reading
@@ -214,6 +253,12 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
         layout = _own_layout(source, name) if dims is None and layout in (None, Layout()) else layout
         source.meanings[name] = of_array(array, where, dims, layout)
     meaning = source.meanings[name]
+    coarse = any(piece.form == "points" for piece in meaning.pieces) and _too_coarse(array)
+    if coarse:
+        source.coarse.add(name)
+    if not coarse and array.nbytes >= LARGE and _is_track(source, name, array):
+        del array
+        return _given_tracks(source, meaning)
     view = meaning.view(array)
     tracks = []
     for piece in meaning.pieces:
@@ -238,8 +283,43 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
                     owner=_owner(meaning, view),
                 )
             )
-    if any(piece.form == "points" for piece in meaning.pieces) and _too_coarse(array):
-        source.coarse.add(name)
+    return tracks
+
+
+def _is_track(source: Arrays, name: str, array: np.ndarray) -> bool:
+    """Whether tracks can be views of an array as it is, and each block of its frames be written without the others."""
+    meaning = source.meanings[name]
+    piece = meaning.pieces[0]
+    return (
+        source.path.suffix.lower() == ".npy"
+        and array.dtype in (np.float32, np.float64)
+        and array.dtype.isnative
+        and array.flags.c_contiguous
+        and _is_by_frames(source)
+        and len(meaning.pieces) == 1
+        and piece.form == "points"
+        and piece.numbers == tuple(range(piece.numbers[0], piece.numbers[-1] + 1))
+    )
+
+
+def _given_tracks(source: Arrays, meaning: Meaning) -> list[Track]:
+    """The tracks of a .npy that are views of its array, which is no longer the source's; see read_piece."""
+    (piece,) = meaning.pieces
+    view = meaning.view(source.give())
+    tracks = []
+    for camera, person in np.ndindex(view.shape[1:3]):
+        values = view[:, camera, person]
+        points = values[..., piece.numbers[0] : piece.numbers[-1] + 1]
+        score = None if piece.score is None else values[..., piece.score]
+        for frames in blocks(len(points)):
+            part = points[frames]
+            gone = ~np.isfinite(part).all(axis=2)
+            if score is not None:
+                gone |= ~part.any(axis=2) & (score[frames] == 0)
+            part[gone] = np.nan
+        track = Track(camera * view.shape[2] + person, points, scores=score, owner=_owner(meaning, view))
+        track.where = ("", camera, person, piece)
+        tracks.append(track)
     return tracks
 
 
@@ -276,12 +356,31 @@ def _too_coarse(array: np.ndarray) -> bool:
     """Whether the steps between neighbouring numbers of a float type show beside the size of what is in the array."""
     if array.dtype.kind != "f" or array.dtype.itemsize > 4 or not array.size:
         return False
+    eps = float(np.finfo(array.dtype).eps)
+    if _spread(array) >= 1.001 * 1e3 * eps:
+        return False
     known = array[np.isfinite(array)].astype(np.float64)
     if not known.size:
         return False
     largest = np.quantile(np.abs(known), 0.9)
-    step = largest * np.finfo(array.dtype).eps
+    step = largest * eps
     return bool(0 < known.std() < 1e3 * step)
+
+
+def _spread(array: np.ndarray) -> float:
+    """The standard deviation of the finite numbers of an array as a share of the largest; 0 where nothing is known."""
+    count, total, squares, largest = 0, 0.0, 0.0, 0.0
+    for deviations in (False, True):
+        for part in blocks(len(array)):
+            known = array[part][np.isfinite(array[part])].astype(np.float64)
+            if deviations:
+                squares += float(((known - total / count) ** 2).sum())
+            elif known.size:
+                count, total = count + known.size, total + float(known.sum())
+                largest = max(largest, float(np.abs(known).max()))
+        if not count or not largest:
+            return 0.0
+    return math.sqrt(squares / count) / largest
 
 
 def record(source: Arrays, format: str, tracks: list[Track], notes: list[str] | None = None) -> Recording:
@@ -298,7 +397,16 @@ def record(source: Arrays, format: str, tracks: list[Track], notes: list[str] | 
     ]
     frames = max(len(track.points) for track in tracks)
     return Recording(
-        source.path, format, tracks, frames, _fps(source), _names(source, tracks), source, left_alone=left, notes=notes
+        source.path,
+        format,
+        tracks,
+        frames,
+        _fps(source),
+        _names(source, tracks),
+        source,
+        left_alone=left,
+        notes=notes,
+        by_blocks=source.given,
     )
 
 
@@ -410,13 +518,16 @@ def _fps(source: Arrays) -> float | None:
 
 def write_arrays(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
     source: Arrays = recording.source
+    if recording.path.suffix.lower() == ".npy" and _is_by_frames(source):
+        _write_by_frames(recording, smoothed, out)
+        return
     results = _results(recording.tracks, smoothed, source)
-    moved = any(_changed(track, new).any() for track, new in zip(recording.tracks, smoothed, strict=True))
-    dropped = {f"{name}.npy" for name in source.stale} if moved else set()
     if recording.path.suffix.lower() == ".npy":
         with atomic_write(out) as file:
             np.lib.format.write_array(file, results[""], allow_pickle=False)
         return
+    moved = any(_changed(track.points, new).any() for track, new in zip(recording.tracks, smoothed, strict=True))
+    dropped = {f"{name}.npy" for name in source.stale} if moved else set()
     try:
         with (
             zipfile.ZipFile(recording.path) as old,
@@ -429,6 +540,30 @@ def write_arrays(recording: Recording, smoothed: list[np.ndarray], out: Path) ->
         raise
     except Exception as error:  # a member that was not needed so far can be damaged in any way
         raise _unreadable(recording.path, error) from error
+
+
+def _is_by_frames(source: Arrays) -> bool:
+    """Whether the frames of a .npy lie in it one after the other, and each can be written without the others."""
+    header, meaning = source.headers[""], source.meanings[""]
+    first = meaning.axes[0] == "t" and meaning.shape[0] == header.shape[0]
+    return first and not header.by_columns and "" not in source.coarse
+
+
+def _write_by_frames(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
+    """A .npy, a block of frames at a time."""
+    source: Arrays = recording.source
+    header, meaning = source.headers[""], source.meanings[""]
+    kind = _written_type(header.dtype, False)
+    with atomic_write(out) as file:
+        said = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": header.shape}
+        np.lib.format.write_array_header_1_0(file, said)
+        for frames in blocks(header.shape[0]):
+            result = np.array(source.frames(frames), kind, order="C")
+            view = Meaning((len(result), *meaning.shape[1:]), meaning.axes, ()).view(result)
+            for track, new in zip(recording.tracks, smoothed, strict=True):
+                _, camera, person, piece = track.where
+                _put(view[:, camera, person], track.points[frames], new[frames], piece)
+            file.write(result.tobytes())
 
 
 def _copy_member(
@@ -450,19 +585,10 @@ def _results(tracks: list[Track], smoothed: list[np.ndarray], source: Arrays) ->
     results = {}
     for name in source.meanings:
         old = source[name]
-        results[name] = np.array(old, _written_type(old, name in source.coarse), order="C")
+        results[name] = np.array(old, _written_type(old.dtype, name in source.coarse), order="C")
     for track, new in zip(tracks, smoothed, strict=True):
         name, camera, person, piece = track.where
-        changed = _changed(track, new)
-        if not changed.any():
-            continue
-        target = source.meanings[name].view(results[name])[:, camera, person]
-        frames, joints = np.nonzero(changed)
-        place = (frames[:, None], joints[:, None], np.array(piece.numbers))
-        values = new[changed]
-        if piece.form != "points":
-            values = from_6d(values, piece.form, target[place].astype(np.float64))
-        target[place] = values
+        _put(source.meanings[name].view(results[name])[:, camera, person], track.points, new, piece)
     for name in results:
         if source[name].dtype.kind == "f" and np.array_equal(results[name], source[name], equal_nan=True):
             results[name] = np.array(source[name], order="C")
@@ -474,17 +600,30 @@ def _results(tracks: list[Track], smoothed: list[np.ndarray], source: Arrays) ->
     return results
 
 
-def _changed(track: Track, new: np.ndarray) -> np.ndarray:
+def _put(target: np.ndarray, points: np.ndarray, new: np.ndarray, piece: Piece) -> None:
+    """Write what smoothing changed of points to where it stands, (frames, joints, numbers of a joint), in place."""
+    changed = _changed(points, new)
+    if not changed.any():
+        return
+    frames, joints = np.nonzero(changed)
+    place = (frames[:, None], joints[:, None], np.array(piece.numbers))
+    values = new[changed]
+    if piece.form != "points":
+        values = from_6d(values, piece.form, target[place].astype(np.float64))
+    target[place] = values
+
+
+def _changed(points: np.ndarray, new: np.ndarray) -> np.ndarray:
     """(frames, joints) bool: which points get other numbers."""
-    changed: np.ndarray = np.isfinite(new).all(axis=2) & (new != track.points).any(axis=2)
+    changed: np.ndarray = np.isfinite(new).all(axis=2) & (new != points).any(axis=2)
     return changed
 
 
-def _written_type(array: np.ndarray, coarse: bool) -> np.dtype:
+def _written_type(kind: np.dtype, coarse: bool) -> np.dtype:
     """Whole numbers would bring the jitter back when the smoothed ones were rounded to them."""
-    if array.dtype.kind == "f":
-        return np.dtype(np.float64) if coarse else array.dtype
-    return np.dtype(np.float64 if array.dtype.itemsize > 2 else np.float32)
+    if kind.kind == "f":
+        return np.dtype(np.float64) if coarse else kind
+    return np.dtype(np.float64 if kind.itemsize > 2 else np.float32)
 
 
 def make_npy(content: Content, out: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..utils.blocks import blocks
 from ..utils.errors import SmoothNetError
 from .recording import Recording, Track
 
@@ -32,22 +33,34 @@ def check_output(
     """
     for track, new in zip(recording.tracks, smoothed, strict=True):
         found = track.shown(min_score)
-        _refuse(recording, track, found & ~np.isfinite(new).all(axis=2), new, "is not finite")
-        if track.kind == "rotations":
-            _refuse(recording, track, found & ~_are_rotations(new), new, "is no rotation any more")
-        elif found.any():
-            low, high = _range(track.points[found], margin)
-            with np.errstate(invalid="ignore"):
-                beyond = np.any((new < low) | (new > high), axis=2)
-            limits = f"lies beyond what the input reaches, {low.min():.4g} to {high.max():.4g}"
-            _refuse(recording, track, beyond, new, limits)
+        low, high = _range(track.points, found, margin) if track.kind != "rotations" else (None, None)
+        lost, wrong = _Refused("is not finite"), _Refused("is no rotation any more")
+        if low is not None and high is not None:
+            wrong.what = f"lies beyond what the input reaches, {low.min():.4g} to {high.max():.4g}"
+        for frames in blocks(len(found)):
+            part, seen = new[frames], found[frames]
+            lost.add(frames.start, seen & ~np.isfinite(part).all(axis=2), part)
+            if track.kind == "rotations":
+                wrong.add(frames.start, seen & ~_are_rotations(part.astype(np.float64)), part)
+            elif low is not None:
+                with np.errstate(invalid="ignore"):
+                    wrong.add(frames.start, np.any((part < low) | (part > high), axis=2), part)
+        for refused in (lost, wrong):
+            refused.refuse(recording, track, found.size)
 
 
-def _range(points: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest coordinates (dims,) that may come of (N, dims) points."""
-    low, high = points.min(axis=0), points.max(axis=0)
+def _range(points: np.ndarray, found: np.ndarray, margin: float) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Least and largest coordinates (dims,) that may come of points (frames, joints, dims) that were found, if any."""
+    ends = []
+    for frames in blocks(len(found)):
+        part = points[frames][found[frames]].astype(np.float64, copy=False)
+        if len(part):
+            ends += [part.min(axis=0), part.max(axis=0)]
+    if not ends:
+        return None, None
+    low, high = np.min(ends, axis=0), np.max(ends, axis=0)
     # Rounding of float32 is no damage, also where nothing moves.
-    room = margin * (high - low).max() + 1e-5 * np.abs(points).max()
+    room = margin * (high - low).max() + 1e-5 * max(np.abs(low).max(), np.abs(high).max())
     return low - room, high + room
 
 
@@ -60,15 +73,32 @@ def _are_rotations(sixd: np.ndarray) -> np.ndarray:
         return (lengths[0] > _SHORTEST) & (lengths[1] > _SHORTEST) & (area > _SHORTEST * lengths[0] * lengths[1])
 
 
-def _refuse(recording: Recording, track: Track, bad: np.ndarray, new: np.ndarray, what: str) -> None:
-    if not bad.any():
-        return
-    frame, joint = (int(index) for index in np.argwhere(bad)[0])
-    names = recording.names or ()
-    name = names[joint] if joint < len(names) else joint
-    values = ", ".join(f"{value:.4g}" for value in new[frame, joint])
-    raise SmoothNetError(
-        f"{recording.path}: smoothing went wrong, nothing was written: ({values}) of track {track.id}, joint {name}, "
-        f"frame {track.start + frame} ({track.part}) {what}; {int(bad.sum())} of {bad.size} points are like that. "
-        "The network does not fit this recording: use the weights that come along, or check the checkpoint"
-    )
+class _Refused:
+    """Points that cannot be: the first of them, and how many there are."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.count = what, 0
+        self.first: tuple[int, int, np.ndarray] | None = None  # frame, joint, (dims,)
+
+    def add(self, start: int, bad: np.ndarray, new: np.ndarray) -> None:
+        """Take the `bad` ones (frames, joints) of the new points from the frame `start` on."""
+        if not bad.any():
+            return
+        self.count += int(bad.sum())
+        if self.first is None:
+            frame, joint = (int(index) for index in np.argwhere(bad)[0])
+            self.first = start + frame, joint, new[frame, joint]
+
+    def refuse(self, recording: Recording, track: Track, points: int) -> None:
+        """Raise if there are any; `points` is how many were looked at."""
+        if self.first is None:
+            return
+        frame, joint, values = self.first
+        names = recording.names or ()
+        name = names[joint] if joint < len(names) else joint
+        said = ", ".join(f"{value:.4g}" for value in values)
+        raise SmoothNetError(
+            f"{recording.path}: smoothing went wrong, nothing was written: ({said}) of track {track.id}, joint {name}, "
+            f"frame {track.start + frame} ({track.part}) {self.what}; {self.count} of {points} points are like that. "
+            "The network does not fit this recording: use the weights that come along, or check the checkpoint"
+        )

@@ -130,7 +130,7 @@ def convert(
     Raises:
         SmoothNetError: the form cannot hold this recording, or the file cannot be written.
     """
-    values = [track.points for track in recording.tracks]
+    values = [track.points[0 : track.points.shape[0]].astype(np.float64) for track in recording.tracks]
     if smoothed is not None:
         values = [np.where(np.isfinite(new), new, old) for new, old in zip(smoothed, values, strict=True)]
     content, left = _content(recording, values, maker, out, fps or recording.fps)
@@ -186,7 +186,7 @@ def _content(
     laid_out = written = 0
     for id, numbers in members.items():
         tracks = [recording.tracks[number] for number in numbers]
-        written += sum(track.points.size for track in tracks)
+        written += sum(int(np.prod(track.points.shape)) for track in tracks)
         laid_out += (max(t.start + len(t.points) for t in tracks) - min(t.start for t in tracks)) * joints * dims
         refuse_sparse(recording.path, laid_out, written)
         people.append(_person(id, tracks, [values[number] for number in numbers], parts, dims))

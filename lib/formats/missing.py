@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..utils.blocks import blocks, by_frames
 from .recording import Track
 
 _MARKS = (0.0, -1.0)  # what estimators write for a point they did not find
@@ -32,7 +34,7 @@ def mark_missing(tracks: list[Track], missing: float | str = "auto") -> dict[flo
     for value in [missing] if isinstance(missing, float) else _candidates(tracks):
         others = None if isinstance(missing, float) else _others(tracks, value)
         for track in tracks:
-            same = (track.points == value).all(axis=2)
+            same = _is_mark(track.points, value)
             gone = same if others is None else _stands_apart(track, same, value, others)
             if gone.any():
                 counts[value] = counts.get(value, 0) + int(gone.sum())
@@ -40,11 +42,21 @@ def mark_missing(tracks: list[Track], missing: float | str = "auto") -> dict[flo
     return counts
 
 
+def _is_mark(points: np.ndarray, value: float) -> np.ndarray:
+    """(frames, joints) bool: whether all coordinates of a point are the value, compared as doubles."""
+    return by_frames(points, lambda part: (part.astype(np.float64, copy=False) == value).all(axis=2))
+
+
 def _candidates(tracks: list[Track]) -> list[float]:
-    equal = [t.points[(t.points == t.points[..., :1]).all(axis=2)] for t in tracks if t.points.shape[2] > 1]
-    if not equal:
-        return []
-    values, counts = np.unique(np.concatenate(equal)[:, 0], return_counts=True)
+    found, numbers = [np.empty(0)], [np.empty(0, int)]
+    for track in tracks:
+        for frames in blocks(len(track.points)) if track.points.shape[2] > 1 else ():
+            part = track.points[frames].astype(np.float64, copy=False)
+            equal, count = np.unique(part[(part == part[..., :1]).all(axis=2)][:, 0], return_counts=True)
+            found.append(equal)
+            numbers.append(count)
+    values, place = np.unique(np.concatenate(found), return_inverse=True)
+    counts = np.bincount(place, np.concatenate(numbers), len(values)).astype(int)
     repeated = (counts > 1) & ~np.isin(values, _MARKS)
     often = values[repeated][np.argsort(-counts[repeated])]
     return [*(mark for mark in _MARKS if mark in values), *map(float, often[:4])]
@@ -57,20 +69,46 @@ class _Others:
     extent: float  # the largest of their box
     outside: bool  # the mark lies outside of their box, in every coordinate
     far: bool  # by more than its extent
-    apart: bool  # it lies outside of where nearly all of them are, in every coordinate
+    ends: Callable[[], list[np.ndarray]]  # low and high, (dims,): between them are nearly all of them
+    value: float
+
+    def apart(self) -> bool:
+        """Whether the mark lies outside of where nearly all of them are, in every coordinate."""
+        low, high = self.ends()
+        return bool(((self.value < low) | (self.value > high)).all())
 
 
 def _others(tracks: list[Track], value: float) -> _Others:
-    points = np.concatenate([t.points[np.isfinite(t.points).all(axis=2)] for t in tracks])
-    points = points[~(points == value).all(axis=1)]
-    if not len(points):
-        return _Others(0.0, True, False, False)
-    low, high = points.min(axis=0), points.max(axis=0)
+    def parts() -> Iterator[np.ndarray]:
+        for track in tracks:
+            for frames in blocks(len(track.points)):
+                part = track.points[frames]
+                yield part[np.isfinite(part).all(axis=2) & ~_is_mark(part, value)]
+
+    def ends() -> list[np.ndarray]:
+        by_axis = []
+        for axis in range(tracks[0].points.shape[2]):  # one at a time, which is what there is memory for
+            by_axis.append(_quantiles(np.concatenate([part[:, axis] for part in parts()]), (0.02, 0.98)))
+        return list(np.array(by_axis).T)
+
+    boxes = [box.astype(np.float64) for part in parts() if len(part) for box in (part.min(axis=0), part.max(axis=0))]
+    if not boxes:
+        nowhere = np.array([value])
+        return _Others(0.0, True, False, lambda: [nowhere, nowhere], value)
+    low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
     extent = float((high - low).max())
     outside = bool(((value < low) | (value > high)).all())
     far = outside and bool((np.maximum(low - value, value - high) > extent).all())
-    low, high = np.quantile(points, (0.02, 0.98), axis=0)
-    return _Others(extent, outside, far, bool(((value < low) | (value > high)).all()))
+    return _Others(extent, outside, far, ends, value)
+
+
+def _quantiles(values: np.ndarray, shares: tuple[float, ...]) -> list[float]:
+    """As np.quantile has them of doubles, of (n,) floats, which are put into another order."""
+    places = [share * (len(values) - 1) for share in shares]
+    near = [(math.floor(place), math.ceil(place)) for place in places]
+    values.partition(sorted({i for pair in near for i in pair}))
+    ends = [values[list(pair)].astype(np.float64) for pair in near]
+    return [float(np.quantile(pair, place - math.floor(place))) for pair, place in zip(ends, places, strict=True)]
 
 
 def _stands_apart(track: Track, same: np.ndarray, value: float, others: _Others) -> np.ndarray:
@@ -80,14 +118,14 @@ def _stands_apart(track: Track, same: np.ndarray, value: float, others: _Others)
     if value not in _MARKS:
         return same if others.far else np.zeros_like(same)
     several = track.points.shape[1] > 1
-    whole = (same | np.isnan(track.points).all(axis=2)).all(axis=1)
+    whole = (same | by_frames(track.points, lambda part: np.isnan(part).all(axis=2))).all(axis=1)
     gone = same & whole[:, None] & several & (value == 0 or others.outside)
     for joint in np.flatnonzero((same & ~gone).any(axis=0)):
         marked = same[:, joint] & ~gone[:, joint]
         shown = np.isfinite(track.points[:, joint]).all(axis=1) & ~same[:, joint]
         if not shown.any():
-            gone[marked, joint] = several and others.apart
-        elif _jumps(track.points[:, joint], marked, shown, value, others.extent):
+            gone[marked, joint] = several and others.apart()
+        elif _jumps(track.points[:, joint].astype(np.float64, copy=False), marked, shown, value, others.extent):
             gone[marked, joint] = True
     return gone
 
@@ -107,10 +145,10 @@ def _jumps(path: np.ndarray, marked: np.ndarray, shown: np.ndarray, value: float
 
 def mark_absurd(tracks: list[Track]) -> list[str]:
     """Single coordinates of another magnitude than all others (one 1e30 among pixels) make their point missing."""
-    values = np.concatenate([t.points[np.isfinite(t.points).all(axis=2)].ravel() for t in tracks])
-    if len(values) < 20:
+    if not any(_reaches(track.points, 1e6) for track in tracks):
         return []
-    if max(abs(values.min()), abs(values.max())) <= 1e6:
+    values = np.concatenate([t.points[np.isfinite(t.points).all(axis=2)].ravel() for t in tracks]).astype(np.float64)
+    if len(values) < 20 or max(abs(values.min()), abs(values.max())) <= 1e6:
         return []
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     with np.errstate(over="ignore"):
@@ -127,3 +165,9 @@ def mark_absurd(tracks: list[Track]) -> list[str]:
     if not count:
         return []
     return [f"{count} absurd point{'s' * (count > 1)} (as far as {worst:.2g}) taken as missing"]
+
+
+def _reaches(points: np.ndarray, limit: float) -> bool:
+    """Whether a coordinate of a point that is there lies beyond the limit."""
+    with np.errstate(invalid="ignore"):
+        return any((np.abs(points[frames]) > limit).any() for frames in blocks(len(points)))

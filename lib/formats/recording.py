@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.blocks import blocks, by_frames
+
 
 @dataclass
 class Track:
     """One person (or one rigid set of channels) over a run of frames.
 
-    `points` is (frames, joints, dims) float64 in the unit of the file, NaN where the file has no value or its
-    own mark for "not found". For kind "rotations" the last axis holds the 6 numbers r00 r01 r10 r11 r20 r21.
+    `points` is (frames, joints, dims) float64, or float32 where a large file is, in the unit of the file, NaN where
+    the file has no value or its own mark for "not found". For kind "rotations" the last axis holds the 6 numbers r00
+    r01 r10 r11 r20 r21.
     Frame t of the arrays is frame `start + t` of the recording.
     """
 
@@ -34,9 +37,10 @@ class Track:
 
     def shown(self, min_score: float | None = None) -> np.ndarray:
         """(frames, joints) bool: the points that are there. A score of NaN condemns nobody."""
-        found = np.isfinite(self.points).all(axis=2)
+        found = by_frames(self.points, lambda part: np.isfinite(part).all(axis=2))
         if min_score is not None and self.scores is not None:
-            found &= ~(self.scores < min_score)
+            for frames in blocks(len(found)):
+                found[frames] &= ~(self.scores[frames].astype(np.float64, copy=False) < min_score)
         return found
 
 
@@ -51,6 +55,8 @@ class Recording:
     fps: float | None = None
     names: tuple[str, ...] | None = None  # joint names where the file has them and all tracks share them
     source: Any = field(default=None, repr=False)  # the parsed original, known to the format alone
+    # Whether it is large and its writer asks for smoothed tracks a block of frames at a time: they may be a Spool.
+    by_blocks: bool = False
     # For people, filled in by read_recording: one line on what the numbers were taken for.
     understood: str = ""
     # Numbers of the file that are no poses, by name ("bboxes", "betas"): they come back as they were.

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..utils.blocks import by_frames
 from ..utils.errors import SmoothNetError
 from .layout import Layout
 from .missing import mark_absurd, mark_missing
@@ -51,9 +52,9 @@ def settle(recording: Recording, layout: Layout) -> None:
 def _refuse_far(recording: Recording, tracks: list[Track]) -> None:
     for track in tracks:
         with np.errstate(invalid="ignore"):
-            far = np.argwhere(np.abs(track.points) > _FARTHEST)
+            far = np.argwhere(by_frames(track.points, lambda part: (np.abs(part) > _FARTHEST).any(axis=2)))
         if len(far):
-            frame, joint, _ = far[0]
+            frame, joint = far[0]
             raise SmoothNetError(
                 f"{recording.path}: a coordinate of joint {joint} in frame {track.start + frame} is "
                 f"{np.nanmax(np.abs(track.points[frame, joint])):.3g}; no recording reaches that far; "

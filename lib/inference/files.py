@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,18 @@ import numpy as np
 
 from ..formats import FORMATS, convert, maker_of, makers, write_recording
 from ..formats.content import Carried, Maker
-from ..formats.recording import Recording
+from ..formats.recording import Recording, Track
 from ..formats.understood import spoken
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write, exchange, printable, rename_new, write_json
 from ..utils.signals import ending_cleanly, undisturbed
+from ..utils.spool import Spool
 from .derivatives import derivatives, of_tracks
+from .jobs import in_processes
 from .methods import Smoothing
 from .plot import plot_change
 from .report import Report
+from .tracks import in_memory
 
 
 @dataclass
@@ -116,6 +120,7 @@ def smooth_files(
     derivatives: bool = False,
     uncertainty: bool = False,
     report: Path | str | None = None,
+    jobs: int = 1,
 ) -> list[Done]:
     """Smooth files and write them in the form they have. Nothing is written before all of them are done.
 
@@ -128,6 +133,8 @@ def smooth_files(
         derivatives: also write <output>.derivatives.npz, velocity and acceleration; needs the frame rate.
         uncertainty: also write <output>.uncertainty.npz, a standard deviation for each point.
         report: also write what was found and done as JSON to this file.
+        jobs: how many files are smoothed at the same time, each in a process of its own, which imports the
+            main module again (a script must guard what it does by its name); what comes out is the same.
 
     Raises:
         SmoothNetError: an input cannot be read, an output exists or would be an input, or cannot be written.
@@ -135,27 +142,35 @@ def smooth_files(
     outputs = output_paths(inputs, out, plot, force, derivatives, report, uncertainty)
     if uncertainty:
         smoothing.check_uncertainty()
-    done: list[Done] = []
     with _staging(outputs[0].path) as folder, _staging(Path(report or outputs[0].path)) as beside:
-        staged: list[tuple[Path, Path]] = []
+        tasks = []
         for index, (source, output) in enumerate(zip(inputs, outputs, strict=True)):
             place = folder / str(index)
             place.mkdir()
-            finished, names = _smooth_file(Path(source), output, place, smoothing)
-            done.append(finished)
-            staged += [(place / target.name, target) for target in names]
+            tasks.append((Path(source), output, place))
+        if jobs > 1 and len(tasks) > 1:
+            finished = in_processes(_smooth_file, tasks, smoothing.options, jobs, smoothing.progress)
+        else:
+            finished = [_smooth_file(task, smoothing) for task in tasks]
+        staged = [
+            (place / target.name, target)
+            for (_, names), (_, _, place) in zip(finished, tasks, strict=True)
+            for target in names
+        ]
         if report is not None:
-            write_json(beside / "report.json", {"files": [one.facts() for one in done]})
+            write_json(beside / "report.json", {"files": [one.facts() for one, _ in finished]})
             staged.append((beside / "report.json", Path(report)))
         _put_in_place(staged, force)
-    return done
+    return [done for done, _ in finished]
 
 
-def _smooth_file(source: Path, output: Output, place: Path, smoothing: Smoothing) -> tuple[Done, list[Path]]:
-    """Smooth one file into the folder `place`; gives what was done, and which of the outputs stand there."""
+def _smooth_file(task: tuple[Path, Output, Path], smoothing: Smoothing) -> tuple[Done, list[Path]]:
+    """Smooth a source into a folder; gives what was done, and which of the outputs stand there."""
+    source, output, place = task
     start = time.perf_counter()
     recording = smoothing.read(source)
-    smoothed, report = smoothing(recording)
+    by_blocks = recording.by_blocks and len(output.paths()) == 1 and output.maker is None
+    smoothed, report = smoothing(recording, partial(_spooled, place) if by_blocks else in_memory)
     fps = smoothing.fps(recording)
     carried = None
     if output.maker is None:
@@ -224,6 +239,11 @@ def convert_file(
         carried = convert(recording, None, maker, folder / out.name, fps)
         _put_in_place([(folder / out.name, out)], force)
     return [f"{printable(source)} ({recording.format}): {recording.understood}", carried.text(printable(out))]
+
+
+def _spooled(folder: Path, track: Track) -> Any:
+    """Where the smoothed points of a large file wait to be written: in a file, as precise as in memory."""
+    return Spool(folder, track.points.shape, np.float64)
 
 
 # ---------------------------------------------------------------- where outputs go

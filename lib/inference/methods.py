@@ -26,7 +26,7 @@ from ..utils.errors import SmoothNetError
 from .options import SmoothingOptions
 from .report import Report
 from .smoother import Smoother, as_points
-from .tracks import Ready, along, smooth_recording
+from .tracks import Place, Ready, along, in_memory, smooth_recording
 from .uncertainty import deviations
 
 Progress = Callable[[int, int], None]  # (frames smoothed so far, frames of all tracks) of the current recording
@@ -62,6 +62,7 @@ def network_method(options: SmoothingOptions) -> Prepared:
     if options.outliers and options.delay is not None:
         raise SmoothNetError("--outliers does not go with --delay for a network; leave one of them out")
     smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window, strength=options.strength)
+    smoother.threads = options.threads
 
     def ready(fps: float | None, progress: Callable[[int], None]) -> Ready:
         smoother.progress = progress
@@ -74,7 +75,19 @@ def network_method(options: SmoothingOptions) -> Prepared:
             clean = _clean(
                 classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps))
             )
-        return Ready(partial(run, smoother), partial(run, smoother.for_rotations()), smoother.window, clean=clean)
+        rotations = smoother.for_rotations()
+        point_pieces, rotation_pieces = (
+            partial(one.blocks, step=options.step, max_gap=options.gap_frames(fps)) if options.delay is None else None
+            for one in (smoother, rotations)
+        )
+        return Ready(
+            partial(run, smoother),
+            partial(run, rotations),
+            smoother.window,
+            clean=clean,
+            point_pieces=point_pieces,
+            rotation_pieces=rotation_pieces,
+        )
 
     def stream() -> AnyStream:
         if options.outliers:
@@ -156,7 +169,7 @@ class Smoothing:
         """Read a file as the options say."""
         return read_recording(path, self.options.input_format, self.options.dims, self.options.layout)
 
-    def __call__(self, recording: Recording) -> tuple[list[np.ndarray], Report]:
+    def __call__(self, recording: Recording, place: Place = in_memory) -> tuple[list[np.ndarray], Report]:
         """Smooth every track of a recording; see smooth_recording."""
         total, done = sum(len(track.points) for track in recording.tracks), 0
 
@@ -174,6 +187,7 @@ class Smoothing:
             max_gap=self.options.gap_frames(fps),
             fill=self.options.fill,
             fps=fps,
+            place=place,
         )
 
     def check_uncertainty(self) -> None:

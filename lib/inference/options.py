@@ -53,6 +53,7 @@ class SmoothingOptions:
         strength: 0 gives the input, 1 is the method's own, more is smoother where the method can be.
         cutoff: Hz, in place of the strength, for methods that have one.
         outliers: a filter that rejects outliers before the method sees them, or None.
+        threads: how many smooth a long recording with a network, see Smoother.threads; nothing else depends on it.
 
     Raises:
         SmoothNetError: a number out of range.
@@ -74,6 +75,7 @@ class SmoothingOptions:
     strength: float = 1.0
     cutoff: float | None = None
     outliers: str | None = None
+    threads: int = 1
 
     def gap_frames(self, fps: float | None) -> int:
         """The longest gap that is bridged, in frames.

@@ -16,11 +16,14 @@ What happens to missing points, in a whole recording and in a stream alike:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..models.windows import smooth_sequence, window_starts
+from ..models.windows import smooth_blocks, window_starts
+from ..utils.blocks import Frames, by_frames
 from ..utils.gaps import bridge_windows, shown_points
 
 JUMP = 3.0  # see jumps
@@ -174,27 +177,30 @@ def tapered(taper: np.ndarray, starts: list[int], hurried: frozenset[int]) -> np
 
 def smooth_with_gaps(
     network: People,
-    points: np.ndarray,
+    points: Frames,
     window: int,
     step: int,
     taper: np.ndarray | None = None,
     reflect: bool = False,
+    threads: int = 1,
     mean: np.ndarray | None = None,
-) -> np.ndarray:
-    """The mean over all windows of one recording: (L, K, D) with NaN -> (L, K, D) with the same NaN.
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The mean over all windows of one recording: (L, K, D) with NaN -> the same with the same NaN, piece by piece.
 
     Windows start every `step` frames, and one ends with the recording, see chosen_windows. Recordings shorter than W
     are padded and cropped.
 
     Args:
+        points: an array, or what gives slices of frames.
         taper: (W,) weights of a window's frames in the mean; None: all the same.
         reflect: see pad_window.
-        mean: (L, K, D), what this gives without it; with it, the mean of the squared distance of the windows from it.
+        threads: see smooth_blocks, which also says what is given.
+        mean: (L, K, D), what this gives without it; with it comes the mean square of the windows' distance from it.
     """
     length, joints, dims = points.shape
-    frames = pad_window(points, window, reflect) if length < window else points
-    taper = np.ones(window) if taper is None else taper
-    anybody = np.asarray(shown_points(frames).any(axis=1))
+    frames = pad_window(points[0:length], window, reflect) if length < window else points
+    weights = np.ones(window) if taper is None else taper
+    anybody = by_frames(frames, lambda part: np.asarray(shown_points(part).any(axis=1)))
     chosen, hurried = chosen_windows(anybody, window, min(step, window))
 
     def by_channel(windows: np.ndarray) -> np.ndarray:
@@ -202,23 +208,40 @@ def smooth_with_gaps(
 
     def weigh(starts: list[int]) -> np.ndarray:
         first, ends = np.array(starts) == 0, np.array(starts) + window - 1
-        return window_weight(frames[ends], first) * tapered(taper, starts, hurried)
+        last = frames[ends[0] : ends[-1] + 1][ends - ends[0]]
+        return window_weight(last, first) * tapered(weights, starts, hurried)
 
-    flat = frames.reshape(len(frames), joints * dims)
+    flat: Any = Flat(frames)
+    run, count, channels = by_channel, weigh, joints * dims
     if mean is not None:  # goes through beside the frames, so that each window meets its own piece of it
-        around = np.zeros_like(flat)
+        around = np.zeros((frames.shape[0], channels), np.float32)
         around[:length] = np.nan_to_num(mean).reshape(length, -1)
-        flat = np.concatenate([flat, around], axis=1)
-        of_frames, of_joints, channels = by_channel, weigh, joints * dims
+        flat = np.concatenate([flat[0 : frames.shape[0]], around], axis=1)
 
-        def by_channel(windows: np.ndarray) -> np.ndarray:
-            squares = (of_frames(windows[:, :channels]) - windows[:, channels:]) ** 2
+        def run(windows: np.ndarray) -> np.ndarray:
+            squares = (by_channel(windows[:, :channels]) - windows[:, channels:]) ** 2
             return np.concatenate([squares, np.zeros_like(squares)], axis=1)
 
-        def weigh(starts: list[int]) -> np.ndarray:
-            return np.tile(of_joints(starts), (1, 2, 1))
+        def count(starts: list[int]) -> np.ndarray:
+            return np.tile(weigh(starts), (1, 2, 1))
 
-        smoothed = smooth_sequence(by_channel, flat, window, step, weigh=weigh, starts=chosen)[:, :channels]
-        return np.where(shown_points(points)[..., None], smoothed[:length].reshape(points.shape), np.nan)
-    smoothed = smooth_sequence(by_channel, flat, window, step, weigh=weigh, starts=chosen)
-    return np.where(shown_points(points)[..., None], smoothed[:length].reshape(points.shape), np.nan)
+    for first, block in smooth_blocks(run, flat, window, step, weigh=count, starts=chosen, threads=threads):
+        part = points[first : first + len(block)]
+        smoothed = block[: len(part), :channels].reshape(part.shape)
+        yield first, np.where(shown_points(part)[..., None], smoothed, np.nan)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Frames (L, K, D) as (L, K x D)."""
+
+    frames: Frames
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        length, joints, dims = self.frames.shape
+        return length, joints * dims
+
+    def __getitem__(self, frames: slice) -> np.ndarray:
+        part = self.frames[frames]
+        return part.reshape(len(part), -1)

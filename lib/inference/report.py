@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..formats.recording import Track
+from ..utils.blocks import blocks
 from ..utils.rotations import sixd_to_matrix
 
 _PARTS_IN_TEXT = 4  # a text with the jitter of dozens of arrays tells nobody anything
@@ -152,42 +153,94 @@ class PartSums:
     def __init__(self) -> None:
         self.unit = ""
         self.jitter = np.zeros(3)  # sums before and after, and their count
-        self.moved: list[np.ndarray] = []
+        self.moved = _Distances()
         self.residual = np.zeros(4)  # sum of squares, of products one lag apart, count, sum of squared sizes x count
 
     def add(self, track: Track, values: np.ndarray, found: np.ndarray, rejected: np.ndarray | None, lag: int) -> None:
         """Take one track: (T, K, D) smoothed `values` with what was `found` and `rejected` as outliers, (T, K)."""
-        before, count = _acceleration(track.points, found)
-        self.jitter += (before, _acceleration(values, found)[0], count)
-        difference = np.where(found[..., None], values - track.points, 0.0)
         if track.kind == "rotations":
             self.unit = "deg"
-            self.moved.append(_angles(track.points[found], values[found]))
-        else:
-            self.moved.append(np.linalg.norm(difference[found], axis=-1))
-        kept = found if rejected is None else found & ~rejected
-        both = kept[lag:] & kept[:-lag]
-        now, later = difference[:-lag][both], difference[lag:][both]
-        square = ((now**2).sum() + (later**2).sum()) / 2
+        sums = np.zeros(3)
+        for frames in blocks(len(found)):
+            wider = slice(frames.start, frames.stop + max(2, lag))
+            seen, own = found[wider], frames.stop - frames.start
+            before, after = (part[wider].astype(np.float64) for part in (track.points, values))
+            for place, points in enumerate((before, after)):
+                total, count = _acceleration(points[: own + 2], seen[: own + 2])
+                self.jitter[place] += total
+            self.jitter[2] += count
+            if track.kind == "rotations":
+                self.moved.add(_angles(before[:own][seen[:own]], after[:own][seen[:own]]))
+            difference = np.where(seen[..., None], after - before, 0.0)
+            if track.kind != "rotations":
+                self.moved.add(np.linalg.norm(difference[:own][seen[:own]], axis=-1))
+            kept = seen if rejected is None else seen & ~rejected[wider]
+            later = slice(lag, own + lag)
+            pairs = len(kept[later])
+            both = kept[later] & kept[:pairs]
+            now, then = difference[:pairs][both], difference[later][both]
+            sums += (((now**2).sum() + (then**2).sum()) / 2, (now * then).sum(), len(now))
         size = np.sqrt(2.0) if track.kind == "rotations" else body_size(track.points, found)
-        self.residual += (square, (now * later).sum(), len(now), size**2 * len(now))
+        self.residual += (*sums, size**2 * sums[2])
 
     def part(self) -> Part:
         part = Part(self.unit)
         before, after, count = self.jitter
         if count:
             part.jitter = (float(before / count), float(after / count))
-        moved = np.concatenate(self.moved) if self.moved else np.empty(0)
-        if len(moved):
-            with np.errstate(over="ignore"):
-                rms = float(np.sqrt(np.mean(moved**2)))
-            part.moved = (rms, float(np.quantile(moved, 0.95)), float(moved.max()))
+        if self.moved.count:
+            part.moved = (self.moved.rms(), self.moved.quantile(0.95), self.moved.largest)
         square, product, _, sizes = self.residual
         if square > 0:
             part.correlation = float(product / square)
         if sizes > 0:
             part.slow = float(np.sqrt(max(product, 0.0) / sizes))
         return part
+
+
+_EXACT = 1_000_000  # distances that are kept one by one; of more, how many are of about the same size
+_DROPPED = 12  # of the 23 bits of a float32 after its first: sizes are told apart to 2^-11, that is 0.05 %
+
+
+class _Distances:
+    """Distances, as many as there may be, in little memory: their RMS and largest, and quantiles."""
+
+    def __init__(self) -> None:
+        self.count, self.largest, self._squares = 0, 0.0, 0.0
+        self._kept: list[np.ndarray] = []
+        self._counts: np.ndarray | None = None  # by the leading bits of a float32, which order them by size
+
+    def add(self, values: np.ndarray) -> None:
+        """Take (n,) distances."""
+        if not len(values):
+            return
+        self.count += len(values)
+        self.largest = max(self.largest, float(values.max()))
+        with np.errstate(over="ignore"):
+            self._squares += float((values**2).sum())
+        self._kept.append(values)
+        if self._counts is None and self.count > _EXACT:
+            self._counts = np.zeros(1 << (31 - _DROPPED), np.int64)
+        if self._counts is not None:
+            with np.errstate(over="ignore"):
+                for kept in self._kept:
+                    bits = np.abs(kept).astype(np.float32).view(np.uint32) >> _DROPPED
+                    self._counts += np.bincount(bits, minlength=len(self._counts))
+            self._kept = []
+
+    def rms(self) -> float:
+        return float(np.sqrt(self._squares / self.count))
+
+    def quantile(self, share: float) -> float:
+        """Exact of up to _EXACT distances, of more to 0.05 %."""
+        if self._counts is None:
+            return float(np.quantile(np.concatenate(self._kept), share))
+        below = np.cumsum(self._counts)
+        wanted = share * (self.count - 1) + 0.5
+        at = int(np.searchsorted(below, wanted))
+        low, high = (np.array([at, at + 1], np.uint32) << _DROPPED).view(np.float32).astype(np.float64)
+        part = (wanted - (below[at] - self._counts[at])) / self._counts[at]
+        return float(min(low + part * (high - low), self.largest))
 
 
 def residual_lag(fps: float | None) -> int:
@@ -213,9 +266,17 @@ def _angles(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def body_size(points: np.ndarray, found: np.ndarray) -> float:
     """RMS distance of the joints found from their centroid; of a single joint, from its mean over time."""
-    shown = np.where(found[..., None], points, 0.0)
-    axis = 0 if points.shape[1] == 1 else 1
-    count = np.maximum(found.sum(axis=axis, keepdims=True), 1)[..., None]
-    away = np.where(found[..., None], shown - shown.sum(axis=axis, keepdims=True) / count, 0.0)
-    with np.errstate(over="ignore"):
-        return float(np.sqrt((away**2).sum() / max(int(found.sum()), 1)))
+    single = points.shape[1] == 1
+    middle: np.ndarray | None = None
+    if single:
+        total = sum(np.where(found[part][..., None], points[part], 0.0).sum(axis=0) for part in blocks(len(found)))
+        middle = total / max(int(found.sum()), 1)
+    squares = 0.0
+    for part in blocks(len(found)):
+        seen = found[part][..., None]
+        shown = np.where(seen, points[part], 0.0).astype(np.float64, copy=False)
+        count = np.maximum(seen.sum(axis=1, keepdims=True), 1)
+        away = np.where(seen, shown - (shown.sum(axis=1, keepdims=True) / count if middle is None else middle), 0.0)
+        with np.errstate(over="ignore"):
+            squares += float((away**2).sum())
+    return float(np.sqrt(squares / max(int(found.sum()), 1)))

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ import numpy as np
 
 from ..models.network import Network, as_numpy, load_network
 from ..models.normalize import NORMALIZATIONS, with_normalization
-from ..models.windows import smooth_sequence
+from ..models.windows import smooth_blocks, smooth_sequence
+from ..utils.blocks import Frames, by_frames
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import MAX_GAP, segments, shown_points
+from ..utils.gaps import MAX_GAP, shown_points, uncut
 from ..weights import find_weights
 from .labelled import is_labelled, smooth_labelled
-from .overlap import blank_missing, chosen_windows, smooth_with_gaps, tapered
+from .overlap import Flat, blank_missing, chosen_windows, smooth_with_gaps, tapered
 from .stream import NOT_FINITE, Stream
 
 PAYS = 300_000  # (window, channel) rows that take as long as importing torch does; then "auto" looks for a device
@@ -50,6 +53,8 @@ class Smoother:
         window: W, frames the network sees at once.
         normalize: "body", "metres" or "none", with "auto" decided; "own" where the network does it itself.
         progress: called with the number of frames whenever so many have been smoothed; None by default.
+        threads: how many run the network of a long recording at the same time, on the CPU and without torch; 1 by
+            default. What comes out does not depend on it.
 
     Raises:
         SmoothNetError: an unknown normalisation, or a strength that the network does not have.
@@ -70,6 +75,7 @@ class Smoother:
         self.network = network
         self.strength = strength
         self.progress: Callable[[int], None] | None = None
+        self.threads = 1
         self.window = network.window
         self.normalize = normalize
         if normalize == "auto":
@@ -186,7 +192,8 @@ class Smoother:
         variance = np.full(points.shape, np.nan)
         taper, reflect = self.network.taper, self.network.people is not None
         step = step or self.network.step
-        for part in segments(points, max_gap):
+        for begin, end in uncut(shown_points(points).any(axis=1), max_gap):
+            part = slice(begin, end)
             segment = blank_missing(points[part])
             origin = np.zeros(points.shape[2])
             if self.normalize != "none":
@@ -194,7 +201,8 @@ class Smoother:
             mean = (smoothed[part] - origin).astype(np.float32)
             segment = (segment - origin).astype(np.float32)
             run = partial(self._people, step)
-            variance[part] = smooth_with_gaps(run, segment, self.window, step, taper, reflect, mean)
+            for first, block in smooth_with_gaps(run, segment, self.window, step, taper, reflect, mean=mean):
+                variance[part][first : first + len(block)] = block
         return np.sqrt(variance.mean(axis=-1))
 
     def for_rotations(self) -> Smoother:
@@ -205,7 +213,7 @@ class Smoother:
         if self.network.normalize != "none" or self.network.people is not None:
             return self
         smoother = Smoother(self.network, "none", self.strength)
-        smoother.progress = self._smoothed
+        smoother.progress, smoother.threads = self._smoothed, self.threads
         return smoother
 
     def stream(
@@ -241,76 +249,100 @@ class Smoother:
     def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
         """(T, K, D) -> (T, K, D), segment by segment."""
         smoothed = np.full(points.shape, np.nan, points.dtype)
-        for part in segments(points, max_gap):
-            segment = blank_missing(points[part])
+        for first, block in self.blocks(points, step, max_gap):
+            smoothed[first : first + len(block)] = block
+        return smoothed
+
+    def blocks(
+        self, points: Frames, step: int | None = None, max_gap: int = MAX_GAP
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """What a call gives, to the last bit, in pieces as they are done, which takes the memory of a few pieces.
+
+        Args:
+            points: (T, K, D) floats, NaN where a point is missing; or anything with a shape that gives slices of
+                frames, which is asked for them more than once, and by `threads` threads.
+            step, max_gap: as in a call.
+
+        Yields:
+            The first frame of each piece and the piece, (n, K, D) of the type of the points; in the order of frames,
+            all but those in gaps that split the recording.
+        """
+        step = step or self.network.step
+        shown = by_frames(points, lambda part: np.asarray(shown_points(part).any(axis=1)))
+        whole = by_frames(points, lambda part: np.isfinite(part).all(axis=(1, 2)))
+        for begin, end in uncut(shown, max_gap):
             # The network computes in float32: as far as possible leave out of it where the person stands.
             origin = np.zeros(points.shape[2])
             if self.normalize != "none":
-                origin = segment[0][shown_points(segment[0])].mean(axis=0)
-            segment = (segment - origin).astype(np.float32)
-            whole = np.isfinite(segment).all() and len(segment) >= self.window
-            smooth = self._smooth_whole if whole else self._smooth_gaps
-            if segment.size // step > PAYS:
+                start = blank_missing(points[begin : begin + 1])[0]
+                origin = start[shown_points(start)].mean(axis=0)
+            segment = _Segment(points, begin, end, origin)
+            if math.prod(segment.shape) // step > PAYS:
                 self._move()
-            result = smooth(segment, step)
-            if not (np.isfinite(result) == np.isfinite(segment)).all():
-                raise SmoothNetError(NOT_FINITE)
-            smoothed[part] = result + origin
-            if self.strength < 1:
-                smoothed[part] = points[part] + self.strength * (smoothed[part] - points[part])
-        return smoothed
+            smooth = self._smooth_gaps
+            if whole[begin:end].all() and end - begin >= self.window:
+                smooth = self._smooth_whole if self.network.model is None else self._smooth_on_device
+            for first, result in smooth(segment, step):
+                last = first + len(result)
+                if not (np.isfinite(result) == np.isfinite(segment[first:last])).all():
+                    raise SmoothNetError(NOT_FINITE)
+                before = points[begin + first : begin + last]
+                block = (result + origin).astype(before.dtype)
+                if self.strength < 1:
+                    block = (before + self.strength * (block - before)).astype(before.dtype)
+                self._smoothed(len(block))
+                yield begin + first, block
 
-    def _smooth_gaps(self, segment: np.ndarray, step: int) -> np.ndarray:
+    def _smooth_gaps(self, segment: Frames, step: int) -> Iterator[tuple[int, np.ndarray]]:
+        def network(windows: np.ndarray, shown: np.ndarray | None) -> np.ndarray:
+            return self.network.smooth(windows, shown, self.normalize, self.strength)
+
         taper, reflect = self.network.taper, self.network.people is not None
-        return smooth_with_gaps(partial(self._people, step), segment, self.window, step, taper, reflect)
+        threads = self.threads if self.network.model is None else 1
+        return smooth_with_gaps(network, segment, self.window, step, taper, reflect, threads)
 
-    def _smooth_whole(self, segment: np.ndarray, step: int) -> np.ndarray:
-        """The same for a segment without gaps, in one go and on the device."""
-        if self.network.model is not None:
-            return self._smooth_on_device(segment, step)
+    def _smooth_whole(self, segment: Frames, step: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The same for a segment without gaps, all of it in one unit."""
         length, joints, dims = segment.shape
         people, strength = self.network.people, max(self.strength, 1.0)
         run = with_normalization(self.network.run, self.normalize, dims) if people is None else None
 
         def network(windows: np.ndarray) -> np.ndarray:
-            self._smoothed(step * len(windows))
             if run is not None:
                 return run(windows)
             assert people is not None
             by_joint = windows.reshape(len(windows), joints, dims, -1)
             return people(by_joint, None, strength).reshape(windows.shape)
 
-        weigh = None if self.network.taper is None else partial(self._weigh, length, step)
-        frames = segment.reshape(length, joints * dims)
-        return smooth_sequence(network, frames, self.window, step, weigh=weigh).reshape(segment.shape)
+        weigh = None if self.network.taper is None else self._weigher(length, step)
+        for first, block in smooth_blocks(network, Flat(segment), self.window, step, weigh=weigh, threads=self.threads):
+            yield first, block.reshape(len(block), joints, dims)
 
-    def _smooth_on_device(self, segment: np.ndarray, step: int) -> np.ndarray:
-        """The same, all of it done by torch."""
+    def _smooth_on_device(self, segment: Frames, step: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The same, all of it done by torch at once."""
         import torch
 
         from ..models.kinds import channel_network
 
-        length, joints, dims = segment.shape
+        length, _, dims = segment.shape
         with torch.inference_mode():
-            frames = torch.from_numpy(segment.reshape(length, joints * dims)).to(self.network.device)
-            smooth = channel_network(self.network.model, self.normalize, dims, strength=self.strength)
+            frames = torch.from_numpy(Flat(segment)[0:length]).to(self.network.device)
+            network = channel_network(self.network.model, self.normalize, dims, strength=self.strength)
+            weigh = None if self.network.taper is None else self._weigher(length, step)
 
-            def weigh(starts: list[int]) -> torch.Tensor:
-                return torch.from_numpy(self._weigh(length, step, starts)).to(frames.device)
+            def tapering(starts: list[int]) -> torch.Tensor:
+                assert weigh is not None
+                return torch.from_numpy(weigh(starts)).to(frames.device)
 
-            def network(windows: torch.Tensor) -> torch.Tensor:
-                self._smoothed(step * len(windows))
-                return smooth(windows)
+            smoothed = smooth_sequence(network, frames, self.window, step, weigh=tapering if weigh else None)
+        yield 0, smoothed.cpu().numpy().reshape(segment.shape)
 
-            tapering = None if self.network.taper is None else weigh
-            smoothed = smooth_sequence(network, frames, self.window, step, weigh=tapering)
-            return smoothed.cpu().numpy().reshape(segment.shape)
-
-    def _weigh(self, length: int, step: int, starts: list[int]) -> np.ndarray:
-        """(n, 1, W) float32: how much windows of a segment without gaps count."""
+    def _weigher(self, length: int, step: int) -> Callable[[list[int]], np.ndarray]:
+        """starts -> (n, 1, W) float32: how much windows of a segment without gaps count."""
         assert self.network.taper is not None
+        taper = self.network.taper.astype(np.float32)
         _, hurried = chosen_windows(np.ones(length, bool), self.window, min(step, self.window))
-        return tapered(self.network.taper.astype(np.float32), starts, hurried)
+        return lambda starts: tapered(taper, starts, hurried)
 
     def _move(self) -> None:
         """To the device that "auto" means, if there is another than the CPU; asked once."""
@@ -334,6 +366,26 @@ def _download(repository: str, revision: str | None) -> str:
     except Exception as error:  # the hub's own, requests', the file system's
         reason = " ".join(str(error).split())[:200]
         raise SmoothNetError(f"cannot download {repository}: {reason}") from error
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """The frames from `begin` to `end` of points as the network gets them: float32, about the origin."""
+
+    points: Frames
+    begin: int
+    end: int
+    origin: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        _, joints, dims = self.points.shape
+        return self.end - self.begin, joints, dims
+
+    def __getitem__(self, frames: slice) -> np.ndarray:
+        first, last, _ = frames.indices(self.end - self.begin)
+        part = blank_missing(self.points[self.begin + first : self.begin + last])
+        return (part - self.origin).astype(np.float32)
 
 
 def as_points(array: np.ndarray, dims: int | None) -> np.ndarray:

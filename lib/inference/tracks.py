@@ -23,18 +23,26 @@ channels is given each piece by itself.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..formats.checks import check_output
 from ..formats.recording import Recording, Track
+from ..utils.blocks import BLOCK, Frames, blocks
 from ..utils.gaps import MAX_GAP, bridge, spline, uncut
 from .report import PartSums, Report, residual_lag
 
 Run = Callable[[np.ndarray], np.ndarray]
+Pieces = Iterator[tuple[int, np.ndarray]]  # first frame, (frames, joints, dims)
+RunPieces = Callable[[Frames], Pieces]
+Place = Callable[[Track], np.ndarray]  # -> an array like its points, or what takes and gives slices of one
 Span = tuple[int, int]  # first frame, and the one behind the last
+
+
+def in_memory(track: Track) -> np.ndarray:
+    return np.empty(track.points.shape)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,9 @@ class Ready:
         clean: rejects outliers of points before: (frames, joints, dims) -> the same without them, and which they
             were, (frames, joints) bool; None: nothing does.
         note: a sentence for the report.
+        point_pieces: what `points` gives of frames that are fetched when they are asked for, piece by piece (the first
+            frame and the piece; all but gaps of the whole body), for recordings that are long; None: `points` does it.
+        rotation_pieces: the same for rotations.
     """
 
     points: Run
@@ -59,6 +70,8 @@ class Ready:
     alone: bool = False
     clean: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
     note: str = ""
+    point_pieces: RunPieces | None = None
+    rotation_pieces: RunPieces | None = None
 
 
 def smooth_recording(
@@ -69,6 +82,7 @@ def smooth_recording(
     max_gap: int = MAX_GAP,
     fill: bool | str = False,
     fps: float | None = None,
+    place: Place = in_memory,
 ) -> tuple[list[np.ndarray], Report]:
     """Smooth every track of a recording.
 
@@ -79,6 +93,7 @@ def smooth_recording(
         max_gap: the longest gap, in frames, that is bridged.
         fill: whether bridged points are returned, and how: True or "linear", "spline", "network" (by the method).
         fps: frames a second; None: unknown.
+        place: where the smoothed points of a track go.
 
     Returns:
         For each track an array like its `points`, NaN where nothing is to be written, and the report.
@@ -92,7 +107,8 @@ def smooth_recording(
     smoothed = []
     for track in recording.tracks:
         found = track.shown(min_score)
-        values, rejected = _smooth_track(track, found, ready, max_gap)
+        values = place(track)
+        rejected = _smooth_track(track, found, ready, max_gap, values)
         bridged = _count_gaps(report, found, max_gap, ready.window)
         if rejected is not None:
             report.outlier_frames = (report.outlier_frames or 0) + int(rejected.any(axis=1).sum())
@@ -100,12 +116,10 @@ def smooth_recording(
         if fill:
             wanted = bridged if track.in_file is None else bridged & track.in_file
             report.filled += int(wanted.sum())
-            curve = bridge if fill in (True, "linear") else spline
-            lines = curve(values.reshape(len(values), -1)).reshape(values.shape)
-            if fill == "network":  # sees the curve as if it had been found
-                known = np.where(found[..., None], track.points, np.where(bridged[..., None], lines, np.nan))
-                lines = _smooth_track(replace(track, points=known), found | bridged, ready, max_gap)[0]
-            values = np.where(wanted[..., None], lines, values)
+            if fill in (True, "linear"):
+                _fill(values, wanted, max_gap)
+            else:
+                _fill_curve(track, values, found, bridged, wanted, ready, max_gap, fill)
         sums[track.part].add(track, values, found, rejected, residual_lag(fps))
         smoothed.append(values)
     check_output(recording, smoothed, min_score)
@@ -125,11 +139,48 @@ def along(
     Returns:
         (frames, joints, dims) of each track, None in place of rotations.
     """
-    ready = replace(ready, points=run)
-    return [
-        _smooth_track(track, track.shown(min_score), ready, max_gap)[0] if track.kind == "points" else None
-        for track in recording.tracks
-    ]
+    ready = replace(ready, points=run, point_pieces=None)
+    found: list[np.ndarray | None] = []
+    for track in recording.tracks:
+        values = None
+        if track.kind == "points":
+            values = np.full(track.points.shape, np.nan)
+            _smooth_track(track, track.shown(min_score), ready, max_gap, values)
+        found.append(values)
+    return found
+
+
+def _fill(values: np.ndarray, wanted: np.ndarray, max_gap: int) -> None:
+    """Put points on straight lines where they are `wanted` (frames, joints), in gaps of at most max_gap, in place."""
+    length = len(wanted)
+    for frames in blocks(length, max(BLOCK, 2 * min(max_gap, length))):
+        first, last = max(frames.start - max_gap - 1, 0), min(frames.stop + max_gap + 1, length)
+        around = values[first:last].astype(np.float64)
+        before = frames.start - first
+        around[:before][wanted[first : frames.start]] = np.nan  # what was filled with the last block
+        lines = bridge(around.reshape(len(around), -1)).reshape(around.shape)
+        inside = slice(before, frames.stop - first)
+        values[frames] = np.where(wanted[frames][..., None], lines[inside], around[inside])
+
+
+def _fill_curve(
+    track: Track,
+    values: np.ndarray,
+    found: np.ndarray,
+    bridged: np.ndarray,
+    wanted: np.ndarray,
+    ready: Ready,
+    max_gap: int,
+    fill: bool | str,
+) -> None:
+    """Put points on curves where they are wanted, in place; "network": on what the method makes of the curves."""
+    known = values[0 : len(values)]
+    lines = spline(known.reshape(len(known), -1)).reshape(known.shape)
+    if fill == "network":  # sees the curve as if it had been found
+        points = np.where(found[..., None], track.points[0 : len(known)], np.where(bridged[..., None], lines, np.nan))
+        lines = np.full(points.shape, np.nan)
+        _smooth_track(replace(track, points=points), found | bridged, ready, max_gap, lines)
+    values[0 : len(values)] = np.where(wanted[..., None], lines, known)
 
 
 def _count_gaps(report: Report, found: np.ndarray, max_gap: int, window: int | None) -> np.ndarray:
@@ -147,22 +198,54 @@ def _count_gaps(report: Report, found: np.ndarray, max_gap: int, window: int | N
     return bridged
 
 
-def _smooth_track(track: Track, found: np.ndarray, ready: Ready, max_gap: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """(frames, joints, dims) smoothed, NaN where nothing was found, and which points were rejected as outliers."""
-    known = np.where(found[..., None], track.points, np.nan)
-    run, rejected = ready.points, None
+def _smooth_track(track: Track, found: np.ndarray, ready: Ready, max_gap: int, values: np.ndarray) -> np.ndarray | None:
+    """Put smoothed points into `values`, NaN where nothing was found; gives which were rejected as outliers, if any."""
+    known: Frames = _Known(track.points, found)
+    run, pieces, rejected = ready.points, ready.point_pieces, None
     if track.kind == "rotations":
-        run = ready.rotations or ready.points
+        run, pieces = ready.rotations or ready.points, ready.rotation_pieces
     elif ready.clean is not None:
-        known, rejected = ready.clean(known)
-    smoothed = np.full(known.shape, np.nan)
+        known, rejected = ready.clean(known[0 : len(found)])
+    done = 0
+
+    def put(first: int, piece: np.ndarray) -> None:
+        nonlocal done
+        for gap in blocks(first - done):
+            values[done + gap.start : done + gap.stop] = np.nan
+        done = first + len(piece)
+        values[first:done] = np.where(found[first:done][..., None], piece, np.nan)
+
     for begin, end in uncut(found.any(axis=1), max_gap):
-        clip, shown = known[begin:end], found[begin:end]
+        shown = found[begin:end]
         if ready.alone:
-            smoothed[begin:end] = _smooth_alone(clip, shown, max_gap, run)
-        else:
-            smoothed[begin:end] = _smooth_together(clip, shown, max_gap, ready.window, run)
-    return np.where(found[..., None], smoothed, np.nan), rejected
+            put(begin, _smooth_alone(known[begin:end], shown, max_gap, run))
+            continue
+        for first, piece in _smooth_together(known, begin, shown, max_gap, ready.window, pieces or _at_once(run)):
+            put(begin + first, piece)
+    put(len(found), np.empty((0, *values.shape[1:])))
+    return rejected
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Points as float64, NaN where they were not found."""
+
+    points: Frames
+    found: np.ndarray  # (frames, joints)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.points.shape
+
+    def __getitem__(self, frames: slice) -> np.ndarray:
+        return np.where(self.found[frames][..., None], self.points[frames], np.nan).astype(np.float64, copy=False)
+
+
+def _at_once(run: Run) -> RunPieces:
+    def pieces(frames: Frames) -> Pieces:
+        yield 0, run(frames[0 : frames.shape[0]])
+
+    return pieces
 
 
 def _smooth_alone(known: np.ndarray, found: np.ndarray, max_gap: int, smooth: Run) -> np.ndarray:
@@ -177,23 +260,53 @@ def _smooth_alone(known: np.ndarray, found: np.ndarray, max_gap: int, smooth: Ru
     return result
 
 
-def _smooth_together(known: np.ndarray, found: np.ndarray, max_gap: int, window: int | None, smooth: Run) -> np.ndarray:
-    """One clip, all joints at once, a joint that is cut as several: see the module's head."""
-    columns = [
-        (joint, spans)
-        for joint in range(known.shape[1])
-        for spans in _share_columns(uncut(found[:, joint], max_gap), window)
-    ]
-    body = np.full((len(known), len(columns), known.shape[2]), np.nan)
-    for column, (joint, spans) in enumerate(columns):
-        for first, last in spans:
-            body[first:last, column] = known[first:last, joint]
-    smoothed = smooth(body)
-    result = np.full(known.shape, np.nan)
-    for column, (joint, spans) in enumerate(columns):
-        for first, last in spans:
-            result[first:last, joint] = smoothed[first:last, column]
-    return result
+def _smooth_together(
+    known: Frames, begin: int, found: np.ndarray, max_gap: int, window: int | None, smooth: RunPieces
+) -> Pieces:
+    """One clip, from frame `begin`, all joints at once, a joint that is cut as several: see the module's head."""
+    joints: list[int] = []
+    cut: list[tuple[int, np.ndarray]] = []
+    for joint in range(found.shape[1]):
+        columns = _share_columns(uncut(found[:, joint], max_gap), window)
+        if len(columns) > 1:
+            cut += [(len(joints) + place, np.array(spans)) for place, spans in enumerate(columns)]
+        joints += [joint] * len(columns)
+    for first, piece in smooth(_Body(known, begin, len(found), np.array(joints, int), cut)):
+        result = np.full((len(piece), *known.shape[1:]), np.nan)
+        result[:, joints] = piece
+        for column, spans in cut:
+            mine = _inside(spans, first, first + len(piece))
+            result[mine, joints[column]] = piece[mine, column]
+        yield first, result
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What the network is given of a clip: a joint for each column, which is missing where it is another's."""
+
+    known: Frames
+    begin: int
+    length: int
+    joints: np.ndarray  # of each column
+    cut: list[tuple[int, np.ndarray]]  # columns that have a part of a joint, and its spans, (n, 2)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.length, len(self.joints), self.known.shape[2]
+
+    def __getitem__(self, frames: slice) -> np.ndarray:
+        first, last, _ = frames.indices(self.length)
+        body = np.take(self.known[self.begin + first : self.begin + last], self.joints, axis=1)
+        for column, spans in self.cut:
+            body[~_inside(spans, first, last), column] = np.nan
+        return body
+
+
+def _inside(spans: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Which of the frames from `first` to `last` lie in one of the spans (n, 2), which are in order."""
+    frames = np.arange(first, last)
+    at = np.searchsorted(spans[:, 0], frames, side="right") - 1
+    return (at >= 0) & (frames < spans[at, 1])
 
 
 def _share_columns(spans: list[Span], window: int | None) -> list[list[Span]]:

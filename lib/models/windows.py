@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
+from ..utils.blocks import in_order
+
 CHUNK_ROWS = 8192  # (window, channel) rows that go through the network at once when smoothing
 
 Array = Any  # numpy.ndarray or torch.Tensor
@@ -67,29 +69,95 @@ def smooth_sequence(
     if length < window:
         padded = x[[min(i, length - 1) for i in range(window)]]
         return smooth_sequence(network, padded, window, step, rows, weigh)[:length]
+    smoothed: Array = None
+    for first, block in smooth_blocks(network, x, window, step, rows, weigh, starts):
+        smoothed = _zeros(block, (length, channels), empty=True) if smoothed is None else smoothed
+        smoothed[first : first + len(block)] = block
+    return smoothed
+
+
+def smooth_blocks(
+    network: Callable[[Array], Array],
+    x: Any,
+    window: int,
+    step: int = 1,
+    rows: int = CHUNK_ROWS,
+    weigh: Callable[[list[int]], Array] | None = None,
+    starts: list[int] | None = None,
+    threads: int = 1,
+) -> Iterator[tuple[int, Array]]:
+    """What smooth_sequence gives, to the last bit, in pieces as they are done: the memory is that of a few pieces.
+
+    Args:
+        x: as in smooth_sequence, of at least W frames; or anything with a shape (L, C) that gives slices of frames.
+        threads: how many run the network, and ask x for frames, at the same time.
+
+    Yields:
+        The first frame of each piece and the piece, (n, C); together all frames, in their order.
+    """
+    length, channels = x.shape
     step = min(step, window)  # so that every frame is covered
-    views = sliding_window_view(x, window, axis=0) if isinstance(x, np.ndarray) else x.unfold(0, window, 1)
-    total: Array = None
-    weight: Array = None
     starts = window_starts(length, window, step) if starts is None else starts
-    for run, apart in _runs(starts, max(1, rows // channels)):
-        smoothed = network(views[run[0] : run[-1] + 1 : apart])
-        frames = slice(run[0], run[-1] + window)
-        if weigh is not None:
-            counts = weigh(run) + _zeros(smoothed, (len(run), 1, window))
-            smoothed = (counts[:, :, None] * smoothed.reshape(*counts.shape[:2], -1, window)).reshape(smoothed.shape)
-            counts = overlap_sum(counts, apart)
-            weight = _zeros(counts, (length, counts.shape[1], 1)) if weight is None else weight
-            weight[frames] += counts[:, :, None]
-        total = _zeros(smoothed, (length, channels)) if total is None else total
-        total[frames] += overlap_sum(smoothed, apart)
-    if weight is None:
-        changes = np.zeros(length + 1, np.float32)  # in the number of windows that cover a frame
+    covered = None
+    if weigh is None:  # then all that counts is how many windows cover a frame
+        changes = np.zeros(length + 1, np.float32)
         changes[starts] += 1
         changes[np.add(starts, window)] -= 1
-        weight = changes[:-1, None, None].cumsum(0)
-        weight = weight if isinstance(total, np.ndarray) else total.new_tensor(weight)
-    return (total.reshape(*weight.shape[:2], -1) / weight).reshape(length, channels)
+        covered = changes[:-1, None, None].cumsum(0)
+
+    def run_of(part: tuple[list[int], int]) -> tuple[int, Array, Array]:
+        """The sums over a run of windows, over the frames from its first on: of values, and of what they count."""
+        run, apart = part
+        frames = x[run[0] : run[-1] + window]
+        views = sliding_window_view(frames, window, axis=0) if isinstance(frames, np.ndarray) else None
+        smoothed = network((frames.unfold(0, window, 1) if views is None else views)[::apart])
+        if weigh is None:
+            return run[0], overlap_sum(smoothed, apart), None
+        counts = weigh(run) + _zeros(smoothed, (len(run), 1, window))
+        smoothed = (counts[:, :, None] * smoothed.reshape(*counts.shape[:2], -1, window)).reshape(smoothed.shape)
+        return run[0], overlap_sum(smoothed, apart), overlap_sum(counts, apart)
+
+    def mean(first: int, total: Array, weight: Array) -> tuple[int, Array]:
+        if covered is not None:
+            weight = covered[first : first + len(total)]
+            weight = weight if isinstance(total, np.ndarray) else total.new_tensor(weight)
+        else:
+            weight = weight[:, :, None]
+        return first, (total.reshape(*weight.shape[:2], -1) / weight).reshape(len(total), channels)
+
+    runs = _runs(starts, max(1, rows // channels))
+    at, total, weight = 0, None, None  # the sums over the frames from `at` on
+    for first, values, counts in in_order(run_of, runs, threads):
+        if first > at:  # windows to come begin here: what lies before is done
+            yield mean(at, _shifted(total, 0, first - at), _shifted(weight, 0, first - at))
+        total = _added(_shifted(total, first - at), values)
+        weight = _added(_shifted(weight, first - at), counts)
+        at = first
+    yield mean(at, _shifted(total, 0, length - at), _shifted(weight, 0, length - at))
+
+
+def _shifted(sums: Array, first: int, last: int | None = None) -> Array:
+    """The frames from `first` to `last`, 0 where there are none yet."""
+    if sums is None:
+        return None
+    part = sums[first:last]
+    if last is None or len(part) == last - first:
+        return part
+    longer = _zeros(sums, (last - first, *sums.shape[1:]))
+    longer[: len(part)] = part
+    return longer
+
+
+def _added(sums: Array, values: Array) -> Array:
+    """The sum of two that begin with the same frame, of any length."""
+    if sums is None or values is None:
+        return values
+    if len(sums) > len(values):
+        longer = _shifted(sums, 0, len(sums)) + 0
+        longer[: len(values)] += values
+        return longer
+    values[: len(sums)] += sums
+    return values
 
 
 def overlap_sum(windows: Array, step: int) -> Array:
