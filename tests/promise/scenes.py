@@ -184,6 +184,12 @@ PICTURE_OPTIONS = [["--format", "html"], ["--format", "gif"], ["--size", "320x24
 def all_scenes() -> dict[str, Scene]:
     """Name -> scene. Needs an empty working directory for a moment."""
     scenes = {f"smooth {name}": recording(make) for name, (make, _) in ONE_OF_EACH.items()}
+    for name, (make, _) in ONE_OF_EACH.items():
+        given = recording(make).inputs
+        scenes[f"inspect {name}"] = Scene("inspect", list(given), scenes[f"smooth {name}"].build, given, [])
+    for ending in ("csv", "npz", "npy", "json", "jsonl"):
+        out = f"o.{ending}"
+        scenes[f"convert to {ending}"] = Scene("convert", ["a.npz", out], points, ["a.npz"], [out])
     smooth = ["a.npz", "-o", "o.npz", "--checkpoint"]
     scenes |= {
         "smooth by a checkpoint": Scene("smooth", [*smooth, "good.pth.tar"], points, ["good.pth.tar"], ["o.npz"]),
@@ -290,6 +296,8 @@ def all_scenes() -> dict[str, Scene]:
 # How often a scene is drawn: those with many kinds of input more often, slow ones less.
 WEIGHTS = {
     "smooth": 3,
+    "inspect": 1,
+    "convert": 2,
     "stream": 6,
     "eval": 5,
     "train": 4,
