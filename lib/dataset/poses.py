@@ -216,6 +216,8 @@ def _where_to_get(facts: Facts, estimator: str, phase: str) -> str:
 def _bridge(truth: np.ndarray, detected: np.ndarray, offsets: np.ndarray, name: str) -> np.ndarray:
     """Bridge the NaN frames of each sequence in place; return (frames,) bool, where there are none."""
     valid = np.isfinite(truth).all(1) & np.isfinite(detected).all(1)
+    if not valid.any():
+        raise SmoothNetError(f"every frame of {name} has NaN, here or in its ground truth: nothing is left to measure")
     missing = np.flatnonzero(~valid)
     if len(missing):
         log.warning(

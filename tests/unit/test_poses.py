@@ -274,3 +274,15 @@ def test_boxes_and_shapes_that_are_no_numbers_are_named(tmp_path, value):
     np.savez(path, **arrays)
     with pytest.raises(SmoothNetError, match=r"shape of sequence 1 in .*pw3d_spin_smpl_test.npz .* in frame 2"):
         load_poses(base, "pw3d", "spin", "smpl", "test")
+
+
+def test_files_in_which_no_frame_counts_are_refused(tmp_path):
+    write_poses(tmp_path / "poses", phases=("test",))
+    path = next((tmp_path / "poses").rglob("detected/*_test.npz"))
+    with np.load(path, allow_pickle=True) as file:
+        arrays = dict(file)
+    for sequence in arrays["joints_3d"]:
+        sequence[:] = np.nan
+    np.savez(path, **arrays)
+    with pytest.raises(SmoothNetError, match=rf"every frame of .*{path.name}.* has NaN"):
+        load_poses(tmp_path / "poses", "toy", "est", "3D", "test")
