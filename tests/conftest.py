@@ -22,6 +22,10 @@ from torch.utils import backend_registration
 settings.register_profile("any machine", deadline=None)  # a busy one is slow, which is no failure
 settings.load_profile("any machine")
 
+# Also where the suite runs in a shell's background or under nohup, which have these ignored, by all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 
 @pytest.fixture
 def standin_env() -> dict[str, str]:

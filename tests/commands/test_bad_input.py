@@ -233,7 +233,7 @@ CASES = {
     "smooth: no known format": (None, smooth("noise", "-o", "o"), "noise"),
     "smooth: an empty file": (None, smooth("empty", "-o", "o"), "empty"),
     "smooth: an empty folder": (None, smooth("folder", "-o", "o"), "folder"),
-    "smooth: another form": (None, smooth("a.npz", "-o", "o.json"), "o.json"),
+    "smooth: another form": (None, smooth("a.npz", "-o", "o.mot"), "o.mot"),
     "smooth: itself": (None, smooth("a.npz", "-o", "a.npz", "--force"), "a.npz"),
     "smooth: into a file": (None, smooth("a.npz", "-o", "empty/o.npz", "--checkpoint", "good.pth.tar"), "empty"),
     "smooth: into a place that cannot be written": (

@@ -76,6 +76,8 @@ TRIED_BY = {
 }
 # pages with commands in blocks of ```text, and why those are not run
 TEXT = {
+    "docs/smoothing.md": "the user's own recordings; test_jobs.py smooths several at once",
+    "docs/smoothing.zh.md": "the user's own recordings; test_jobs.py smooths several at once",
     "docs/api.md": "needs the network; a benchmark of minutes",
     "docs/browser.md": "test_page_command.py writes such pages, test_browser.py smooths in node",
     "docs/corpus.md": "a synopsis and files of others; test_corpus.py and test_corpus_engines.py run the command",

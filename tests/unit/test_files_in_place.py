@@ -23,14 +23,6 @@ from lib.utils.files import atomic_write, exchange, rename_new
 from lib.utils.signals import undisturbed
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts():
-    """Also where the suite runs in a shell's background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def walk(frames=30, joints=3, dims=2):
     t = np.arange(frames)[:, None, None]
     return np.sin(t / 5 + np.arange(joints)[:, None] + np.arange(dims)) * 10
