@@ -220,7 +220,8 @@ def _unknown(name: str) -> SmoothNetError:
     near = difflib.get_close_matches(name, FORMATS, 1)
     meant = f"; did you mean {near[0]}?" if near else ""
     return SmoothNetError(
-        f"the input format {name!r} is no known format{meant}; known are {', '.join(FORMATS)} (smooth --formats says more)"
+        f"the input format {name!r} is no known format{meant}; known are {', '.join(FORMATS)} "
+        "(smooth --formats says more)"
     )
 
 
