@@ -210,6 +210,15 @@ def test_a_regressor_of_the_wrong_shape_is_refused(tmp_path, smpl_dir):
     np.save(tmp_path / "J_regressor_extra.npy", np.zeros((17, 100)))
     with pytest.raises(SmoothNetError, match=r"shape \(17, 100\), not \(9, 6890\)"):
         load_body(tmp_path)
+    damaged = np.load(smpl_dir / "J_regressor_extra.npy")
+    damaged[3, 5] = -np.inf
+    np.save(tmp_path / "J_regressor_extra.npy", damaged)
+    with pytest.raises(SmoothNetError, match=r"J_regressor_extra\.npy is damaged: it holds NaN"):
+        load_body(tmp_path)
+    with open(tmp_path / "J_regressor_extra.npy", "wb") as file:
+        np.savez(file, damaged)
+    with pytest.raises(SmoothNetError, match=r"J_regressor_extra\.npy is an \.npz file"):
+        load_body(tmp_path)
     np.save(tmp_path / "J_regressor_extra.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(SmoothNetError, match="not a readable"):
         load_body(tmp_path)
