@@ -79,8 +79,7 @@ def test_two_processes_resume_where_they_were(base, tmp_path, free_port):
     refused = launch(base, tmp_path / "parts", "--epoch", "2", "--bs", "8", "--resume", "auto")
     assert refused.returncode == 2 and "16 windows a step" in refused.stderr
     twice = launch(base, tmp_path / "parts", "--epoch", "2", *arguments)  # the same error in both processes
-    # Rarely gloo's threads abort a process (134) on its way out, after the sentence.
-    assert twice.returncode in (2, 134) and "error: " in twice.stderr and "Traceback" not in twice.stderr
+    assert twice.returncode == 2 and "error: " in twice.stderr and "Traceback" not in twice.stderr
     assert launch(base, tmp_path / "parts", "--epoch", "2", "--resume", "auto", *arguments).returncode == 0
     for name, value in weights(tmp_path / "whole").items():
         assert torch.equal(weights(tmp_path / "parts")[name], value), name
