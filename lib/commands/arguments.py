@@ -342,7 +342,12 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
         if not isinstance(end.code, int | None):
             raise
         status = end.code or 0
-    return finish_output() or status
+    status = finish_output() or status
+    if status and "torch.distributed" in sys.modules:
+        from ..utils.distributed import end_unparted
+
+        end_unparted(status)
+    return status
 
 
 def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None) -> int:

@@ -9,6 +9,7 @@ import re
 import socket
 import stat
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -213,3 +214,13 @@ def leave() -> None:
     """Part from the other processes at the end of a run that went well."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+
+
+def end_unparted(status: int) -> None:
+    """End a process that has not parted from the others, as after an error: at once, with this status.
+
+    On the way out of the interpreter the threads of its process group, which still wait for the others, would abort it.
+    """
+    if dist.is_available() and dist.is_initialized():
+        sys.stderr.flush()
+        os._exit(status)
