@@ -511,18 +511,34 @@ def _pair_file(path: Path, part: str) -> Pairs:
 
 
 def _official(base: Path, dataset: str, estimator: str, representation: str, part: str) -> Pairs:
+    people, items, root = official_sequences(base, dataset, estimator, representation)
+    keep = of_part([i if person is None else person for i, person in people], part)
+    chosen = [item for item, yes in zip(items, keep, strict=True) if yes]
+    unit = "mm" if representation == "3D" else "px"
+    return Pairs(f"{dataset}_{estimator}_{representation}", unit, chosen, root)
+
+
+def official_sequences(
+    base: Path, dataset: str, estimator: str, representation: str
+) -> tuple[list[tuple[int, int | None]], list[tuple[np.ndarray, np.ndarray, float]], tuple[int, ...]]:
+    """The sequences of both phases of a dataset in the official layout.
+
+    Returns:
+        of each sequence its number in its file and its person's (None where its name has none); estimate and truth
+        (T, K, D) in mm or pixels and frames a second; the joints whose mean is the root, in 3D.
+    """
     from lib.dataset.poses import load_poses, pose_files
 
-    items, people = [], []
+    people: list[tuple[int, int | None]] = []
+    items: list[tuple[np.ndarray, np.ndarray, float]] = []
     root: tuple[int, ...] = ()
-    unit = "px"
     for phase in ("train", "test"):
         if not all(p.is_file() for p in pose_files(base, dataset, estimator, representation, phase)):
             continue
         data = load_poses(base, dataset, estimator, representation, phase)
         dims = data.facts.dims
         if representation == "3D":
-            root, unit = tuple(data.facts.root), "mm"
+            root = tuple(data.facts.root)
         for i in range(data.sequences):
             rows, scale, shift_ = data.slice(i), data.scale[i].numpy(), data.shift[i].numpy()
             detected, truth = (
@@ -530,11 +546,9 @@ def _official(base: Path, dataset: str, estimator: str, representation: str, par
                 for x in (data.detected, data.groundtruth)
             )
             person = re.search(r"s(\d+)", data.names[i], re.IGNORECASE)
-            people.append(int(person[1]) if person else i)
+            people.append((i, int(person[1]) if person else None))
             items.append((detected, truth, data.facts.fps or 30.0))
-    keep = of_part(people, part)
-    chosen = [item for item, yes in zip(items, keep, strict=True) if yes]
-    return Pairs(f"{dataset}_{estimator}_{representation}", unit, chosen, root)
+    return people, items, root
 
 
 def measure_pairs(methods: Mapping[str, Method], pairs: Pairs, most: int | None) -> dict[str, Any]:

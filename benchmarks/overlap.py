@@ -12,7 +12,6 @@ knows, and stored by data/publish_checkpoint.py.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,9 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from benchmarks.accuracy import pooled, scores
+from benchmarks.accuracy import official_sequences, pooled, scores
 from lib.commands.arguments import run_main
-from lib.dataset.poses import load_poses, pose_files
 from lib.inference import Smoother
 from lib.models.bank import window_taper
 from lib.utils.errors import SmoothNetError
@@ -34,35 +32,20 @@ TAPERS = ("uniform", "triangle", "hann")
 Item = tuple[np.ndarray, np.ndarray, float]  # estimate and truth (T, K, 3) mm, frames a second
 
 
-def sequences(base: Path, dataset: str, estimator: str, people: set[int]) -> tuple[list[Item], list[int]]:
-    """The sequences of both phases, and the joints whose mean is the root."""
-    items: list[Item] = []
-    root: list[int] = []
-    for phase in ("train", "test"):
-        if not all(path.is_file() for path in pose_files(base, dataset, estimator, "3D", phase)):
-            continue
-        data = load_poses(base, dataset, estimator, "3D", phase)
-        root = list(data.facts.root)
-        for i, name in enumerate(data.names):
-            person = re.search(r"s(\d+)", name, re.IGNORECASE)
-            if people and (not person or int(person[1]) not in people):
-                continue
-            rows, scale, shift = data.slice(i), data.scale[i].numpy(), data.shift[i].numpy()
-            seen, truth = (
-                x[rows].numpy().astype(np.float64).reshape(-1, data.facts.joints, 3) * scale + shift
-                for x in (data.detected, data.groundtruth)
-            )
-            items.append((seen, truth, data.facts.fps or 30.0))
+def sequences(base: Path, dataset: str, estimator: str, people: set[int]) -> tuple[list[Item], tuple[int, ...]]:
+    """The sequences of these people, of all without any, and the joints whose mean is the root."""
+    whose, items, root = official_sequences(base, dataset, estimator, "3D")
+    items = [item for (_, person), item in zip(whose, items, strict=True) if not people or person in people]
     if not items:
         raise SmoothNetError(f"there are no sequences of {dataset} {estimator} in {base} for these people")
     return items, root
 
 
-def table(smoother: Smoother, items: Sequence[Item], root: list[int]) -> list[str]:
+def table(smoother: Smoother, items: Sequence[Item], root: tuple[int, ...]) -> list[str]:
     """One line a taper: MPJPE / Accel at each step."""
 
     def relative(points: np.ndarray) -> np.ndarray:
-        return points - points[:, root].mean(axis=1, keepdims=True)
+        return points - points[:, list(root)].mean(axis=1, keepdims=True)
 
     lines = []
     for name in TAPERS:

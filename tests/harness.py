@@ -20,6 +20,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,33 +61,36 @@ def signature(command: str, complaint: str) -> str:
     return f"{command.split()[0]} {re.sub(numbers, '#', complaint)[:110]}"
 
 
-def try_seeds(seeds: range, keep: Path | None = None) -> Iterator[tuple[int, str, int, list[str], str]]:
+@contextmanager
+def a_place() -> Iterator[Place]:
+    """Where cases are made, in memory if possible, gone in the end."""
     folder = Path(tempfile.mkdtemp(prefix="promise.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             place = Place(folder)
-        for seed in seeds:
-            yield seed, *try_case(place, seed, keep)
+        yield place
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def try_seeds(seeds: range, keep: Path | None = None) -> Iterator[tuple[int, str, int, list[str], str]]:
+    with a_place() as place:
+        for seed in seeds:
+            yield seed, *try_case(place, seed, keep)
+
+
 def try_scenes() -> list[str]:
     """Run every scene before it is spoiled; gives those that fail, which would hold any promise."""
-    folder = Path(tempfile.mkdtemp(prefix="promise.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     bad = []
-    try:
-        place = Place(folder)
+    with a_place() as place:
         for name, scene in place.scenes.items():
-            work = folder / "good" / name.replace(" ", "_")
+            work = place.folder / "good" / name.replace(" ", "_")
             shutil.copytree(place.template(name), work / "work", symlinks=True)
             (work / "tmp").mkdir()
             outcome = run(make_case(0, name, replace(scene, options=()), random.Random(0)), work)
             if outcome.status not in (0, 1 if scene.command == "loss" else 0):
                 bad.append(f"{name}: status {outcome.status}, {outcome.stderr}")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return bad
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..utils.processors import processors
 from .arguments import make_parser, smoothing_options
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def threads_for(jobs: int) -> int:
     said = os.environ.get("OMP_NUM_THREADS", "")
     if said.isdecimal() and int(said):
         return min(int(said), _MOST_THREADS)
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(available // jobs, _MOST_THREADS))
+    return max(1, min(processors() // jobs, _MOST_THREADS))
 
 
 def _stream(smoothing: Smoothing) -> int:

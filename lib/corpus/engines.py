@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from ..inference.options import SmoothingOptions
 from ..utils.errors import SmoothNetError
+from ..utils.processors import processors
 from .storage import measure, reason
 from .work import Job, with_weights
 
@@ -131,7 +132,7 @@ def local_engine(jobs: int | None, address: str | None, options: SmoothingOption
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)  # which counts as a worker starts
     try:
-        processes = Processes(jobs or _processors())
+        processes = Processes(jobs or processors())
         try:
             yield processes
         finally:
@@ -142,10 +143,6 @@ def local_engine(jobs: int | None, address: str | None, options: SmoothingOption
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # ---------------------------------------------------------------- Ray
@@ -205,7 +202,7 @@ def ray_engine(jobs: int | None, address: str | None, options: SmoothingOptions)
     search = os.pathsep.join(filter(None, [str(package) if package else "", os.environ.get("PYTHONPATH", "")]))
     if address is None:
         environment: dict[str, Any] = {"env_vars": {**ONE_THREAD, **({"PYTHONPATH": search} if search else {})}}
-        where: dict[str, Any] = {"address": "local", "num_cpus": jobs or _processors(), "include_dashboard": False}
+        where: dict[str, Any] = {"address": "local", "num_cpus": jobs or processors(), "include_dashboard": False}
     else:  # the machines get this very version
         environment = {"env_vars": ONE_THREAD, "py_modules": [str(PACKAGE)]}
         where = {"address": address}

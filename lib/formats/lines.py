@@ -22,9 +22,10 @@ from .documents import as_list, as_object, read_numbers
 from .frames import LINES, Found, Person, read_frames, sniff_frames
 from .recording import Recording
 
-_PEOPLE = ("people", "instances")
-_IDS = ("id", "track_id")
-_SCORES = ("scores", "keypoint_scores")
+# What keys may be called, here and in a live stream.
+PEOPLE = ("people", "instances")
+IDS = ("id", "track_id")
+SCORES = ("scores", "keypoint_scores")
 
 
 def people(value: Any, where: str) -> list[Person] | None:
@@ -35,7 +36,7 @@ def people(value: Any, where: str) -> list[Person] | None:
         return _persons([((), {"keypoints": value})], (), where)
     if not isinstance(value, dict):
         return None
-    key = next((key for key in _PEOPLE if key in value), None)
+    key = next((key for key in PEOPLE if key in value), None)
     if key is not None:
         persons = [as_object(p, f"{where}, {key}") for p in as_list(value[key] or [], f"{where}, {key}")]
         return _persons([((key, i), person) for i, person in enumerate(persons)], ("keypoints",), where)
@@ -54,11 +55,11 @@ def _persons(members: list[tuple[tuple, dict]], last: tuple, where: str) -> list
         if table.ndim != 2 or table.shape[1] not in (2, 3):
             raise SmoothNetError(f"{where}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
         table[~np.isfinite(table).all(axis=1)] = np.nan
-        scores = next((person[key] for key in _SCORES if person.get(key) is not None), None)
+        scores = next((person[key] for key in SCORES if person.get(key) is not None), None)
         given = None if scores is None else read_numbers(scores, f"{where}, scores")
         if given is not None and given.shape != (len(table),):
             raise SmoothNetError(f"{where}: there must be one score a joint")
-        id = next((person[key] for key in _IDS if isinstance(person.get(key), int | str | float)), None)
+        id = next((person[key] for key in IDS if isinstance(person.get(key), int | str | float)), None)
         dims = table.shape[1]
         persons.append(Person(id, [Found(f"{dims}D", (*path, *last), table, given, dims)]))
     return persons

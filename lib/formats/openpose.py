@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks, other_keys, refuse_sparse, split_scores
 from .documents import Document, Slot, as_list, as_object, read_document, read_numbers
 from .recording import Recording
-from .timeline import timeline
+from .timeline import check_one_sequence, timeline
 
 # part -> (dims, numbers a joint, the arrays it is made of). Files of version 0.1 leave out the "_2d".
 _KEYS = ("pose_keypoints", "face_keypoints", "hand_left_keypoints", "hand_right_keypoints")
@@ -71,11 +70,7 @@ def _one_sequence(path: Path) -> list[Path]:
     files = openpose_files(path)
     if not files:
         raise SmoothNetError(f"{path} holds no .json file; OpenPose writes one a frame")
-    sequences = {re.sub(r"\d+(?=\D*$)", "#", file.stem) for file in files}
-    if len(sequences) > 1:
-        raise SmoothNetError(
-            f"{path} holds more than one sequence ({', '.join(sorted(sequences)[:3])}); give each a folder of its own"
-        )
+    check_one_sequence(path, files)
     return files
 
 

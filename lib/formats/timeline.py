@@ -10,8 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.errors import SmoothNetError
+
 # Image ids that lie further apart than this many times their count name pictures, not frames of one video.
 _SPARSE = 10
+
+
+def check_one_sequence(folder: Path, files: list[Path]) -> None:
+    """Raises SmoothNetError unless the names of the files differ in their last number alone."""
+    sequences = {re.sub(r"\d+(?=\D*$)", "#", file.stem) for file in files}
+    if len(sequences) > 1:
+        raise SmoothNetError(
+            f"{folder} holds more than one sequence ({', '.join(sorted(sequences)[:3])}); give each a folder of its own"
+        )
 
 
 def timeline(labels: list) -> dict:

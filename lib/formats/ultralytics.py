@@ -26,7 +26,7 @@ from .frames import Person, points_of, read_frames, sniff_frames
 from .recording import Recording
 from .spans import Cell, cells_of, number_spans
 from .tables import is_number, read_lines
-from .timeline import timeline
+from .timeline import check_one_sequence, timeline
 
 _LISTS = ("results", "detections", "predictions", "people", "persons", "objects", "instances")
 _FRAMES = ("frame", "frame_id", "frame_idx", "frame_index", "frame_number", "image", "image_id", "image_path", "path")
@@ -216,11 +216,7 @@ def _read_labels(path: Path, dims: int | None) -> Recording:
     files = text_files(path)
     if not files:
         raise SmoothNetError(f"{path} holds no .txt file; save_txt=True writes one a frame into labels/")
-    sequences = {re.sub(r"\d+(?=\D*$)", "#", file.stem) for file in files}
-    if len(sequences) > 1:
-        raise SmoothNetError(
-            f"{path} holds more than one sequence ({', '.join(sorted(sequences)[:3])}); give each a folder of its own"
-        )
+    check_one_sequence(path, files)
     numbers = timeline([file.name for file in files])
     documents, lines = [], []
     for index, file in enumerate(files):

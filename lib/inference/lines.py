@@ -23,12 +23,9 @@ from typing import Any
 import numpy as np
 
 from ..formats.association import Association
+from ..formats.lines import IDS, PEOPLE, SCORES
 from ..utils.errors import SmoothNetError
 from .methods import AnyStream
-
-_PEOPLE = ("people", "instances")
-_IDS = ("id", "track_id")
-_SCORES = ("scores", "keypoint_scores")
 
 
 def smooth_lines(
@@ -90,7 +87,7 @@ def _people(
     if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
         raise SmoothNetError(f"line {number}: {key!r} must be a list of objects")
     poses = [_points(person, number, min_score) for person in people]
-    ids: list[Any] = [next((p[name] for name in _IDS if p.get(name) is not None), None) for p in people]
+    ids: list[Any] = [next((p[name] for name in IDS if p.get(name) is not None), None) for p in people]
     if any(not isinstance(id, int | str | float) for id in ids) or len(set(ids)) < len(ids):
         shown = {i: pose for i, pose in enumerate(poses) if pose is not None}
         ids = [None] * len(people)
@@ -105,14 +102,14 @@ def _parse(line: str, number: int) -> Any:
     except (ValueError, RecursionError) as error:
         raise SmoothNetError(f"line {number} is not valid JSON: {error}") from error
     if not isinstance(value, list) and not (
-        isinstance(value, dict) and ("keypoints" in value or any(key in value for key in _PEOPLE))
+        isinstance(value, dict) and ("keypoints" in value or any(key in value for key in PEOPLE))
     ):
         raise SmoothNetError(f'line {number} must be an object with "keypoints" or "people", or a list of joints')
     return value
 
 
 def _people_key(value: Any) -> str | None:
-    return next((key for key in _PEOPLE if isinstance(value, dict) and key in value), None)
+    return next((key for key in PEOPLE if isinstance(value, dict) and key in value), None)
 
 
 def _points(person: Any, number: int, min_score: float | None) -> np.ndarray | None:
@@ -127,7 +124,7 @@ def _points(person: Any, number: int, min_score: float | None) -> np.ndarray | N
     if points.ndim != 2 or points.shape[1] not in (2, 3) or points.dtype.kind not in "fiu":
         raise SmoothNetError(f"line {number}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
     points = points.astype(np.float64)
-    scores = next((person[key] for key in _SCORES if key in person), None) if isinstance(person, dict) else None
+    scores = next((person[key] for key in SCORES if key in person), None) if isinstance(person, dict) else None
     if min_score is not None and scores is not None:
         try:
             low = np.array([np.nan if s is None else float(s) for s in scores]) < min_score

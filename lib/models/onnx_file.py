@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.errors import SmoothNetError
+from ..utils.files import read_bounded
 
 FLOAT, EXTERNAL = 1, 1  # TensorProto.DataType, TensorProto.DataLocation
 OPSETS = range(13, 18)  # what lib/models/export.py writes
@@ -51,13 +52,7 @@ def read_onnx(path: Path) -> OnnxFile:
     Raises:
         SmoothNetError: the file cannot be read, is no such model, or holds what none of them does.
     """
-    try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise SmoothNetError(f"{path} has {size} bytes; no exported model is that large")
-        content = path.read_bytes()
-    except OSError as error:
-        raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+    content = read_bounded(path, LARGEST, "no exported model is")
     try:
         return _check(content)
     except SmoothNetError as error:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, read_bounded
 
 SUFFIX = ".safetensors"
 LARGEST = 2**30  # bytes of a file
@@ -41,14 +41,7 @@ def read_safetensors(path: str | Path) -> dict[str, Any]:
     Raises:
         SmoothNetError: the file cannot be read, is damaged, or holds anything but finite floats.
     """
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise SmoothNetError(f"{path} has {size} bytes; no weights of ours are that large")
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+    raw = read_bounded(path, LARGEST, "no weights of ours are")
     try:
         header, data = _split(raw)
         metadata = _metadata(header.pop("__metadata__", {}))

@@ -106,6 +106,26 @@ def printable(path: str | os.PathLike) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def read_bounded(path: str | os.PathLike, largest: int, what: str) -> bytes:
+    """The bytes of a file that may be anybody's.
+
+    Args:
+        largest: bytes that are read at most.
+        what: what is never larger, for the error: "no exported model is".
+
+    Raises:
+        SmoothNetError: it is larger, or cannot be read.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > largest:
+            raise SmoothNetError(f"{path} has {size} bytes; {what} that large")
+        return path.read_bytes()
+    except OSError as error:
+        raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write `text` (UTF-8) to `path`, all or nothing."""
     with atomic_write(path, "w") as file:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -122,14 +123,24 @@ def test_a_worker_that_dies_of_a_file_leaves_the_rest_alone(corpus, tmp_path, mo
     assert "1/7.npy: the worker died of it 2 times" in error
 
 
-def test_a_full_disk_ends_the_run_with_one_sentence_and_the_next_goes_on(corpus, tmp_path):
-    source, weights, expected = corpus
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", disk], capture_output=True, text=True)
+@contextmanager
+def small_disk(place, size):
+    """A file system of so many bytes in the folder `place`."""
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
     try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=False)
+
+
+def test_a_full_disk_ends_the_run_with_one_sentence_and_the_next_goes_on(corpus, tmp_path):
+    source, weights, expected = corpus
+    with small_disk(tmp_path / "disk", "60k") as disk:
         arguments = (source, weights, disk / "out", "--jobs", 1, "--manifest", tmp_path / "m.sqlite")
         driver = start(*arguments)
         text = driver.communicate()[0]
@@ -141,23 +152,14 @@ def test_a_full_disk_ends_the_run_with_one_sentence_and_the_next_goes_on(corpus,
         text = driver.communicate()[0]
         assert driver.returncode == 3 and f"{FILES} done, 1 failed" in text, text
         assert contents(disk / "out") == expected
-    finally:
-        subprocess.run(["umount", disk], check=False)
 
 
 def test_a_full_disk_under_the_manifest(corpus, tmp_path):
     source, weights, _ = corpus
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", disk], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "disk", "40k") as disk:
         driver = start(source, weights, tmp_path / "out", "--jobs", 0, "--manifest", disk / "m.sqlite")
         text = driver.communicate()[0]
         assert driver.returncode == 2 and "manifest" in text and "Traceback" not in text, text
-    finally:
-        subprocess.run(["umount", disk], check=False)
 
 
 # ---------------------------------------------------------------- Ray

@@ -4,13 +4,13 @@
 
 import json
 import pickle
-import zipfile
 from csv import reader
 
 import numpy as np
 import pytest
 
 from lib.formats import FORMATS, read_recording, write_recording
+from lib.formats.kit import contents
 from lib.formats.numbers import number_style
 from lib.formats.timeline import timeline
 from lib.inference.tracks import Ready, smooth_recording
@@ -212,16 +212,6 @@ ONE_OF_EACH = {
         (npz_points, "npz"), (smpl, "smpl"),
     )
 }  # fmt: skip
-
-
-def contents(path):
-    """File name -> bytes; of an .npz, its members, as a zip also holds times."""
-    if path.is_dir():
-        return {file.name: file.read_bytes() for file in sorted(path.iterdir())}
-    if path.suffix == ".npz":
-        with zipfile.ZipFile(path) as file:
-            return {name: file.read(name) for name in file.namelist()}
-    return {"": path.read_bytes()}
 
 
 @pytest.mark.parametrize("case", ONE_OF_EACH)
