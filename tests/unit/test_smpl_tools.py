@@ -77,12 +77,14 @@ def same(one, other):
     return type(one) is type(other) and one == other
 
 
+# How much of the jitter may be left: what the network leaves of so short a track depends on its weights.
+@pytest.mark.parametrize(("options", "left"), [((), 0.8), (("--method", "rts", "--fps", "30"), 0.3)])
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_smoothed_and_read_back(sample, tmp_path):
+def test_smoothed_and_read_back(sample, options, left, tmp_path):
     format, smoothed, dropped = EXPECTED[sample]
     path = SAMPLES[sample](tmp_path)
     (tmp_path / "out").mkdir()
-    done = command("smooth_smoothnet.py", path, "-o", tmp_path / "out")
+    done = command("smooth_smoothnet.py", path, "-o", tmp_path / "out", *options)
     assert (done.returncode, done.stderr) == (0, "") and f"({format})" in done.stdout
     assert all(f"{name}" in done.stdout.partition(" dropped: ")[0] for name in dropped)
     before, after = load(path), load(tmp_path / "out" / path.name)
@@ -109,7 +111,7 @@ def test_smoothed_and_read_back(sample, tmp_path):
                 )
                 np.testing.assert_allclose(np.linalg.det(flat), 1, atol=1e-5)
             if len(new) == FRAMES:
-                assert np.abs(np.diff(new, 2, axis=0)).mean() < 0.8 * np.abs(np.diff(old, 2, axis=0)).mean()
+                assert np.abs(np.diff(new, 2, axis=0)).mean() < left * np.abs(np.diff(old, 2, axis=0)).mean()
         else:
             assert same(old, new), at
     assert changed == smoothed
