@@ -420,6 +420,38 @@ def clean(methods: Mapping[str, Method], clips: Sequence[Clip], part: str, quick
     return results
 
 
+# What moves in a rhythm: joints and axis of JOINTS in benchmarks/motion.py, and how far each goes along.
+RHYTHMS: Mapping[str, tuple[int, Mapping[int, float]]] = {
+    "rope": (1, dict.fromkeys(range(17), 1.0)),
+    "arm": (0, {14: 0.2, 15: 0.6, 16: 1.0}),
+    "legs": (1, {2: 1.0, 3: 1.0, 5: -1.0, 6: -1.0}),
+}
+BEATS = (1.5, 2.0, 2.5, 3.0)  # a second
+SWING = 0.3  # sizes of the body
+
+
+def rhythm(methods: Mapping[str, Method], part: str) -> dict[str, dict[str, float]]:
+    """Case -> method -> the share that is kept of a clean rhythmic movement: with a jump rope, of an arm, of the legs.
+
+    What is periodic and common to the body is easily taken for a shaking camera.
+    """
+    results = {}
+    clip = generated(part, 8.0, 1)[0]
+    points = clip.at(30.0, 0.0, 8.0)
+    time_ = np.arange(len(points)) / 30.0
+    for kind, (axis, joints) in RHYTHMS.items():
+        for beat in BEATS:
+            wave = np.zeros_like(points)
+            for joint, share in joints.items():
+                wave[:, joint, axis] = share * SWING * body_size(points) * np.sin(2 * np.pi * beat * time_)
+            inner = slice(30, -30)
+            results[f"{kind} {beat:g} Hz"] = {
+                name: float(((run(points + wave, 30.0) - points) * wave)[inner].sum() / (wave[inner] ** 2).sum())
+                for name, run in methods.items()
+            }
+    return results
+
+
 def seconds_a_frame(run: Method, repeats: int = 5) -> float:
     """CPU seconds a frame of 17 joints x 3, 1000 frames at once, the fastest of a few."""
     points = _seed("time").standard_normal((1000, 17, 3)).cumsum(axis=0)
@@ -435,7 +467,9 @@ def _geometric(values: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(values)))) if values else float("nan")
 
 
-def summary(methods: Mapping[str, Method], noisy: Mapping[str, Any], still: Mapping[str, Any]) -> dict[str, Any]:
+def summary(
+    methods: Mapping[str, Method], noisy: Mapping[str, Any], still: Mapping[str, Any], rhythms: Mapping[str, Any]
+) -> dict[str, Any]:
     """One row a method over all cases."""
     rows = {}
     for name in methods:
@@ -455,6 +489,7 @@ def summary(methods: Mapping[str, Method], noisy: Mapping[str, Any], still: Mapp
             "worse_than_rts": sum(mpjpe for mpjpe, _ in worse),
             "worse_than_rts_in_both": sum(mpjpe and accel for mpjpe, accel in worse),
             "clean": {key: case[name]["mpjpe"] for key, case in still.items()},
+            "rhythm": min(case[name] for case in rhythms.values()),
             "us_a_frame": 1e6 * seconds_a_frame(methods[name]),
         }
     return rows
@@ -584,18 +619,19 @@ def report(result: Mapping[str, Any], details: bool) -> str:
     methods = list(result["summary"])
     noisy = result["noisy"]
     head = ["method", "MPJPE", "Accel", "velocity", "kept %", "> input", "> rts", "> rts both"]
-    head += [f"clean {name}" for name in result["clean"]] + ["us/frame"]
+    head += [f"clean {name}" for name in result["clean"]] + ["rhythm %", "us/frame"]
     rows = [head]
     for name, row in result["summary"].items():
         rows.append(
             [name, *(f"{row[key]:.3f}" for key in ("mpjpe", "accel", "velocity")), f"{100 * row['kept']:.1f}"]
             + [str(row[key]) for key in ("worse_than_input", "worse_than_rts", "worse_than_rts_in_both")]
             + [f"{value:.2f}" for value in row["clean"].values()]
-            + [f"{row['us_a_frame']:.1f}"]
+            + [f"{100 * row['rhythm']:.1f}", f"{row['us_a_frame']:.1f}"]
         )
     text = f"{len(noisy)} cases of made errors, part {result['part']}: geometric means of method / input; kept: of the "
     text += (
-        "fastest 1 % of the\nmotion, relative to the input; clean: mm added; us/frame: CPU time for 17 joints x 3\n\n"
+        "fastest 1 % of the\nmotion, relative to the input; clean: mm added; rhythm: least kept of a clean movement of "
+        "1.5 to 3 Hz\n(jump rope, arm, legs); us/frame: CPU time for 17 joints x 3\n\n"
     )
     parts = [text + table(rows)]
     if details:
@@ -622,11 +658,13 @@ def run(methods: Mapping[str, Method], data: Path | None, part: str = "report", 
     clips = [*generated(part, 3.0 if quick else 10.0, 1 if quick else 3), *recorded(data, part)]
     noisy = made_errors(everything, clips, part, quick)
     still = clean(everything, clips, part, quick)
+    rhythms = rhythm(everything, part)
     return {
         "part": part,
         "noisy": noisy,
         "clean": still,
-        "summary": summary(everything, noisy, still),
+        "rhythm": rhythms,
+        "summary": summary(everything, noisy, still, rhythms),
         "pairs": {
             pairs.name: {
                 "unit": pairs.unit,

@@ -292,7 +292,7 @@ def _root_path(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
 class View:
     """How recordings are read into windows; shares are of the windows, 0 to 1."""
 
-    speed: tuple[float, float] = (0.13, 5.5)  # times the real one at 30 frames per second, log-uniform
+    speed: tuple[float, float] = (0.2, 5.5)  # times the real one at 30 frames per second, log-uniform
     backwards: float = 0.3
     relative: float = 0.45  # to the first joint, which then rests at the origin
     any_rotation: float = 0.5  # the rest turns about the vertical (second) axis only

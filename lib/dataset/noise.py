@@ -37,13 +37,12 @@ class ErrorModel:
     joint_spread: float = 0.5  # standard deviation of the log of a joint's factor
     bad_axis: float = 0.25  # one coordinate (as depth is) 1.5 to 4 times as noisy
     bad_joints: float = 0.2  # some joints 2 to 8 times as noisy, all the time or for some frames (low confidence)
-    with_speed: float = 0.15  # noise grows with the joint's speed (motion blur)
+    with_speed: float = 0.12  # noise grows with the joint's speed (motion blur)
     envelope: float = 0.15  # noise comes and goes
     shift: float = 0.35  # AR(1) shift common to all joints (root, camera), tau 1 to 20
     wobble: float = 0.25  # AR(1) factor of the body's size about its centroid, tau 2 to 25
     correlated: float = 0.15  # noise in a few patterns over the body rather than joint by joint
-    tremble: float = 0.13  # periodic error of 2 to 32 frames, in most of them the same for all joints (camera)
-    tremble_size: tuple[float, float] = (0.002, 0.15)
+    tremble: float = 0.1  # periodic error of 2 to 24 frames, in half of them the same for all joints (camera)
     time_jitter: float = 0.05  # frames taken up to 0.5 frames early or late
     bursts: float = 0.4  # joints thrown off for 1 to 9 frames
     burst_size: tuple[float, float] = (0.05, 0.8)
@@ -100,7 +99,7 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
     strength = level * log_uniform(rng, (0.2, 3.0), n)
     noisy += common_shift(clean.shape, some(model.shift), rng) * _each(strength) * unit
     noisy += wobble(noisy, some(model.wobble), level * log_uniform(rng, (0.2, 2.0), n), rng)
-    noisy += tremble(clean.shape, some(model.tremble), rng) * _each(log_uniform(rng, model.tremble_size, n)) * unit
+    noisy += tremble(clean.shape, some(model.tremble), rng) * _each(log_uniform(rng, (0.002, 0.05), n)) * unit
     noisy += bursts(clean.shape, some(model.bursts), model.burst_size, rng) * unit
     noisy += body_bursts(clean.shape, some(model.body_bursts), (0.2, 3.0), rng) * unit
     noisy += jumps(clean.shape, some(model.jumps), (0.03, 0.3), rng) * unit
@@ -220,12 +219,12 @@ def correlate(noise: Array, chosen: Array, rng: Generator) -> Array:
 
 
 def tremble(shape: tuple[int, ...], chosen: Array, rng: Generator) -> Array:
-    """A periodic error of 2 to 32 frames, of its own size and phase for every channel or the same for all joints."""
+    """A periodic error of 2 to 24 frames, of its own size and phase for every channel or the same for all joints."""
     n, joints, dims, frames = shape
-    cycle = 2 * np.pi * np.arange(frames) / _each(log_uniform(rng, (2, 32), n))
+    cycle = 2 * np.pi * np.arange(frames) / _each(log_uniform(rng, (2, 24), n))
     size = rng.standard_normal((n, joints, dims, 1))
     phase = rng.uniform(0, 2 * np.pi, (n, joints, dims, 1))
-    together = _each(rng.random(n) < 0.6)
+    together = _each(rng.random(n) < 0.5)
     size, phase = np.where(together, size[:, :1], size), np.where(together, phase[:, :1], phase)
     return (np.sin(cycle + phase) * size * _each(chosen)).astype(np.float32)
 

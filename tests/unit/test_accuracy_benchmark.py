@@ -106,6 +106,12 @@ def test_fast_motion_is_a_fast_person():
     np.testing.assert_array_equal(points, again)
 
 
+def test_the_default_weights_keep_a_rhythm():
+    """Weights that were better by every other figure took somebody with a jump rope for a shaking camera."""
+    kept = accuracy.rhythm({"network": accuracy.method("network")}, "report")
+    assert min(case["network"] for case in kept.values()) > 0.99
+
+
 def test_any_callable_can_be_measured(tmp_path):
     def half(points, fps):
         return (points + accuracy.method("rts")(points, fps)) / 2
@@ -119,6 +125,8 @@ def test_any_callable_can_be_measured(tmp_path):
     assert all(value == 0 for value in rows["input"]["clean"].values())
     fast, slow = (rows["rts"]["clean"][f"{speed} 30 fps"] for speed in ("fast", "slow"))
     assert fast > slow > 0
+    assert rows["input"]["rhythm"] == pytest.approx(1) and 0.8 < rows["rts"]["rhythm"] < 0.9
+    assert result["rhythm"]["rope 3 Hz"]["rts"] < result["rhythm"]["rope 1.5 Hz"]["rts"]
     assert "half" in accuracy.report(result, True)
     json.dumps(result)
 
