@@ -49,6 +49,7 @@ DEFAULT_METHODS = (
     "hampel+butterworth",
     "uiprmd_kinect_3D:32",
     "network",
+    "untold+network",
 )
 REFERENCE = "rts"  # what the others must beat
 MARGIN = 1.0005  # by so much a figure must be larger to count as worse
@@ -56,7 +57,8 @@ MARGIN = 1.0005  # by so much a figure must be larger to count as worse
 
 # ---------------------------------------------------------------- methods
 def method(text: str) -> Method:
-    """input | [hampel+]FILTER[:STRENGTH or :CUTOFFHz] | network (the default) | WEIGHTS[:WINDOW] | a checkpoint's path.
+    """input | [hampel+]FILTER[:STRENGTH or :CUTOFFHz] | network (the default) | WEIGHTS[:WINDOW] | a checkpoint's path;
+    the latter three with untold+ before them: without telling them the frame rate.
 
     Raises:
         SmoothNetError: none of these.
@@ -76,6 +78,8 @@ def method(text: str) -> Method:
         return lambda points, fps: classical_smoother(name, fps=fps, **options)(points)
     from lib.inference import Smoother
 
+    told = not text.startswith("untold+")
+    text, name = text.removeprefix("untold+"), name.removeprefix("untold+")
     if name == "network":
         network = Smoother.from_checkpoint()
     elif Path(text).exists():
@@ -84,7 +88,7 @@ def method(text: str) -> Method:
         network = Smoother.from_checkpoint(name, window=int(setting) if setting.isdecimal() else None)
     else:
         raise SmoothNetError(f"there is no method {text!r}: {', '.join(METHODS)}, network, weights or a checkpoint")
-    return lambda points, fps: network(points)
+    return lambda points, fps: network.at(fps if told else None)(points)
 
 
 # ---------------------------------------------------------------- kinds of errors

@@ -40,8 +40,8 @@ def smooth(
     Args:
         points: (T, K, D), or (T, C) with C = K x dims, floats in any unit, array or tensor, NaN where a point is
             missing; or what `read` gives.
-        fps: frames a second, for methods that count in Hz; None: what the recording says, else 30. The network does
-            not ask.
+        fps: frames a second; None: what the recording says. Where nobody says it, methods that count in Hz take 30,
+            and the network works without.
         method: network | rts | butterworth | gaussian | savgol | oneeuro | median.
         strength: 0 gives the input, 1 what the method does by itself, more is smoother.
         cutoff: Hz, of a classical method, in place of its strength.

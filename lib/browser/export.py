@@ -56,6 +56,8 @@ def weights_module(checkpoint: str | Path, window: int | None = None) -> str:
         "median_of_normal": bank.MEDIAN_OF_NORMAL,
         "ridge": bank.RIDGE,
         "scalars": bank.SCALARS,
+        "usual_rate": bank.USUAL_RATE,
+        "rates": bank.RATES,
         "bank": [[source, {"ca": 3, "cv": 2}[form], amount] for source, form, amount in bank.BANK],
         "fits": [list(fit) for fit in bank.FITS],
         "fill": bank.FILL,

@@ -17,6 +17,9 @@ from .noise import ErrorModel, add_errors, extend
 # What an error of the input counts as at least, in units of the body's size: a quarter of a millimetre of a person.
 # It keeps windows without any error from being divided by nothing.
 ERROR_FLOOR = 5e-4
+# How differently fast people move: the standard deviation of the log of the frame rate that the network is told, about
+# the one at which a motion would be just as fast as it was.
+OWN_SPEED = 0.35
 # (joints, coordinates) of the windows, with their shares of the pool.
 SHAPES: tuple[tuple[int, int, float], ...] = (
     (1, 2, 0.015), (1, 3, 0.015), (2, 2, 0.03), (2, 3, 0.03), (5, 2, 0.04), (5, 3, 0.06), (9, 2, 0.07), (9, 3, 0.10),
@@ -31,6 +34,7 @@ class PoolSettings:
     windows: int = 48_000
     window_size: int = 32
     pairs: float = 0.18  # share of windows that are real pairs
+    rated: float = 0.6  # share of windows whose frame rate the network is told
     short: float = 0.05  # share of windows as recordings shorter than a window give them
     view: View = field(default_factory=View)
     errors: ErrorModel = field(default_factory=ErrorModel)
@@ -46,10 +50,16 @@ class PoolSettings:
 
 @dataclass(frozen=True)
 class Group:
-    """Windows of one shape: detected and truth, (N, K, D, W) float32, the body's size about 1."""
+    """Windows of one shape.
+
+    Attributes:
+        detected, truth: (N, K, D, W) float32, the body's size about 1.
+        fps: (N,) float32, frames per second, 0 where the network is not told.
+    """
 
     detected: torch.Tensor
     truth: torch.Tensor
+    fps: torch.Tensor
 
 
 def generated_recordings(rng: np.random.Generator, count: int = 150, frames: int = 300) -> list[Recording]:
@@ -75,10 +85,12 @@ def make_pool(
         real = 0
         if pairs is not None and ((pairs.joints >= joints) & (pairs.dims >= dims)).any():
             real = round(settings.pairs * count)
-        truth, size, relative = clean_windows(
+        truth, size, relative, fps = clean_windows(
             motion, count - real, joints, dims, settings.window_size, rng, settings.view
         )
-        detected = add_errors(truth, size, rng, settings.errors)
+        fps = fps * np.exp(OWN_SPEED * rng.standard_normal(len(fps)))
+        fps[rng.random(len(fps)) >= settings.rated] = 0
+        detected = add_errors(truth, size, rng, settings.errors, fps)
         # What comes relative to a joint is relative to the detected one.
         detected = np.where(relative[:, None, None, None], detected - detected[:, :1], detected)
         cut = rng.integers(min(8, settings.window_size), settings.window_size + 1, len(truth))
@@ -86,11 +98,12 @@ def make_pool(
         hold = rng.random(len(truth)) < 0.4
         detected, truth = extend(detected, length, hold), extend(truth, length, hold)
         if pairs is not None and real:
-            seen, true = pair_windows(pairs, real, joints, dims, settings.window_size, rng, settings.view)
+            seen, true, rate = pair_windows(pairs, real, joints, dims, settings.window_size, rng, settings.view)
+            rate[rng.random(real) >= settings.rated] = 0
             detected, truth = np.concatenate([detected, seen]), np.concatenate([truth, true])
-        groups.append(
-            Group(torch.from_numpy(np.ascontiguousarray(detected)), torch.from_numpy(np.ascontiguousarray(truth)))
-        )
+            fps = np.concatenate([fps, rate])
+        arrays = (np.ascontiguousarray(values, np.float32) for values in (detected, truth, fps))
+        groups.append(Group(*map(torch.from_numpy, arrays)))
     return groups
 
 

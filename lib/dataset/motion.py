@@ -300,6 +300,7 @@ class View:
     scaled_motion: float = 0.5  # the motion about its mean times `motion_scale`
     motion_scale: tuple[float, float] = (0.25, 1.5)
     still: float = 0.03  # nothing moves at all
+    rhythm: float = 0.06  # the whole body goes up and down or to and fro 1 to 3.5 times a second, as in jumping rope
     moving_camera: float = 0.1  # 2D windows whose camera pans and zooms
 
     def __post_init__(self) -> None:
@@ -376,29 +377,35 @@ def clean_windows(
     window: int,
     rng: np.random.Generator,
     view: View | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Windows of true motion.
 
     Returns:
         (N, K, D, W) float32; (N,) the size of the whole body in each, in the same unit (the bodies' sizes are
-        brought to 1 within rounding); (N,) bool, whether the window is relative to its first joint.
+        brought to 1 within rounding); (N,) bool, whether the window is relative to its first joint; (N,) frames
+        per second at which the motion would be as fast as it was.
     """
     view = View() if view is None else view
     out = np.empty((count, joints, dims, window), np.float32)
     size = np.empty(count, np.float32)
+    rate = np.empty(count)
     relative = (rng.random(count) < view.relative) & (joints > 1)  # one joint alone would rest at 0
     for i, index in enumerate(source.choose(count, joints, dims, window, rng)):
         recording = source.recordings[index]
-        pose = source.read(int(index), _times(recording, window, rng, view))
+        time, step = _times(recording, window, rng, view)
+        rate[i] = recording.fps / step
+        pose = source.read(int(index), time)
         if rng.random() < view.still:
             pose = np.repeat(pose[:1], window, axis=0)
+        if rng.random() < view.rhythm:
+            pose = pose + _rhythm(pose, float(rate[i]), rng)
         pose, size[i] = _seen(pose[None], dims, rng, view)
         chosen = rng.permutation(pose.shape[2])[:joints]
         if relative[i]:
             chosen = np.concatenate([[0], chosen[chosen != 0]])[:joints]
             pose = pose - pose[:, :, :1]
         out[i] = pose[0][:, chosen].transpose(1, 2, 0)
-    return out / size[:, None, None, None], np.ones_like(size), relative
+    return out / size[:, None, None, None], np.ones_like(size), relative, rate
 
 
 def pair_windows(
@@ -409,7 +416,7 @@ def pair_windows(
     window: int,
     rng: np.random.Generator,
     view: View | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of what an estimator made of a motion, and of that motion: errors stay with what they were made on.
 
     Frames are taken as they are or every 2nd or 3rd, never in between, which would smooth the errors. Both are
@@ -417,16 +424,18 @@ def pair_windows(
     can know a constant offset.
 
     Returns:
-        detected and truth, (N, K, D, W) float32 each, the body's size 1.
+        detected and truth, (N, K, D, W) float32 each, the body's size 1; (N,) frames per second.
     """
     view = View() if view is None else view
     seen = np.empty((count, joints, dims, window), np.float32)
     true = np.empty_like(seen)
+    rate = np.empty(count)
     for i, index in enumerate(source.choose(count, joints, dims, window, rng)):
         recording = source.recordings[index]
         assert recording.detected is not None
         frames = len(recording.truth)
         stride = int(rng.choice([s for s in (1, 1, 1, 2, 3) if (window - 1) * s < frames]))
+        rate[i] = recording.fps / stride
         start = int(rng.integers(frames - (window - 1) * stride))
         taken = start + stride * np.arange(window)[:: -1 if rng.random() < view.backwards else 1]
         both, size = _seen(np.stack([recording.detected[taken], recording.truth[taken]]), dims, rng, view)
@@ -434,11 +443,23 @@ def pair_windows(
         both = both[:, :, chosen].transpose(0, 2, 3, 1) / size
         both[1] += (both[0] - both[1]).mean(axis=-1, keepdims=True)
         seen[i], true[i] = both
-    return seen, true
+    return seen, true, rate
 
 
-def _times(recording: Recording, window: int, rng: np.random.Generator, view: View) -> np.ndarray:
-    """Times in frames at which a recording is read; short ones are read forth and back."""
+def _rhythm(poses: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarray:
+    """(W, 1, D) shift of a whole body that sways or bounces: a sine, or the parabolas of hops, nearly."""
+    hertz = min(float(log_uniform(rng, (1.0, 3.5), 1)[0]), fps / 5)
+    cycle = np.pi * (hertz * np.arange(len(poses)) / fps + rng.random())
+    course = np.abs(np.sin(cycle)) if rng.random() < 0.5 else 0.5 * np.sin(2 * cycle)
+    way = 0.2 * rng.standard_normal((poses.shape[2],))
+    way[min(1, len(way) - 1)] += 1
+    body = poses - poses.mean(axis=1, keepdims=True)
+    size = np.sqrt((body**2).sum(-1).mean()) * log_uniform(rng, (0.04, 0.5), 1)[0]
+    return (size * course[:, None, None] * way).astype(np.float32)
+
+
+def _times(recording: Recording, window: int, rng: np.random.Generator, view: View) -> tuple[np.ndarray, float]:
+    """Times in frames at which a recording is read, and the step between them; short ones are read forth and back."""
     step = float(log_uniform(rng, view.speed, 1)[0]) * recording.fps / REFERENCE_FPS
     if recording.fps < SLOWEST_SOURCE:
         step = max(1.0, round(step))
@@ -450,7 +471,7 @@ def _times(recording: Recording, window: int, rng: np.random.Generator, view: Vi
         time = np.round(time)
     if rng.random() < view.backwards:
         time = time[::-1]
-    return last - np.abs(last - time % (2 * last))
+    return last - np.abs(last - time % (2 * last)), step
 
 
 def _seen(poses: np.ndarray, dims: int, rng: np.random.Generator, view: View) -> tuple[np.ndarray, float]:

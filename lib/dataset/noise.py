@@ -43,6 +43,8 @@ class ErrorModel:
     wobble: float = 0.25  # AR(1) factor of the body's size about its centroid, tau 2 to 25
     correlated: float = 0.15  # noise in a few patterns over the body rather than joint by joint
     tremble: float = 0.1  # periodic error of 2 to 24 frames, in half of them the same for all joints (camera)
+    vibration: float = 0.06  # of the camera, 5 to 15 times a second; only where the frame rate is known
+    vibration_size: tuple[float, float] = (0.004, 0.15)
     time_jitter: float = 0.05  # frames taken up to 0.5 frames early or late
     bursts: float = 0.4  # joints thrown off for 1 to 9 frames
     burst_size: tuple[float, float] = (0.05, 0.8)
@@ -67,7 +69,9 @@ class ErrorModel:
                 raise SmoothNetError(f"{field.name} of the error model must be between 0 and 1, not {value}")
 
 
-def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | None = None) -> Array:
+def add_errors(
+    clean: Array, size: Array, rng: Generator, model: ErrorModel | None = None, fps: Array | None = None
+) -> Array:
     """Windows as an estimator would see them.
 
     Args:
@@ -75,6 +79,7 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
         size: (N,), the body's size in each window, in the unit of `clean`.
         rng: source of every draw.
         model: what errors there are; None: all, as ErrorModel has them.
+        fps: (N,) frames per second, 0 where unknown; None: unknown everywhere.
 
     Returns:
         (N, K, D, W) float32.
@@ -100,6 +105,9 @@ def add_errors(clean: Array, size: Array, rng: Generator, model: ErrorModel | No
     noisy += common_shift(clean.shape, some(model.shift), rng) * _each(strength) * unit
     noisy += wobble(noisy, some(model.wobble), level * log_uniform(rng, (0.2, 2.0), n), rng)
     noisy += tremble(clean.shape, some(model.tremble), rng) * _each(log_uniform(rng, (0.002, 0.05), n)) * unit
+    rate = np.zeros(n) if fps is None else fps
+    shaken = vibration(clean.shape, some(model.vibration), rate, rng)
+    noisy += shaken * _each(log_uniform(rng, model.vibration_size, n)) * unit
     noisy += bursts(clean.shape, some(model.bursts), model.burst_size, rng) * unit
     noisy += body_bursts(clean.shape, some(model.body_bursts), (0.2, 3.0), rng) * unit
     noisy += jumps(clean.shape, some(model.jumps), (0.03, 0.3), rng) * unit
@@ -227,6 +235,19 @@ def tremble(shape: tuple[int, ...], chosen: Array, rng: Generator) -> Array:
     together = _each(rng.random(n) < 0.5)
     size, phase = np.where(together, size[:, :1], size), np.where(together, phase[:, :1], phase)
     return (np.sin(cycle + phase) * size * _each(chosen)).astype(np.float32)
+
+
+def vibration(shape: tuple[int, ...], chosen: Array, fps: Array, rng: Generator) -> Array:
+    """(N, 1, D, W): a swaying of all joints, 5 to 15 times a second, that comes and goes; 0 where not chosen, and where
+    the frame rate is unknown or too low to show it."""
+    n, _, dims, frames = shape
+    hertz = log_uniform(rng, (5.0, 15.0), n)
+    seen = chosen & (fps > 2 * hertz)
+    cycle = 2 * np.pi * _each(hertz / np.maximum(fps, 1)) * np.arange(frames)
+    size = rng.standard_normal((n, 1, dims, 1))
+    phase = rng.uniform(0, 2 * np.pi, (n, 1, dims, 1))
+    course = np.where(_each(rng.random(n) < 0.5), 1.0, np.abs(ar1((n, 1, 1, frames), rng.uniform(8, 40, n), rng)))
+    return (np.sin(cycle + phase) * size * course * _each(seen)).astype(np.float32)
 
 
 def jumps(shape: tuple[int, ...], chosen: Array, sizes: tuple[float, float], rng: Generator) -> Array:

@@ -98,7 +98,7 @@ def _is(data: Any, package: str, *names: str) -> bool:
 
 
 def _at(smoother: Smooth, fps: float | None) -> Smooth:
-    return smoother.at(fps) if isinstance(smoother, ClassicalSmoother) else smoother
+    return smoother.at(fps) if hasattr(smoother, "at") else smoother
 
 
 def _told(smoother: Smooth, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:

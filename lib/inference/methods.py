@@ -65,7 +65,7 @@ def network_method(options: SmoothingOptions) -> Prepared:
     smoother.threads = options.threads
 
     def ready(fps: float | None, progress: Callable[[int], None]) -> Ready:
-        smoother.progress = progress
+        smoother.progress, smoother.fps = progress, fps
 
         def run(network: Smoother, points: np.ndarray) -> np.ndarray:
             return network(points, step=options.step, delay=options.delay, max_gap=options.gap_frames(fps))
@@ -92,6 +92,7 @@ def network_method(options: SmoothingOptions) -> Prepared:
     def stream() -> AnyStream:
         if options.outliers:
             raise SmoothNetError("--outliers does not go with --stream for a network; choose a classical --method")
+        smoother.fps = options.fps
         return smoother.stream(options.delay, max_gap=options.gap_frames(options.fps))
 
     if options.delay is not None:

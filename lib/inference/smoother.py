@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,7 @@ class Smoother:
             Networks that free themselves of unit and origin, such as the default one, take "auto" alone.
         strength: 0 gives the input back, 1 what the network says; in between, what lies in between. Above 1 the
             general network smooths more, up to 4; others have no more.
+        fps: frames per second of what is smoothed, which the general network makes use of; None: unknown.
 
     Attributes:
         window: W, frames the network sees at once.
@@ -60,7 +62,9 @@ class Smoother:
         SmoothNetError: an unknown normalisation, or a strength that the network does not have.
     """
 
-    def __init__(self, network: Network, normalize: str = "auto", strength: float = 1.0):
+    def __init__(
+        self, network: Network, normalize: str = "auto", strength: float = 1.0, fps: float | None = None
+    ) -> None:
         if normalize not in ("auto", *NORMALIZATIONS):
             raise SmoothNetError(f"normalize must be one of auto, {', '.join(NORMALIZATIONS)}, not {normalize!r}")
         if not 0 <= strength <= network.strongest:
@@ -74,6 +78,7 @@ class Smoother:
             )
         self.network = network
         self.strength = strength
+        self.fps = fps
         self.progress: Callable[[int], None] | None = None
         self.threads = 1
         self.window = network.window
@@ -89,6 +94,7 @@ class Smoother:
         window: int | None = None,
         normalize: str = "auto",
         strength: float = 1.0,
+        fps: float | None = None,
     ) -> Smoother:
         """Load a network; its window and sizes follow from the file.
 
@@ -98,13 +104,13 @@ class Smoother:
             device: cpu, which needs numpy alone; cuda, cuda:0, sdaa, with torch; auto: cpu, and for long work the
                 device that there is.
             window: W. Chooses the file where path does not name one; otherwise it must be the file's own.
-            normalize, strength: see Smoother.
+            normalize, strength, fps: see Smoother.
 
         Raises:
             SmoothNetError: no such file, not a SmoothNet, another window, no such device, a package is
                 missing.
         """
-        return cls(load_network(find_weights(path, window), device, window), normalize, strength)
+        return cls(load_network(find_weights(path, window), device, window), normalize, strength, fps)
 
     @classmethod
     def from_pretrained(
@@ -117,7 +123,7 @@ class Smoother:
                 downloaded once and kept in the cache of huggingface_hub; None: the weights that come along.
             revision: branch, tag or commit of the repository.
             window: W, where there are several.
-            options: device, normalize, strength of from_checkpoint.
+            options: device, normalize, strength, fps of from_checkpoint.
 
         Raises:
             SmoothNetError: as from_checkpoint; huggingface_hub is not installed, or finds no such repository.
@@ -161,7 +167,7 @@ class Smoother:
         """
         if is_labelled(points):
             how: dict[str, Any] = {"step": step, "delay": delay, "dims": dims, "max_gap": max_gap}
-            return smooth_labelled(points, partial(self, **how), min_score, {"strength": self.strength, **how})
+            return smooth_labelled(points, _Asked(self, how), min_score, {"strength": self.strength, **how})
         if min_score is not None:
             raise SmoothNetError("an array has no scores for min_score; make NaN what is missing")
         array, restore = as_numpy(points)
@@ -205,6 +211,14 @@ class Smoother:
                 variance[part][first : first + len(block)] = block
         return np.sqrt(variance.mean(axis=-1))
 
+    def at(self, fps: float | None) -> Smoother:
+        """The same for recordings of `fps` frames a second; itself if that is None, or it was made for a frame rate."""
+        if fps is None or self.fps is not None:
+            return self
+        smoother = copy(self)
+        smoother.fps = fps
+        return smoother
+
     def for_rotations(self) -> Smoother:
         """The smoother for the 6 numbers of rotations, which have no unit to be freed of.
 
@@ -212,7 +226,7 @@ class Smoother:
         """
         if self.network.normalize != "none" or self.network.people is not None:
             return self
-        smoother = Smoother(self.network, "none", self.strength)
+        smoother = Smoother(self.network, "none", self.strength, self.fps)
         smoother.progress, smoother.threads = self._smoothed, self.threads
         return smoother
 
@@ -244,7 +258,7 @@ class Smoother:
     def _people(self, step: int, windows: np.ndarray, shown: np.ndarray | None) -> np.ndarray:
         """The network as overlap.People, of windows that start every `step` frames."""
         self._smoothed(step * len(windows))
-        return self.network.smooth(windows, shown, self.normalize, self.strength)
+        return self.network.smooth(windows, shown, self.normalize, self.strength, self.fps)
 
     def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
         """(T, K, D) -> (T, K, D), segment by segment."""
@@ -295,7 +309,7 @@ class Smoother:
 
     def _smooth_gaps(self, segment: Frames, step: int) -> Iterator[tuple[int, np.ndarray]]:
         def network(windows: np.ndarray, shown: np.ndarray | None) -> np.ndarray:
-            return self.network.smooth(windows, shown, self.normalize, self.strength)
+            return self.network.smooth(windows, shown, self.normalize, self.strength, self.fps)
 
         taper, reflect = self.network.taper, self.network.people is not None
         threads = self.threads if self.network.model is None else 1
@@ -312,7 +326,7 @@ class Smoother:
                 return run(windows)
             assert people is not None
             by_joint = windows.reshape(len(windows), joints, dims, -1)
-            return people(by_joint, None, strength).reshape(windows.shape)
+            return people(by_joint, None, strength, self.fps or 0.0).reshape(windows.shape)
 
         weigh = None if self.network.taper is None else self._weigher(length, step)
         for first, block in smooth_blocks(network, Flat(segment), self.window, step, weigh=weigh, threads=self.threads):
@@ -327,7 +341,9 @@ class Smoother:
         length, _, dims = segment.shape
         with torch.inference_mode():
             frames = torch.from_numpy(Flat(segment)[0:length]).to(self.network.device)
-            network = channel_network(self.network.model, self.normalize, dims, strength=self.strength)
+            network = channel_network(
+                self.network.model, self.normalize, dims, strength=self.strength, fps=self.fps or 0.0
+            )
             weigh = None if self.network.taper is None else self._weigher(length, step)
 
             def tapering(starts: list[int]) -> torch.Tensor:
@@ -404,3 +420,17 @@ def as_points(array: np.ndarray, dims: int | None) -> np.ndarray:
     if dims < 1 or channels % dims:
         raise SmoothNetError(f"{channels} channels cannot be joints with {dims} coordinates each; check dims")
     return array.reshape(len(array), channels // dims, dims)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A smoother, and how it is to be called."""
+
+    smoother: Smoother
+    how: Mapping[str, Any]
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        return self.smoother(points, **self.how)
+
+    def at(self, fps: float | None) -> _Asked:
+        return _Asked(self.smoother.at(fps), self.how)

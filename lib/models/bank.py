@@ -7,7 +7,8 @@ general.py says what it is for, and where the smoothers come from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ NOISE_FLOOR = 2e-4  # least noise in units of the body's size: 0.1 mm of a perso
 MEDIAN_OF_NORMAL = 0.6745 * 6**0.5  # median |second difference| of white noise of standard deviation 1
 TINY = 1e-30  # keeps windows in which nothing moves away from 0 / 0
 SCALARS = 5  # features of a channel beside the three series
+USUAL_RATE = 30.0  # frames per second
+RATES = (10.0, 240.0)  # what is beyond is taken for the next of these
+RATE_FEATURES = 2  # see rate_features
 
 # The bank: what is smoothed, and how. "trusted" is the window with untrusted frames replaced.
 # ca and cv: order of the differences 3 and 2, with lambda; fit: local polynomial of that order, width in frames.
@@ -83,6 +87,24 @@ def check_settings(
         raise SmoothNetError(f"step must be from 1 to the window of {window_size} frames, not {step}")
     window_taper(window_size, taper)
     return settings
+
+
+def rate_features(fps: float | None) -> tuple[float, float]:
+    """What the network is told of the frame rate: that it is known, and its log2, 0 at 30; else zeros."""
+    if not fps:
+        return 0.0, 0.0
+    return 1.0, math.log2(min(max(fps, RATES[0]), RATES[1]) / USUAL_RATE)
+
+
+def with_rate(state: Mapping[str, Any], nothing: Callable[[tuple[int, int]], Any]) -> Mapping[str, Any]:
+    """Weights whose network was not told of frame rates yet take no notice of them.
+
+    Args:
+        nothing: shape -> zeros of the kind of the weights.
+    """
+    if "rate.weight" in state or "encoder.bias" not in state:
+        return state
+    return {**state, "rate.weight": nothing((*state["encoder.bias"].shape[:1], RATE_FEATURES))}
 
 
 def general_settings(checkpoint: Mapping[str, Any]) -> dict[str, Any]:

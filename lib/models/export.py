@@ -71,7 +71,8 @@ def smoothnet_graph(model: SmoothNet, onnx: Any) -> Any:
 
 
 def general_graph(model: GeneralSmoother, onnx: Any) -> Any:
-    """The general smoother: windows (N, K, D, W), shown (N, K), strength () float32 -> smoothed; N, K and D free."""
+    """The general smoother: windows (N, K, D, W), shown (N, K), strength () and fps () float32, 0 where unknown ->
+    smoothed; N, K and D free."""
     import torch
 
     axes = {0: "windows", 1: "joints", 2: "dims"}
@@ -81,9 +82,9 @@ def general_graph(model: GeneralSmoother, onnx: Any) -> Any:
         warnings.simplefilter("ignore")  # this exporter needs no further package, and torch says it is old
         torch.onnx.export(
             model,
-            (example, torch.ones(2, 3), torch.tensor(1.0)),
+            (example, torch.ones(2, 3), torch.tensor(1.0), torch.tensor(0.0)),
             content,
-            input_names=["windows", "shown", "strength"],
+            input_names=["windows", "shown", "strength", "fps"],
             output_names=["smoothed"],
             dynamic_axes={"windows": axes, "shown": {0: "windows", 1: "joints"}, "smoothed": axes},
             opset_version=GENERAL_OPSET,

@@ -8,7 +8,8 @@ result is a weighted mean of smoothed versions of the window, plus a small corre
 
 1. Scale. What the median second difference says of the noise, per joint; the body's size as in normalize.py.
 2. Features of a channel in these units; encoder; residual blocks, before each of which the channel is told the
-   mean over the joint's coordinates, over the joints' same coordinate, and over the whole body.
+   mean over the joint's coordinates, over the joints' same coordinate, and over the whole body. The frame rate,
+   where it is known, is a feature as well: what shakes ten times a second is no motion of a person.
 3. Heads: how far each frame can be trusted; for each frame the weights of a mixture; the correction.
 4. The bank that is mixed: smoothers of the window itself, of the window with its untrusted frames replaced by
    a local fit through the trusted ones, and of its running median.
@@ -21,6 +22,7 @@ Whittaker 1922 for the penalised form.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,14 +37,18 @@ from .bank import (
     FITS,
     MEDIAN_OF_NORMAL,
     NOISE_FLOOR,
+    RATE_FEATURES,
+    RATES,
     SCALARS,
     SLOPE,
     TINY,
+    USUAL_RATE,
     check_settings,
     constants,
     general_settings,
     local_fit,
     window_taper,
+    with_rate,
 )
 
 CONTEXTS = ("joint", "axis", "body")
@@ -87,6 +93,7 @@ class GeneralSmoother(nn.Module):
         for name, value in constants(window_size, knots).items():
             self.register_buffer(name, torch.from_numpy(value).float(), persistent=False)
         self.encoder = nn.Linear(3 * window_size + SCALARS, hidden_size)
+        self.rate = nn.Linear(RATE_FEATURES, hidden_size, bias=False)
         self.contexts = nn.ModuleList(
             nn.ModuleList(nn.Linear(hidden_size, hidden_size, bias=False) for _ in CONTEXTS) for _ in range(num_blocks)
         )
@@ -105,9 +112,14 @@ class GeneralSmoother(nn.Module):
             nn.init.normal_(layer.weight, std=0.1 / layer.in_features**0.5)
             nn.init.zeros_(layer.bias)
         nn.init.constant_(self.trust.bias, 3.0)
+        nn.init.normal_(self.rate.weight, std=0.1)
 
     def forward(
-        self, windows: torch.Tensor, shown: torch.Tensor | None = None, strength: torch.Tensor | float = 1.0
+        self,
+        windows: torch.Tensor,
+        shown: torch.Tensor | None = None,
+        strength: torch.Tensor | float = 1.0,
+        fps: torch.Tensor | float = 0.0,
     ) -> torch.Tensor:
         """Smooth windows.
 
@@ -119,6 +131,7 @@ class GeneralSmoother(nn.Module):
                 the logits of the mixture lean towards the smoother members of the bank (see `member_roughness`):
                 every further 1 divides a member's weight by as much as the member lets through of white noise's
                 second differences.
+            fps: frames per second, of all windows or (N,); 0: unknown.
 
         Returns:
             (N, K, D, W), the unit of the input.
@@ -130,7 +143,7 @@ class GeneralSmoother(nn.Module):
         offset = windows.mean(-1, keepdim=True)
         x, unit, features = self._features(windows - offset, offset, weight)
 
-        h = F.leaky_relu(self.encoder(features), SLOPE)
+        h = F.leaky_relu(self.encoder(features) + self.rate(rate_features(fps, windows)), SLOPE)
         context: Any
         for context, down, up in zip(self.contexts, self.down, self.up, strict=True):
             of_axis = (h * weight).sum(1, keepdim=True)
@@ -203,6 +216,14 @@ class GeneralSmoother(nn.Module):
         return torch.cat(smoothed + fits, dim=-1).reshape(*x.shape[:3], self.members, self.window_size)
 
 
+def rate_features(fps: torch.Tensor | float, windows: torch.Tensor) -> torch.Tensor:
+    """As bank.rate_features, for fps of one or of N windows: (1 or N, 1, 1, 2)."""
+    rate = torch.as_tensor(fps, dtype=windows.dtype, device=windows.device).reshape(-1, 1, 1, 1)
+    known = (rate > 0).to(windows.dtype)
+    octaves = torch.log(torch.clamp(rate, *RATES) / USUAL_RATE) / math.log(2)
+    return torch.cat([known, known * octaves], dim=-1)
+
+
 def asinh(x: torch.Tensor) -> torch.Tensor:
     """torch.asinh in operations that every exporter knows."""
     return torch.sign(x) * torch.log(x.abs() + torch.sqrt(x * x + 1))
@@ -227,13 +248,18 @@ def build(settings: Any) -> GeneralSmoother:
 
 
 def on_channels(
-    model: GeneralSmoother, normalize: str, dims: int, shown: torch.Tensor | None = None, strength: float = 1.0
+    model: GeneralSmoother,
+    normalize: str,
+    dims: int,
+    shown: torch.Tensor | None = None,
+    strength: float = 1.0,
+    fps: float = 0.0,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """(n, C, W) windows, joint by joint -> the same, smoothed. It needs no normalisation but its own."""
 
     def smooth(windows: torch.Tensor) -> torch.Tensor:
         n, channels, frames = windows.shape
-        return model(windows.reshape(n, channels // dims, dims, frames), shown, strength).reshape(windows.shape)
+        return model(windows.reshape(n, channels // dims, dims, frames), shown, strength, fps).reshape(windows.shape)
 
     return smooth
 
@@ -255,7 +281,7 @@ def load_general(checkpoint: Mapping[str, Any]) -> GeneralSmoother:
     """
     try:
         model = GeneralSmoother(**general_settings(checkpoint))
-        model.load_state_dict(checkpoint["state_dict"])
+        model.load_state_dict(with_rate(checkpoint["state_dict"], torch.zeros))
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise SmoothNetError(f"these are not the weights of a general smoother: {reason}") from error

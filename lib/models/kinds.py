@@ -32,8 +32,8 @@ class Kind:
         module: its class.
         build: MODEL settings -> a fresh network, its weights drawn from torch's generator.
         load: content of a checkpoint -> the network with its weights; a SmoothNetError where they are none of its kind.
-        channels: (network, normalisation, coordinates per joint, (n, K) joints shown or None, strength) -> how it
-            smooths.
+        channels: (network, normalisation, coordinates per joint, (n, K) joints shown or None, strength, frames per
+            second or 0) -> how it smooths.
         settings: what of a network does not follow from its weights; in the checkpoint under "model".
         multiply_adds: network -> those of one channel of one window.
         by_joint: the network itself takes (N, K, D, W) windows, not (N, C, W), and frees itself of unit and origin.
@@ -46,7 +46,7 @@ class Kind:
     module: type[nn.Module]
     build: Callable[[Any], nn.Module]
     load: Callable[[Mapping[str, Any]], nn.Module]
-    channels: Callable[[Any, str, int, Any, float], Channels]
+    channels: Callable[[Any, str, int, Any, float, float], Channels]
     multiply_adds: Callable[[Any], int]
     settings: Callable[[Any], dict[str, Any]] = lambda model: {}
     by_joint: bool = False
@@ -61,7 +61,7 @@ KINDS = {
         SmoothNet,
         build=smoothnet.build,
         load=smoothnet.load,
-        channels=lambda model, normalize, dims, shown, _: with_normalization(inference(model), normalize, dims, shown),
+        channels=lambda model, normalize, dims, shown, *_: with_normalization(inference(model), normalize, dims, shown),
         multiply_adds=smoothnet.multiply_adds,
         activations=smoothnet.activations,
     ),
@@ -102,7 +102,9 @@ def description(model: nn.Module) -> dict[str, Any]:
     return {"name": name, **kind.settings(model)}
 
 
-def channel_network(model: nn.Module, normalize: str, dims: int, shown: Any = None, strength: float = 1.0) -> Channels:
+def channel_network(
+    model: nn.Module, normalize: str, dims: int, shown: Any = None, strength: float = 1.0, fps: float = 0.0
+) -> Channels:
     """The network as evaluation and smoothing use it: (n, C, W) windows in the data's unit -> smoothed, the same.
 
     Args:
@@ -110,8 +112,9 @@ def channel_network(model: nn.Module, normalize: str, dims: int, shown: Any = No
         dims: coordinates per joint, which lie side by side among the C channels.
         shown: (n, K) of 0 and 1, joints that have values at all; None: all.
         strength: above 1 smoother, for kinds that have it.
+        fps: frames per second, for kinds that make use of it; 0: unknown.
     """
-    return kind_of(model)[1].channels(model, normalize, dims, shown, max(strength, 1.0))
+    return kind_of(model)[1].channels(model, normalize, dims, shown, max(strength, 1.0), fps)
 
 
 def window_of(model: Any) -> int:

@@ -36,7 +36,8 @@ class Network:
         normalize: the normalisation it was trained with, "none" or "body".
         model, device: the torch module and where it is; None where torch does not run it.
         people: for networks that see all joints of a person at once and free themselves of unit and origin:
-            ((n, K, D, W) float32, (n, K) joints shown or None, strength) -> (n, K, D, W) float32.
+            ((n, K, D, W) float32, (n, K) joints shown or None, strength, frames per second or 0 where unknown)
+            -> (n, K, D, W) float32.
         taper: (W,) weights of a window's frames in the mean over windows; None: all the same.
         step: frames between windows, unless the user says otherwise.
         strongest: the largest strength it has.
@@ -48,14 +49,19 @@ class Network:
     normalize: str
     model: Any = None
     device: Any = None
-    people: Callable[[np.ndarray, np.ndarray | None, float], np.ndarray] | None = None
+    people: Callable[[np.ndarray, np.ndarray | None, float, float], np.ndarray] | None = None
     taper: np.ndarray | None = None
     step: int = 1
     strongest: float = 1.0
     elsewhere: Callable[[], Network] | None = None
 
     def smooth(
-        self, windows: np.ndarray, shown: np.ndarray | None = None, normalize: str = "none", strength: float = 1.0
+        self,
+        windows: np.ndarray,
+        shown: np.ndarray | None = None,
+        normalize: str = "none",
+        strength: float = 1.0,
+        fps: float | None = None,
     ) -> np.ndarray:
         """Windows in any unit, freed of it as the network needs: (n, K, D, W) floats without NaN -> the same, smoothed.
 
@@ -63,6 +69,7 @@ class Network:
             shown: (n, K) of 0 and 1, the joints that have values at all; None: all.
             normalize: what is done around a network that does not do it itself, see lib.models.normalize.
             strength: above 1 smoother, up to `strongest`; what is below 1 is the caller's.
+            fps: frames per second; None: unknown.
         """
         n, joints, dims, frames = windows.shape
         if self.people is None:
@@ -72,7 +79,7 @@ class Network:
         weight = np.full((1, joints), 1 / joints) if shown is None else shown / np.maximum(shown.sum(1), 1)[:, None]
         origin = (windows[..., frames // 2] * weight[..., None]).sum(1)[:, None, :, None]
         centred = (windows - origin).astype(np.float32)
-        return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
+        return self.people(centred, shown, max(strength, 1.0), fps or 0.0) + origin.astype(windows.dtype)
 
 
 def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
@@ -163,11 +170,11 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
         with torch.inference_mode():
             return smooth(tensor(windows)).cpu().numpy()
 
-    def people(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+    def people(windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float) -> np.ndarray:
         n, joints, dims, frames = windows.shape
         with torch.inference_mode():
             flat = tensor(windows.reshape(n, joints * dims, frames))
-            network = channel_network(model, "none", dims, None if shown is None else tensor(shown), strength)
+            network = channel_network(model, "none", dims, None if shown is None else tensor(shown), strength, fps)
             return network(flat).cpu().numpy().reshape(windows.shape)
 
     return Network(
@@ -208,18 +215,20 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
         raise SmoothNetError(f"{path} has a window of {size} frames, but {window} was asked for")
 
     def answer(*inputs: np.ndarray) -> np.ndarray:
-        names = [given.name for given in session.get_inputs()]
         arrays = (np.ascontiguousarray(array, dtype=np.float32) for array in inputs)
         return session.run(None, dict(zip(names, arrays, strict=True)))[0]
 
-    def people(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+    names = [given.name for given in session.get_inputs()]
+    rated = names[3:] == ["fps"]  # models exported before have no such input
+
+    def people(windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float) -> np.ndarray:
         shown = np.ones(windows.shape[:2]) if shown is None else shown
-        return answer(windows, shown, np.array(strength))
+        return answer(windows, shown, np.array(strength), *([np.array(fps)] if rated else []))
 
     seen_whole = file.kind == "general"  # all joints of a person at once
 
     def run(windows: np.ndarray) -> np.ndarray:
-        return people(windows[:, :, None], None, 1.0)[:, :, 0] if seen_whole else answer(windows)
+        return people(windows[:, :, None], None, 1.0, 0.0)[:, :, 0] if seen_whole else answer(windows)
 
     try:
         check_answer(run, size)

@@ -25,6 +25,7 @@ from .bank import (
     FITS,
     MEDIAN_OF_NORMAL,
     NOISE_FLOOR,
+    RATE_FEATURES,
     SCALARS,
     SLOPE,
     STRONGEST,
@@ -32,9 +33,11 @@ from .bank import (
     check_settings,
     constants,
     general_settings,
+    rate_features,
     solve_fit,
     window_overlap,
     window_taper,
+    with_rate,
 )
 
 ENCODER_SLOPE = 0.1  # of SmoothNet's LeakyReLU after the encoder
@@ -44,8 +47,8 @@ NOTHING = 1e-30  # fixed numbers below it are left out
 GENERAL_ROWS, SMOOTHNET_ROWS = 700, 1024  # rows of a chunk: what is fastest with 2 MiB of cache
 
 State = Mapping[str, np.ndarray]
-# (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength -> (n, K, D, W); all float32
-ByJoint = Callable[[np.ndarray, "np.ndarray | None", float], np.ndarray]
+# (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength, frames per second or 0 -> (n, K, D, W); all float32
+ByJoint = Callable[[np.ndarray, "np.ndarray | None", float, float], np.ndarray]
 
 
 class Scratch(threading.local):
@@ -186,6 +189,7 @@ class GeneralWeights:
     window: int
     knots: int
     encoder: tuple[np.ndarray, np.ndarray]
+    rate: np.ndarray
     blocks: list[tuple[np.ndarray, ...]]
     heads: tuple[np.ndarray, np.ndarray]
     bank: tuple[np.ndarray, ...]
@@ -208,22 +212,23 @@ def general_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     for i in range(settings["num_blocks"]):
         layers |= {f"down.{i}": (inner, hidden), f"up.{i}": (hidden, inner)}
         contexts |= {f"contexts.{i}.{c}.weight": (hidden, hidden) for c in range(CONTEXTS)}
-    return {**_with_biases(layers), **contexts}
+    return {**_with_biases(layers), **contexts, "rate.weight": (hidden, RATE_FEATURES)}
 
 
 def general(state: State, settings: Mapping[str, Any]) -> ByJoint:
     """The general smoother; see GeneralSmoother.forward."""
     w = _general_weights(state, settings)
 
-    def run(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
+    def run(windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float = 0.0) -> np.ndarray:
         n, joints, dims, window = windows.shape
         smoothed = np.empty((window, n, joints, dims), np.float32)
         size = max(1, GENERAL_ROWS // (joints * dims))
+        encoder_bias = w.encoder[1] + w.rate @ np.array(rate_features(fps), np.float32)[:, None]
         for i in range(0, n, size):
             part = windows[i : i + size].astype(np.float32, copy=False)
             seen = None if shown is None else shown[i : i + size].astype(np.float32, copy=False)
             # rows in the order (D, n, K): means over the coordinates and the joints then run over whole rows
-            result = _smooth_chunk(w, part.transpose(3, 2, 0, 1), seen, strength)
+            result = _smooth_chunk(w, part.transpose(3, 2, 0, 1), seen, strength, encoder_bias)
             smoothed[:, i : i + size] = result.transpose(0, 2, 3, 1)
         return smoothed.transpose(1, 2, 3, 0)
 
@@ -245,6 +250,7 @@ def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeight
         window,
         knots,
         encoder=layer("encoder"),
+        rate=state["rate.weight"],
         blocks=[
             (
                 state[f"contexts.{i}.0.weight"],
@@ -273,8 +279,10 @@ def _by_order(moments: np.ndarray, window: int) -> Iterator[tuple[int, list[np.n
         yield order, [fit for _, fit in group]
 
 
-def _smooth_chunk(w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
-    """(W, D, n, K) -> the same, smoothed; shown (n, K)."""
+def _smooth_chunk(
+    w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | None, strength: float, encoder_bias: np.ndarray
+) -> np.ndarray:
+    """(W, D, n, K) -> the same, smoothed; shown (n, K), encoder_bias (hidden, 1)."""
     window, dims, n, joints = windows.shape
     rows = dims * n * joints
     share = _shares(shown, joints)
@@ -288,7 +296,7 @@ def _smooth_chunk(w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | No
     hidden = len(w.encoder[0])
     h, spare, context = (scratch.take(name, hidden, rows) for name in ("h", "spare", "context"))
     np.matmul(w.encoder[0], features, out=h)
-    h += w.encoder[1]
+    h += encoder_bias
     leaky(h, SLOPE, spare)
     for of_joint, of_axis_body, down, down_bias, up, up_bias in w.blocks:
         split = h.reshape(hidden, dims, n, joints)
@@ -492,11 +500,12 @@ def load_general(content: Mapping[str, Any]) -> Plain:
         settings = check_settings(**general_settings(content))
     except TypeError as error:
         raise SmoothNetError(f"these are not the settings of a general smoother: {error}") from error
-    check_state(content["state_dict"], general_shapes(settings))
-    people = general(content["state_dict"], settings)
+    state = with_rate(content["state_dict"], lambda shape: np.zeros(shape, np.float32))
+    check_state(state, general_shapes(settings))
+    people = general(state, settings)
     return Plain(
         settings["window_size"],
-        lambda windows: people(windows[:, :, None], None, 1.0)[:, :, 0],
+        lambda windows: people(windows[:, :, None], None, 1.0, 0.0)[:, :, 0],
         people,
         window_taper(settings["window_size"], settings["taper"]),
         settings["step"],

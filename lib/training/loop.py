@@ -187,7 +187,7 @@ def train_step(job: Job, state: TrainingState, batch: Batch, seed: int) -> torch
     counts = job.loss.counts((batch.everyone, *batch.truth.shape[1:]), batch.everyone_mask)
     counts = [count / job.world.size for count in counts]
     with devices.autocast(job.device, job.dtype):
-        loss = job.objective(batch.x, batch.truth, batch.mask, seed, factor, counts)[0]
+        loss = job.objective(batch.x, batch.truth, batch.mask, seed, factor, counts, batch.fps)[0]
     scaler.scale(loss).backward()
     loss = loss.detach()
     if job.device.type == "cpu":

@@ -23,6 +23,7 @@ class Batch(NamedTuple):
         x, truth: (B, ..., W) float32, the network's input and what its output should be.
         mask: (B, W) bool, frames that count; None: all.
         everyone, everyone_mask: windows of all processes together, and their mask.
+        fps: (B,) frames per second, 0 where unknown, for networks that are told; None: for those that are not.
     """
 
     x: torch.Tensor
@@ -30,10 +31,12 @@ class Batch(NamedTuple):
     mask: torch.Tensor | None = None
     everyone: int = 0
     everyone_mask: torch.Tensor | None = None
+    fps: torch.Tensor | None = None
 
     def part(self, span: slice) -> Batch:
         """Some of the windows."""
-        return Batch(self.x[span], self.truth[span], None if self.mask is None else self.mask[span])
+        mask, fps = (None if values is None else values[span] for values in (self.mask, self.fps))
+        return Batch(self.x[span], self.truth[span], mask, fps=fps)
 
 
 @dataclass(frozen=True)

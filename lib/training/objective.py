@@ -41,7 +41,7 @@ class TrainingObjective(nn.Module):
         model: nn.Module,
         loss: Loss,
         micro_batch: int = 0,
-        network: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        network: Callable[..., torch.Tensor] | None = None,
         fused: bool = True,
         products: str = ONEDNN,
     ):
@@ -62,6 +62,7 @@ class TrainingObjective(nn.Module):
         seed: int = 0,
         loss_scale: torch.Tensor | None = None,
         counts: Counts | None = None,
+        fps: torch.Tensor | None = None,
     ) -> Terms:
         """The loss of a batch and its terms.
 
@@ -73,18 +74,22 @@ class TrainingObjective(nn.Module):
             loss_scale: factor (0-dim) that pieces put on their loss before their backward pass, for float16:
                 the scale of a GradScaler. The loss that is returned and its gradients are without it.
             counts: what the totals are divided by, where the batch is a part of a larger one.
+            fps: (B,) frames per second, for networks that are told.
         """
-        batch = Batch(x, truth, mask)
+        batch = Batch(x, truth, mask, fps=fps)
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
         by_hand = self._fits_fused(x)
         if not learns or not (by_hand or 0 < self.micro_batch < len(x)):
-            return self.loss(self.call[0](x), batch, counts)
+            return self.loss(self._output(batch), batch, counts)
         counts = self.loss.counts(truth.shape, mask) if counts is None else counts
         run = self._by_hand if by_hand else self._piecewise
         with torch.no_grad():
             terms, gradients = run(batch, counts, seed, loss_scale)
             loss = self.loss.weighted(terms)
         return _WithGradients.apply(loss, gradients, loss_scale, *self.model.parameters()), *terms
+
+    def _output(self, batch: Batch) -> torch.Tensor:
+        return self.call[0](batch.x) if batch.fps is None else self.call[0](batch.x, fps=batch.fps)
 
     def _fits_fused(self, x: torch.Tensor) -> bool:
         return (
@@ -104,7 +109,7 @@ class TrainingObjective(nn.Module):
         for i in range(0, len(batch.x), self.micro_batch):
             piece = batch.part(slice(i, i + self.micro_batch))
             with torch.enable_grad():
-                loss, *found = self.loss(self.call[0](piece.x), piece, counts)
+                loss, *found = self.loss(self._output(piece), piece, counts)
                 gradients = torch.autograd.grad(loss if loss_scale is None else loss * loss_scale, learning)
             terms += torch.stack(found)
             if sums:

@@ -111,5 +111,7 @@ class Pools:
     def batch(self, number: int, seed: int) -> Batch:
         group, everyone = self.plan[number]
         mine = everyone[self.world.rank :: self.world.size]
-        x, truth = (devices.to_device(windows[mine], self.device) for windows in (group.detected, group.truth))
-        return Batch(x, truth, None, len(everyone))
+        x, truth, fps = (
+            devices.to_device(values[mine], self.device) for values in (group.detected, group.truth, group.fps)
+        )
+        return Batch(x, truth, None, len(everyone), fps=fps)

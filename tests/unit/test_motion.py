@@ -171,7 +171,7 @@ def test_a_missing_path_is_named(tmp_path):
 def test_windows_show_the_speed_asked_for(rng, speed, fps):
     view = View(**{**PLAIN.__dict__, "speed": (speed, speed)})
     source = MotionSource([Recording("swing", "g", "", turning(1200, fps=fps), fps=fps)])
-    windows, size, _ = clean_windows(source, 20, 6, 3, 32, rng, view)
+    windows, size, _, fps = clean_windows(source, 20, 6, 3, 32, rng, view)
     # Two differences more make a sinusoid (2 sin(w / 2))^2 times larger, w its angular frequency per frame.
     once, thrice = (np.linalg.norm(np.diff(windows, n=n, axis=-1)) for n in (1, 3))
     omega = 2 * np.arcsin(np.sqrt(thrice / once) / 2)
@@ -189,7 +189,9 @@ def test_reading_between_frames_follows_the_motion():
 def test_recordings_at_low_rates_are_never_read_between_frames(rng):
     coarse = rng.standard_normal((60, 4, 3)).astype(np.float32)
     view = View(**{**PLAIN.__dict__, "speed": (0.2, 0.5)})
-    windows, _, _ = clean_windows(MotionSource([Recording("flip", "g", "", coarse, fps=16.0)]), 10, 4, 3, 32, rng, view)
+    windows, _, _, _ = clean_windows(
+        MotionSource([Recording("flip", "g", "", coarse, fps=16.0)]), 10, 4, 3, 32, rng, view
+    )
     shape = np.linalg.norm(coarse[:, 0] - coarse[:, 1], axis=1)
     for window in windows:
         ratio = np.sort([np.linalg.norm(window[i, :, 9] - window[j, :, 9]) for i in range(4) for j in range(i)])
@@ -203,7 +205,7 @@ def test_recordings_at_low_rates_are_never_read_between_frames(rng):
 def test_the_body_has_size_1_also_through_a_camera(rng):
     source = MotionSource(generated_recordings(rng, 5, 100))
     for dims in (2, 3):
-        windows, _, relative = clean_windows(source, 40, 20, dims, 32, rng)
+        windows, _, relative, _ = clean_windows(source, 40, 20, dims, 32, rng)
         size = np.sqrt(((windows - windows.mean(1, keepdims=True)) ** 2).sum(2).mean((1, 2)))
         np.testing.assert_allclose(size, 1, atol=1e-3)
         assert relative.any() and (windows[relative][:, 0] == 0).all()
@@ -213,7 +215,7 @@ def test_errors_of_pairs_stay_with_their_motion(rng):
     truth = turning(300)
     seen = truth + 0.05 * np.sin(np.arange(300) / 3)[:, None, None].astype(np.float32) + np.float32(0.7)
     pairs = MotionSource([Recording("p", "g", "1", truth, seen)])
-    detected, true = pair_windows(pairs, 30, 4, 3, 32, rng, PLAIN)
+    detected, true, fps = pair_windows(pairs, 30, 4, 3, 32, rng, PLAIN)
     np.testing.assert_allclose((detected - true).mean(-1), 0, atol=1e-5)  # the constant 0.7 is gone
     assert np.abs(detected - true).max() > 0.02
     moving = (true - true.mean(-1, keepdims=True)).std(axis=-1).max(axis=(1, 2))

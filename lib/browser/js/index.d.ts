@@ -27,6 +27,8 @@ export type NestedPoints = (number | null)[][][];
 export interface SmoothOptions {
   /** 0 gives the input, 1 what the network says (default), up to 4 smoother. */
   strength?: number;
+  /** Frames per second, which the network makes use of; null: unknown. */
+  fps?: number | null;
   /** Frames between windows; the network's own by default. */
   step?: number;
   /** Frames without any point that are bridged (10); longer gaps split the recording. */
@@ -40,7 +42,7 @@ export interface AsyncOptions extends SmoothOptions {
 }
 
 export class Smoother {
-  constructor(options?: { weights?: Weights; strength?: number });
+  constructor(options?: { weights?: Weights; strength?: number; fps?: number | null });
   /** Frames that the network sees at once. */
   readonly window: number;
   smooth<T extends Points | NestedPoints>(points: T, options?: SmoothOptions): T;
@@ -68,6 +70,8 @@ export interface StreamOptions {
   /** Frames between runs of the network, 1 to delay + 1; by default its own where that loses next to nothing, else 1. */
   step?: number | null;
   strength?: number;
+  /** Frames per second; null: unknown. */
+  fps?: number | null;
   /** Frames that somebody may be away and still be the same (10). */
   maxGap?: number;
   /** Points with a lower score or visibility count as missing. */

@@ -48,6 +48,17 @@ export class Network {
     this.highPass = rough.map(Math.fround);
     this.places = Float64Array.from({ length: W }, (_, w) => ((file.knots - 1) * w) / (W - 1));
     this.room = null;
+    this.bias = tensors["encoder.bias"]; // of the encoder, with what the frame rate adds
+  }
+
+  /** The same network told the frame rate; null or 0: unknown. bank.rate_features says what it is told. */
+  at(fps) {
+    if (!this.tensors["rate.weight"]) return this; // written before networks were told
+    const rated = Object.create(this), [least, most] = this.file.rates, rate = this.tensors["rate.weight"];
+    const octaves = fps ? Math.log2(Math.min(Math.max(fps, least), most) / this.file.usual_rate) : 0;
+    rated.bias = this.tensors["encoder.bias"].map((bias, i) => (fps ? bias + rate[2 * i] + octaves * rate[2 * i + 1] : bias));
+    rated.room = null;
+    return rated;
   }
 
   /** Working memory for so many joints and coordinates; kept, for the next window has as many. */
@@ -83,7 +94,7 @@ export class Network {
     const weight = jointShares(joints, shown);
     this._features(windows, r, weight);
 
-    linear(r.features, C, T["encoder.weight"], T["encoder.bias"], r.h);
+    linear(r.features, C, T["encoder.weight"], this.bias, r.h);
     leaky(r.h, slope);
     for (let b = 0; b < this.blocks; b++) {
       meanOver(r, weight, H);

@@ -11,9 +11,10 @@ export class Smoother {
   /**
    * @param weights the default export of weights.js, or of a file written by `smoothnet page`
    * @param options.strength 0 gives the input back, 1 what the network says, up to 4 smoother
+   * @param options.fps frames per second of what is smoothed; null: unknown
    */
-  constructor(weights, { strength = 1 } = {}) {
-    this.network = loadNetwork(weights);
+  constructor(weights, { strength = 1, fps = null } = {}) {
+    this.network = loadNetwork(weights).at(fps);
     this.window = this.network.window;
     this.strength = checkStrength(this.network, strength);
   }
@@ -23,7 +24,7 @@ export class Smoother {
    *
    * @param points nested arrays [[[x, y], ...], ...] (frames, joints, coordinates), null or NaN where missing,
    *   or {frames, joints, dims, data}
-   * @param options strength; step, frames between windows (the network's own by default); maxGap, frames without any point that are
+   * @param options strength; fps; step, frames between windows (the network's own by default); maxGap, frames without any point that are
    *   bridged (10)
    * @returns the same form; NaN (null in nested arrays) where the input was missing
    */
@@ -42,8 +43,9 @@ export class Smoother {
   }
 
   /** A generator that yields the number of frames done after each window and returns the smoothed points. */
-  *steps(points, { strength = this.strength, step = this.network.step, maxGap = MAX_GAP } = {}) {
+  *steps(points, { strength = this.strength, fps = undefined, step = this.network.step, maxGap = MAX_GAP } = {}) {
     checkStrength(this.network, strength);
+    const network = fps === undefined ? this.network : this.network.at(fps);
     if (!(Number.isInteger(step) && step >= 1)) throw new Error(`step must be at least 1 frame, not ${step}`);
     const { frames, joints, dims, data } = points, size = joints * dims;
     const found = shownPoints(points), result = emptyPoints(frames, joints, dims);
@@ -51,7 +53,7 @@ export class Smoother {
     for (const [first, last] of uncutSpans(frames, anything, maxGap)) {
       const segment = data.slice(first * size, last * size);
       for (let i = 0; i < (last - first) * joints; i++) if (!found[first * joints + i]) segment.fill(NaN, i * dims, (i + 1) * dims);
-      const smoothed = yield* smoothSegment(this.network, segment, last - first, joints, dims, step, strength);
+      const smoothed = yield* smoothSegment(network, segment, last - first, joints, dims, step, strength);
       for (let i = 0; i < segment.length; i++) {
         const s = Number.isNaN(segment[i]) ? NaN : smoothed[i];
         if (!Number.isNaN(segment[i]) && !Number.isFinite(s)) throw new Error("the network gave what is no finite number; its weights may be damaged");
@@ -62,8 +64,9 @@ export class Smoother {
   }
 
   /** Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given, the step the network's own where that loses next to nothing. */
-  stream(options = {}) {
-    return new Stream(this.network, { strength: this.strength, ...options });
+  stream({ fps = undefined, ...options } = {}) {
+    const network = fps === undefined ? this.network : this.network.at(fps);
+    return new Stream(network, { strength: this.strength, ...options });
   }
 }
 

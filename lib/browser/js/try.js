@@ -47,7 +47,8 @@ async function openRead(files) {
   const numbers = files.length === 1 && /\.(csv|tsv|npy|npz)$/i.test(files[0].name);
   byId("columns-setting").hidden = !numbers;
   try {
-    opened = { files, recording: await readFiles(files, { layout: byId("columns").value || null }), smoothed: null };
+    const recording = await readFiles(files, { layout: byId("columns").value || null });
+    opened = { files, recording, smoothed: null, fps: recording.fps };
   } catch (error) {
     opened = { files, recording: null, smoothed: null };
     byId("settings").hidden = !numbers;
@@ -71,7 +72,7 @@ async function smoothOpened(fresh = false) {
   const start = performance.now();
   try {
     const progress = (share) => { byId("progress").value = share; };
-    const smoothed = await smoothTracks(smoother, recording, { strength, progress, signal: mine.signal });
+    const smoothed = await smoothTracks(smoother, recording, { strength, fps: opened.fps, progress, signal: mine.signal });
     if (mine.signal.aborted) return;
     opened.smoothed = smoothed;
     showClip(fresh);
@@ -96,7 +97,7 @@ function describe(recording, milliseconds) {
   const people = new Set(tracks.map((t) => t.id)).size, missing = tracks.reduce((sum, t) => sum + t.data.filter(Number.isNaN).length / t.dims, 0);
   const words = [`${recording.format}: ${recording.frameCount} frames × ${joints} joints, ${"x y z".slice(0, 2 * dims - 1)}`, people === 1 ? "1 person" : `${people} people`];
   if (missing) words.push(`${missing} points missing`);
-  if (!recording.fps) words.push("the file does not say its frame rate, 30 is taken");
+  if (!opened.fps) words.push("the file does not say its frame rate: say it above if you know it");
   return [...words, ...recording.notes, `smoothed in ${(milliseconds / 1000).toFixed(1)} s`].join(" · ");
 }
 
@@ -256,7 +257,12 @@ byId("strength").addEventListener("input", () => {
   smoothOpened();
 });
 byId("columns").addEventListener("change", () => openRead(opened.files).catch(complain));
-byId("fps").addEventListener("change", () => { if (opened?.smoothed) showClip(false); });
+byId("fps").addEventListener("change", () => {
+  if (!opened?.recording) return;
+  const fps = Number(byId("fps").value);
+  opened.fps = fps > 0 && fps <= 1000 ? fps : opened.recording.fps;
+  smoothOpened();
+});
 byId("download").addEventListener("click", download);
 byId("connect").addEventListener("submit", (event) => {
   event.preventDefault();
