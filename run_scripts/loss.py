@@ -9,7 +9,6 @@ errors can cancel, so the means of the errors' magnitudes are printed as well.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.commands.arguments import run_main
+from lib.commands.arguments import Parser, run_main
 
 LOSS = re.compile(r"rank : 0  train.loss : ([\d\.e-]+)")  # the pattern of the ModelZoo's own script
 RELATIVE_LIMIT = 0.05
@@ -109,7 +108,7 @@ def print_comparison(result: dict[str, float | int | bool]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="loss.py", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = Parser(prog="loss.py", description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--sdaa-log", "--device-log", required=True, type=Path, help="log of the run in question")
     parser.add_argument("--cuda-log", "--reference-log", required=True, type=Path, help="log to compare it with")
     parser.add_argument("--plot", type=Path, default=Path("loss.png"), help="picture to write (loss.png)")

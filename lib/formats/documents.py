@@ -140,11 +140,20 @@ def read_numbers(values: Any, where: str) -> np.ndarray:
     """`values` as float64, None as NaN; anything that is not a rectangle of numbers is an error."""
     try:
         array = np.asarray(values)
-        if array.dtype.kind not in "fiu":
+        if array.dtype.kind not in "fiu" or _has_truth(values, array):
             array = np.asarray(_floats(values), dtype=np.float64)
         return array.astype(np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise SmoothNetError(f"{where} must hold numbers only, in lists of equal length") from error
+
+
+def _has_truth(values: Any, array: np.ndarray) -> bool:
+    """Whether true or false stands among the numbers, which numpy takes for 1 and 0."""
+    return bool(((array == 0) | (array == 1)).any()) and _finds_truth(values)
+
+
+def _finds_truth(values: Any) -> bool:
+    return any(type(value) is bool or (type(value) is list and _finds_truth(value)) for value in values)
 
 
 def _floats(values: Any) -> Any:

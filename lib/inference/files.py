@@ -285,6 +285,8 @@ def output_paths(
                 _check_target(path, source, inputs, folder=folder and path == target, force=force)
         outputs.append(Output(target, picture, maker, rates, sure))
     if report is not None:
+        if not str(report) or Path(report).is_dir():
+            raise SmoothNetError(f"--report {str(report)!r} is no name of a file")
         report = Path(report)
         if any(report.absolute() == path.absolute() for one in outputs for path in one.paths()):
             raise SmoothNetError(f"{report} is an output; name another file for the report")
