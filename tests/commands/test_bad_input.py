@@ -222,6 +222,17 @@ CASES = {
     ),
     "eval: a filter that is none": (None, evaluate("--checkpoint", "good.pth.tar", "--tradition", "kalman"), "kalman"),
     "eval: a report of no known kind": (None, evaluate("--checkpoint", "good.pth.tar", "--report", "r.pdf"), "r.pdf"),
+    "eval: a report that is a folder": (
+        lambda: Path("r.md").mkdir(),
+        evaluate("--checkpoint", "good.pth.tar", "--report", "r.md"),
+        "r.md",
+    ),
+    "eval: weights beside those that come along": (None, evaluate("--checkpoint", "../weights"), "../weights"),
+    "eval: a name of thousands of letters": (
+        None,
+        evaluate("--checkpoint", "good.pth.tar", "--dataset_name", "n" * 5000),
+        "nnn",
+    ),
     "eval: a report into nowhere": (None, evaluate("--checkpoint", "good.pth.tar", "--report", "no/r.md"), "no/r.md"),
     "eval: run folder is a file": (None, evaluate("--checkpoint", "good.pth.tar", "--logdir", "empty"), "empty"),
     "eval: ground truth and detections swapped": (
@@ -271,6 +282,18 @@ CASES = {
         smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--device", "tpu"),
         "tpu",
     ),
+    "smooth: a device without a name": (
+        None,
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--device", ""),
+        "--device",
+    ),
+    "smooth: a name that looks like an argument": (
+        lambda: shutil.copy("a.npz", "-a.npz"),
+        smooth("-a.npz", "-o", "o.npz"),
+        "-a.npz",
+    ),
+    "smooth: a report without a name": (None, smooth("a.npz", "-o", "o.npz", "--report", ""), "--report"),
+    "smooth: a report that is a folder": (None, smooth("a.npz", "-o", "o.npz", "--report", "."), "--report"),
     "smooth: dims that do not fit": (
         lambda: write_npz(Path("a.npz"), keypoints=np.ones((9, 7))),
         smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--dims", "2"),
@@ -377,6 +400,9 @@ STREAMS = {
     "scores of another number": (['{"keypoints": [[1, 2]], "scores": ["a"]}'], "line 1"),
     "numbers of thousands of digits": (["[[" + "9" * 5000 + ", 2]]"], "line 1"),
     "a number beyond all": (["[[1e400, 2], [1" + "0" * 400 + ", 2]]"], "line 1"),
+    "true is no coordinate": (["[[1, 2.5]]", "[[1, true]]"], "line 2"),
+    "false among whole numbers": (["[[3, false], [2, 5]]"], "line 1"),
+    "a number that is too large": (['{"keypoints": [[1, 2]], "more": 1e400}'], "line 1"),
     "one person, then several": (["[[1, 2]]", '{"people": []}'], "line 2"),
 }
 

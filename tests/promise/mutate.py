@@ -569,7 +569,7 @@ def place_output(case: Case, rng: random.Random) -> None:
         new = rng.choice(case.inputs)
     if new != str(out) and str(out) in case.argv:
         case.argv = [new if word == str(out) else word for word in case.argv]
-        case.outputs = []
+        case.outputs = [name for name in case.outputs if name != str(out)]
     case.note(
         f"output {out}: {step}", Path(new).name, out.name, "afile", "/proc", *(Path(name).name for name in case.inputs)
     )
@@ -587,7 +587,7 @@ def rename_input(case: Case, rng: random.Random) -> None:
     case.argv = [new if word == str(old) else word for word in case.argv]
     case.inputs = [new if name == str(old) else name for name in case.inputs]
     words = re.findall(r"\w{3,}", new) or [suffix or new]
-    case.note(f"{old} is called {new!a}", *words, *(("INPUT", "expected one argument") if new.startswith("-") else ()))
+    case.note(f"{old} is called {new!a}", *words)
 
 
 # ---------------------------------------------------------------------------------------------------------- arguments
@@ -646,7 +646,11 @@ def change_argument(case: Case, rng: random.Random) -> None:
         return
     rows = arguments("smooth" if case.command == "stream" else case.command)
     flags = [
-        flag for row in rows if "action" not in row.options for flag in row.flags if flag not in ("--opts", "inputs")
+        flag
+        for row in rows
+        if "action" not in row.options
+        for flag in row.flags
+        if flag.startswith("-") and flag != "--opts"
     ]
     flag = rng.choice(OTHER_FLAGS.get(case.command) or flags)
     if SIZES.search(flag) and value in (str(2**70), "1e300"):
@@ -658,6 +662,14 @@ def change_argument(case: Case, rng: random.Random) -> None:
         # of two outputs the last one counts
         case.outputs = [value] if flag in ("-o", "--output") else [*case.outputs, value]
         case.outputs += ["results"] * (flag == "--logdir")  # where runs go that are told None
+        case.outputs += [f"{os.path.normpath(value)}.corpus"] * (case.command == "corpus")
+    if flag == "--manifest":  # the report goes beside it
+        beside = ("report.html", "report.json", "players")
+        case.outputs += [
+            *case.outputs,
+            *beside,
+            *(f"{value}{more}" for more in ("", ".lock", "-wal", "-shm", "-journal")),
+        ]
 
 
 # ------------------------------------------------------------------------------------------------------------- choice
@@ -677,6 +689,8 @@ BY_ENDING: dict[str, list[Callable[[Path, random.Random], str]]] = {
     ".onnx": [change_onnx] * 4 + [change_bytes],
     "": [change_text, change_text, change_bytes],
     ".pkl": [change_bytes],
+    ".jsonl": [change_text] * 3 + [change_bytes],
+    ".sqlite": [change_bytes],
 }
 
 

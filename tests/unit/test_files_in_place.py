@@ -223,3 +223,22 @@ def test_dollar_signs_and_odd_names_in_a_picture(tmp_path):
     (done,) = smooth_files([source], target, rts(), plot=True)
     assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     done.text().encode("utf-8")  # any terminal can show it
+
+
+WRITER = """
+import os, signal, sys
+from lib.utils.files import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    os.kill(os.getpid(), int(sys.argv[2]))
+    file.write(b"done")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_no_temporary_file(tmp_path, number):
+    (tmp_path / "a").write_text("old")
+    words = [sys.executable, "-c", WRITER, tmp_path / "a", str(int(number))]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == (-2 if number == signal.SIGINT else 128 + number), done.stderr
+    assert names(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
