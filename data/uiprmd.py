@@ -199,6 +199,7 @@ def read_clips(raw: str | Path, people: set[int]) -> tuple[list[Clip], dict[str,
         if path.parts[-3:-1] == ("Kinect", "Positions")
         and (match := re.fullmatch(r"(m\d\d_s(\d\d)_e\d\d)_positions(_inc)?\.txt(\.gz)?", path.name))
         and int(match[2]) in people
+        and path.is_file()
     )
     if not found:
         raise SmoothNetError(

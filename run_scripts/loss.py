@@ -20,6 +20,7 @@ from lib.commands.arguments import Parser, run_main
 
 LOSS = re.compile(r"rank : 0  train.loss : ([\d\.e-]+)")  # the pattern of the ModelZoo's own script
 RELATIVE_LIMIT = 0.05
+LARGEST_LOG = 2**30  # bytes
 ABSOLUTE_LIMIT = 2e-4
 
 
@@ -85,11 +86,10 @@ def read_log(path: Path) -> list[float]:
         SmoothNetError: it cannot be read or has no loss.
     """
     from lib.utils.errors import SmoothNetError
+    from lib.utils.files import read_bounded
 
     try:
-        losses = read_losses(path.read_text(encoding="utf-8", errors="replace"))
-    except OSError as error:
-        raise SmoothNetError(f"cannot read the log {path}: {error.strerror}") from error
+        losses = read_losses(read_bounded(path, LARGEST_LOG, "no log of a training is").decode("utf-8", "replace"))
     except ValueError as error:
         raise SmoothNetError(f"the log {path} holds a loss that is no number: {error}") from error
     if not losses:

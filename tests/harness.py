@@ -2,8 +2,8 @@
 # Copyright (c) SmoothNet contributors
 """Try the promise of tests/promise on many cases: `python tests/harness.py --cases 20000 --seed 0 [--jobs 2]`.
 
-A case is its number: `--seed 17 --cases 1 --keep FOLDER` runs case 17 alone and keeps its folder. With `--log FILE` each case
-is a line of that file, and a run that was cut short goes on where it was, with the same command.
+A case is its number: `--seed 17 --cases 1 --keep FOLDER` runs case 17 alone and keeps its folder. With `--log FILE`
+each case is a line of the file, and a run that was cut short goes on where it was, with the same command.
 """
 
 from __future__ import annotations

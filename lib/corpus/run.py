@@ -16,6 +16,7 @@ import os
 import queue
 import secrets
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -192,6 +193,10 @@ def run_corpus(
         return Summary(
             state, counts.get("done", 0), counts.get("failed", 0), counts.get("todo", 0), bad, book.path, written
         )
+    except sqlite3.Error as error:
+        raise SmoothNetError(
+            f"the manifest {book.path} is damaged or cannot be written ({error}); name another --manifest"
+        ) from error
     finally:
         book.close()
 

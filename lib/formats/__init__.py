@@ -256,6 +256,8 @@ def read_recording(
     said = parse_layout(layout)
     if not path.exists():
         raise SmoothNetError(f"{path} does not exist")
+    if not path.is_file() and not path.is_dir():  # whose end nobody knows
+        raise SmoothNetError(printable(f"{path} is a device, pipe or socket; copy what comes out of it into a file"))
     try:
         if format is None:
             format = next((name for name, row in FORMATS.items() if row.sniff(path)), None)

@@ -58,6 +58,19 @@ class Spanned:
         return SpanTokens(self.text, self.spans)
 
 
+def frame_files(folder: Path, ending: str) -> list[Path]:
+    """The files of a folder with a file a frame, in the order of names; hidden ones and folders are left out.
+
+    Raises:
+        SmoothNetError: something of that name is no file, such as a link to nowhere: the frame would be missing.
+    """
+    found = sorted(path for path in folder.glob(f"*{ending}") if not path.name.startswith(".") and not path.is_dir())
+    for path in found:
+        if not path.is_file():
+            raise SmoothNetError(f"{path} is no file but a device, a pipe or a link to nowhere; remove or replace it")
+    return found
+
+
 @functools.lru_cache(maxsize=1)  # telling the format and reading it look at the same file
 def read_document(path: Path) -> Document:
     try:

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks
-from .documents import Slot, Spanned, as_object
+from .documents import Slot, Spanned, as_object, frame_files
 from .frames import Person, points_of, read_frames, sniff_frames
 from .recording import Recording
 from .spans import Cell, cells_of, number_spans
@@ -198,7 +198,7 @@ def _csv_frames(
 
 
 def text_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.txt") if path.is_file() and not path.name.startswith("."))
+    return frame_files(folder, ".txt")
 
 
 def _first_label(files: list[Path]) -> list[str] | None:

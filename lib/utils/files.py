@@ -122,6 +122,8 @@ def read_bounded(path: str | os.PathLike, largest: int, what: str) -> bytes:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # whose end nobody knows
+            raise SmoothNetError(f"{path} is a device, pipe or socket; copy what comes out of it into a file")
         size = path.stat().st_size
         if size > largest:
             raise SmoothNetError(f"{path} has {size} bytes; {what} that large")

@@ -129,6 +129,15 @@ def weights_times(factor: complex):
     return lambda content: {name: value * factor for name, value in content["state_dict"].items()}
 
 
+def frames_with_a_lost_one():
+    Path("frames").mkdir()
+    for t in range(9):
+        people = [{"pose_keypoints_2d": [1 + t, 2, 0.5, 3, 4.5, 0.5]}]
+        Path(f"frames/{t}.json").write_text(json.dumps({"people": people}))
+    Path("frames/2.json").unlink()
+    Path("frames/2.json").symlink_to("nowhere")
+
+
 JHMDB = ["--dataset_name", "jhmdb", "--estimator", "simplepose", "--body_representation", "2D"]
 CASES = {
     # name: (what is done to the folder, command and arguments, words of the sentence)
@@ -362,6 +371,18 @@ CASES = {
     ),
     "loss: a missing log": (None, (loss.main, ["--sdaa-log", "nowhere", "--cuda-log", "empty"]), "nowhere"),
     "loss: an empty log": (None, (loss.main, ["--sdaa-log", "empty", "--cuda-log", "empty"]), "empty"),
+    "smooth: a device": (
+        lambda: Path("z.jsonl").symlink_to("/dev/zero"),
+        smooth("z.jsonl", "-o", "o.jsonl"),
+        "z.jsonl",
+    ),
+    "smooth: a pipe": (lambda: os.mkfifo("p.npz"), smooth("p.npz", "-o", "o.npz"), "p.npz"),
+    "smooth: a frame that is a link to nowhere": (
+        frames_with_a_lost_one,
+        smooth("frames", "-o", "o", "--checkpoint", "good.pth.tar"),
+        "2.json",
+    ),
+    "loss: a pipe": (lambda: os.mkfifo("pipe"), (loss.main, ["--sdaa-log", "pipe", "--cuda-log", "empty"]), "pipe"),
     "loss: a folder": (None, (loss.main, ["--sdaa-log", "folder", "--cuda-log", "empty"]), "folder"),
     "loss: a number that is none": (
         text("log", "rank : 0  train.loss : 1.2.3-e\n"),

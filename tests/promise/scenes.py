@@ -60,7 +60,7 @@ SMOOTH_OPTIONS = [
     ["--force"],
     ["--method", "rts"],
     ["--outliers", "hampel"],
-    ["--derivatives"],
+    ["--derivatives", "--fps", "25"],
     ["--uncertainty"],
     ["--plot"],
     ["--report", "report.json"],

@@ -156,7 +156,7 @@ def test_a_folder_that_is_not_uiprmd_is_refused(raw, tmp_path):
 def test_numbers_that_nobody_measured_are_refused(raw, number):
     write_clip(raw, "m01_s09_e01")
     path = raw / "Segmented Movements/Kinect/Positions/m01_s09_e01_positions.txt"
-    first, _, rest = path.read_text().partition(",")
+    rest = path.read_text().partition(",")[2]
     path.write_text(f"{number},{rest}")
     with pytest.raises(SmoothNetError, match=r"m01_s09_e01_positions\.txt is damaged"):
         uiprmd.convert(raw, [9], [8])
