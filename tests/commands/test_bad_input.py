@@ -191,6 +191,7 @@ CASES = {
             "without an epoch": {"epoch": None},
             "at a text": {"epoch": "x"},
             "with a foreign optimiser": {"optimizer": [1]},
+            "with a tensor for an optimiser": {"optimizer": torch.zeros(3)},
             "with misshapen moments": {"optimizer": misshapen},
             "with weights that are not finite": {"state_dict": weights_times(float("nan"))},
             "with complex weights": {"state_dict": weights_times(1j)},

@@ -211,7 +211,7 @@ def same_form(old: Path, new: Path, fill: bool) -> None:
                         near(name, np.lib.format.read_array(x), np.lib.format.read_array(y), fill)
     elif old.suffix == ".npy":
         with open(old, "rb") as a, open(new, "rb") as b:
-            if not any(b"'O'" in file.read(200) for file in (a, b)):  # pickled objects are no arrays to compare
+            if not any(b"|O'" in file.read(200) for file in (a, b)):  # pickled objects are no arrays to compare
                 near(old.name, np.load(old), np.load(new), fill)
     elif old.suffix == ".json":
         near(old.name, *np.array(changed_numbers(old, new, fill), float).reshape(-1, 2).T, fill)

@@ -659,10 +659,15 @@ def change_argument(case: Case, rng: random.Random) -> None:
     case.argv[at:at] = [f"{flag}={value}" if flag.startswith("--") else f"{flag}{value}"]
     case.note(f"{flag} {value[:30]!a}", flag, flag[2:], flag[2:].replace("_", " "), flag[2:].upper(), value[:100])
     if flag in ("--plot", "--report", "--logdir", "-o", "--output", "--output_video_path", "--profiler_path"):
-        # of two outputs the last one counts
-        case.outputs = [value] if flag in ("-o", "--output") else [*case.outputs, value]
+        # of two outputs the last one counts; what is written beside it has its name
+        case.outputs = [value, *case.outputs[1:]] if flag in ("-o", "--output") else [*case.outputs, value]
         case.outputs += ["results"] * (flag == "--logdir")  # where runs go that are told None
         case.outputs += [f"{os.path.normpath(value)}.corpus"] * (case.command == "corpus")
+    if flag in ("-o", "--output"):
+        stems = (value, str(Path(value).with_suffix("")) if Path(value).name else value)
+        case.outputs += [f"{stem}.{end}" for stem in stems for end in ("png", "derivatives.npz", "uncertainty.npz")]
+    if flag == "--profiler":
+        case.outputs.append("profiler_log")
     if flag == "--manifest":  # the report goes beside it
         beside = ("report.html", "report.json", "players")
         case.outputs += [

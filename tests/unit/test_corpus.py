@@ -502,4 +502,4 @@ def test_a_pipe_among_the_inputs_fails_alone(tmp_path):
     os.mkfifo(tmp_path / "pipe.npy")
     done = run([tmp_path / "in", tmp_path / "pipe.npy"], tmp_path / "out")
     assert (done.done, done.failed) == (1, 1)
-    assert "pipe.npy is a device, pipe or socket" in dict((n, e) for n, _, e in rows(tmp_path / "out"))["pipe.npy"]
+    assert "pipe.npy is a device, pipe or socket" in {n: e for n, _, e in rows(tmp_path / "out")}["pipe.npy"]
