@@ -354,11 +354,16 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
         if not isinstance(end.code, int | None):
             raise
         status = end.code or 0
-    status = finish_output() or status
-    if status and "torch.distributed" in sys.modules:
-        from ..utils.distributed import end_unparted
+    except KeyboardInterrupt:  # as the sentence was printed
+        status = 128 + 2
+    try:
+        status = finish_output() or status
+        if status and "torch.distributed" in sys.modules:
+            from ..utils.distributed import end_unparted
 
-        end_unparted(status)
+            end_unparted(status)
+    except KeyboardInterrupt:
+        status = 128 + 2
     return status
 
 

@@ -272,8 +272,8 @@ def output_paths(
         maker = maker_of(target) if not same or (source.is_dir() and target == Path(out)) else None
         if not same and maker is None:
             raise SmoothNetError(
-                f"the output has the form of the input, or one of {', '.join(makers())}: name it *{source.suffix}, "
-                f"not {target.name}"
+                f"the output of {source} has the form of the input, or one of {', '.join(makers())}: name it "
+                f"*{source.suffix}, not {target.name}"
             )
         folder = source.is_dir() and maker is None
         stem = target.name if folder else target.stem

@@ -19,7 +19,7 @@ import numpy as np
 from ..filters.smoother import METHODS as CLASSICAL
 from ..filters.smoother import OUTLIERS, ClassicalSmoother, classical_smoother
 from ..filters.table import REFERENCE_FPS
-from ..formats import read_recording
+from ..formats import check_words, read_recording
 from ..formats.recording import Recording
 from ..models.network import as_numpy
 from ..utils.errors import SmoothNetError
@@ -162,6 +162,7 @@ class Smoothing:
             raise SmoothNetError(f"there is no --method {options.method!r}: choose from {', '.join(METHODS)}")
         if options.outliers is not None and options.outliers not in OUTLIERS:
             raise SmoothNetError(f"there is no --outliers {options.outliers!r}: choose from {', '.join(OUTLIERS)}")
+        check_words(options.input_format, options.dims, options.layout)
         self.options = options
         self.progress = progress
         self._method = METHODS[options.method](options)

@@ -302,6 +302,11 @@ CASES = {
         smooth("-a.npz", "-o", "o.npz"),
         "-a.npz",
     ),
+    "smooth: a strength beyond all": (
+        None,
+        smooth("a.npz", "-o", "o.npz", "--method", "rts", "--strength", "1e300"),
+        "--strength",
+    ),
     "smooth: a report without a name": (None, smooth("a.npz", "-o", "o.npz", "--report", ""), "--report"),
     "smooth: a report that is a folder": (None, smooth("a.npz", "-o", "o.npz", "--report", "."), "--report"),
     "smooth: dims that do not fit": (

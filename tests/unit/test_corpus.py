@@ -503,3 +503,19 @@ def test_a_pipe_among_the_inputs_fails_alone(tmp_path):
     done = run([tmp_path / "in", tmp_path / "pipe.npy"], tmp_path / "out")
     assert (done.done, done.failed) == (1, 1)
     assert "pipe.npy is a device, pipe or socket" in {n: e for n, _, e in rows(tmp_path / "out")}["pipe.npy"]
+
+
+@pytest.mark.parametrize("wrong", [{"layout": "3"}, {"input_format": "fbx"}])
+def test_a_word_on_all_files_that_is_none_is_one_sentence(tmp_path, wrong):
+    source = make(tmp_path / "in", "a.npy")
+    with pytest.raises(SmoothNetError, match=r"--layout|fbx"):
+        run(source, tmp_path / "out", SmoothingOptions(method="gaussian", fps=30.0, **wrong))
+
+
+def test_a_manifest_that_is_no_file_is_one_sentence(tmp_path):
+    os.mkfifo(tmp_path / "book.sqlite")
+    (tmp_path / "folder.sqlite").mkdir()
+    source = make(tmp_path / "in", "a.npy")
+    for name in ("folder.sqlite", "book.sqlite"):
+        with pytest.raises(SmoothNetError, match=name):
+            run(source, tmp_path / "out", manifest=tmp_path / name)

@@ -486,3 +486,13 @@ def test_the_list_of_formats_names_all_by_tool():
     for name in FORMATS:
         assert f"  {name} " in listed
     assert listed.index("biomechanics") < listed.index("c3d") and listed.count("left alone:") == len(FORMATS)
+
+
+@pytest.mark.parametrize("word", ["null", '"0.4"', "x", "1,5"])
+def test_a_word_among_the_numbers_of_a_label_is_named(word, tmp_path):
+    folder = samples.ultralytics_labels(tmp_path / "labels")
+    file = sorted(folder.glob("*.txt"))[3]
+    words = file.read_text().split(" ")
+    file.write_text(" ".join([words[0], word, *words[2:]]))
+    with pytest.raises(SmoothNetError, match=rf"{re.escape(file.name)}: a line of save_txt"):
+        read_recording(folder)
