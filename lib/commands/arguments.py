@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .. import __version__, config
 from ..utils.errors import SmoothNetError
+from ..utils.signals import send_again_what_got_lost
 
 if TYPE_CHECKING:
     from ..inference.options import SmoothingOptions
@@ -346,6 +347,7 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
     Output that nobody reads any more (`| head`) ends the program without a word, and file names that are not UTF-8 are
     printed as they are.
     """
+    send_again_what_got_lost()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape")
     try:

@@ -304,7 +304,8 @@ def _targets(inputs: list[Path], out: Path | str) -> list[Path]:
         return [out]
     if out.exists() and not out.is_dir():
         raise SmoothNetError(f"{out} is a file; several inputs need a folder to go to")
-    targets = [out / source.resolve().name for source in inputs]
+    # A link gives its own name, but "." and ".." have none.
+    targets = [out / (source if source.name not in ("", "..") else source.resolve()).name for source in inputs]
     if len(set(targets)) < len(targets):
         raise SmoothNetError("two inputs have the same name and would become one output; smooth each alone")
     return targets
