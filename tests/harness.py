@@ -34,6 +34,8 @@ if __name__ == "__main__":
 from promise.judge import complaints, describe
 from promise.run import Place, make_case, run
 
+from lib.utils.signals import ending_cleanly
+
 
 def try_case(place: Place, seed: int, keep: Path | None = None) -> tuple[str, int, list[str], str]:
     """Run the case of a seed: its scene, status, complaints and description."""
@@ -68,13 +70,14 @@ def signature(command: str, complaint: str) -> str:
 def a_place() -> Iterator[Place]:
     """Where cases are made, in memory if possible, gone in the end."""
     folder = Path(tempfile.mkdtemp(prefix="promise.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            place = Place(folder)
-        yield place
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ending_cleanly():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                place = Place(folder)
+            yield place
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def try_seeds(seeds: Sequence[int], keep: Path | None = None) -> Iterator[tuple[int, str, int, list[str], str]]:
