@@ -512,6 +512,13 @@ def test_a_word_on_all_files_that_is_none_is_one_sentence(tmp_path, wrong):
         run(source, tmp_path / "out", SmoothingOptions(method="gaussian", fps=30.0, **wrong))
 
 
+def test_an_output_that_is_a_file_is_refused_before_anything_is_written(tmp_path):
+    source = make(tmp_path / "in", "a.npy")
+    with pytest.raises(SmoothNetError, match=r"a\.npy is no folder"):
+        run(source, source / "a.npy")
+    assert [path.name for path in source.iterdir()] == ["a.npy"]
+
+
 def test_a_manifest_that_is_no_file_is_one_sentence(tmp_path):
     os.mkfifo(tmp_path / "book.sqlite")
     (tmp_path / "folder.sqlite").mkdir()
