@@ -59,15 +59,17 @@ class Spanned:
 
 
 def frame_files(folder: Path, ending: str) -> list[Path]:
-    """The files of a folder with a file a frame, in the order of names; hidden ones and folders are left out.
+    """The files of a folder with a file a frame, in the order of names; hidden ones are left out.
 
     Raises:
         SmoothNetError: something of that name is no file, such as a link to nowhere: the frame would be missing.
     """
-    found = sorted(path for path in folder.glob(f"*{ending}") if not path.name.startswith(".") and not path.is_dir())
+    found = sorted(path for path in folder.glob(f"*{ending}") if not path.name.startswith("."))
     for path in found:
         if not path.is_file():
-            raise SmoothNetError(f"{path} is no file but a device, a pipe or a link to nowhere; remove or replace it")
+            raise SmoothNetError(
+                f"{path} is no file but a folder, a device, a pipe or a link to nowhere; remove or replace it"
+            )
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from .tables import (
     make_table,
     make_track,
     number_frames,
+    number_in,
     rate,
     read_lines,
     refuse_ragged,
@@ -167,7 +169,8 @@ def _counted_header(first: list[str], lines: list[str], top: int, delimiter: str
     if len(numbers) == 2:  # one point, which may well begin at (0, 1)
         return any(not cell.lstrip("-").isdigit() for cell in cells) and cells[0] != "1"
     # A row of data may count too, but then the next counts as well, or goes on where this one began.
-    return not all(is_number(cell) for cell in cells) or bool((np.diff([float(cell) for cell in cells]) != 1).any())
+    row = [number_in(cell) for cell in cells]
+    return any(b is None or a is None or b - a != 1 for a, b in pairwise(row))
 
 
 def _sort_columns(table: Table, names: list[str]) -> _Columns:

@@ -134,6 +134,12 @@ def number_in(text: str) -> float | None:
         return None
 
 
+def label_in(text: str) -> int | str:
+    """What names a frame: the whole number that a word is, else the word."""
+    number = number_in(text)
+    return text if number is None or not number.is_integer() else int(number)
+
+
 def is_number(text: str) -> bool:
     text = text.strip().strip('"').strip()
     if text.lower() in _MISSING:

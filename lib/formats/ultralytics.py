@@ -25,7 +25,7 @@ from .documents import Slot, Spanned, as_object, frame_files
 from .frames import Person, points_of, read_frames, sniff_frames
 from .recording import Recording
 from .spans import Cell, cells_of, number_spans
-from .tables import number_in, read_lines
+from .tables import label_in, number_in, read_lines
 from .timeline import check_one_sequence, timeline
 
 _LISTS = ("results", "detections", "predictions", "people", "persons", "objects", "instances")
@@ -178,7 +178,7 @@ def _csv_frames(
     column = next((name for name in _FRAMES if name in header), None)
     if column is not None:
         texts = [row[column].text.strip(' "') for row, _ in rows]
-        return [text if (n := number_in(text)) is None or not n.is_integer() else int(n) for text in texts]
+        return [label_in(text) for text in texts]
     if headers > 1:
         return [number for _, number in rows]
     index = [row[header[0]].text.strip(' "') for row, _ in rows] if header[0] == "" else []

@@ -383,6 +383,11 @@ CASES = {
         "z.jsonl",
     ),
     "smooth: a pipe": (lambda: os.mkfifo("p.npz"), smooth("p.npz", "-o", "o.npz"), "p.npz"),
+    "smooth: a frame that is a folder": (
+        lambda: (frames_with_a_lost_one(), Path("frames/2.json").unlink(), Path("frames/2.json").mkdir()),
+        smooth("frames", "-o", "o", "--checkpoint", "good.pth.tar"),
+        "2.json",
+    ),
     "smooth: a frame that is a link to nowhere": (
         frames_with_a_lost_one,
         smooth("frames", "-o", "o", "--checkpoint", "good.pth.tar"),
