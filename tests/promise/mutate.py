@@ -581,6 +581,8 @@ def rename_input(case: Case, rng: random.Random) -> None:
     if not named:
         return
     old = Path(rng.choice(named))
+    if not os.path.lexists(old):  # another mutation was here first
+        return
     suffix = "".join(old.suffixes[-2:])
     new = rng.choice(NAMES).format(suffix)
     old.rename(new)
