@@ -200,12 +200,13 @@ def filter_names(text: str) -> list[str]:
     Raises:
         SmoothNetError: there is no such filter.
     """
-    names = [name for name in (part.strip().lower() for part in text.split(",")) if name]
+    said = [part.strip() for part in text.split(",") if part.strip()]
+    names = [part.lower() for part in said]
     if names == ["all"]:
         return list(FILTERS)
-    for name in names:
+    for name, part in zip(names, said, strict=True):
         if name not in FILTERS:
-            raise SmoothNetError(f"there is no filter {name!r}: choose from {', '.join(FILTERS)}, or all")
+            raise SmoothNetError(f"there is no filter {part!r}: choose from {', '.join(FILTERS)}, or all")
     return list(dict.fromkeys(names))
 
 

@@ -659,7 +659,8 @@ def change_argument(case: Case, rng: random.Random) -> None:
         value = "-1"
     at = case.argv.index("--opts") if "--opts" in case.argv else len(case.argv)
     case.argv[at:at] = [f"{flag}={value}" if flag.startswith("--") else f"{flag}{value}"]
-    case.note(f"{flag} {value[:30]!a}", flag, flag[2:], flag[2:].replace("_", " "), flag[2:].upper(), value[:100])
+    row = next((row.flags for row in rows if flag in row.flags), ())  # the sentence has the first spelling
+    case.note(f"{flag} {value[:30]!a}", flag, *row, flag[2:], flag[2:].replace("_", " "), flag[2:].upper(), value[:100])
     if flag in ("--plot", "--report", "--logdir", "-o", "--output", "--output_video_path", "--profiler_path"):
         # of two outputs the last one counts; what is written beside it has its name
         case.outputs = [value, *case.outputs[1:]] if flag in ("-o", "--output") else [*case.outputs, value]

@@ -206,5 +206,7 @@ def test_filter_names():
     assert filter_names(" OneEuro, savgol,oneeuro") == ["oneeuro", "savgol"]
     with pytest.raises(SmoothNetError, match=r"'kalman'.*savgol, oneeuro, gaus1d, gaussian, .*or all"):
         filter_names("savgol,kalman")
+    with pytest.raises(SmoothNetError, match="'Kalman'"):
+        filter_names("Kalman")
     with pytest.raises(SmoothNetError, match="kalman"):
         apply_filter("kalman", noise(10))
