@@ -669,6 +669,8 @@ def change_argument(case: Case, rng: random.Random) -> None:
     if flag in ("-o", "--output"):
         stems = (value, str(Path(value).with_suffix("")) if Path(value).name else value)
         case.outputs += [f"{stem}.{end}" for stem in stems for end in ("png", "derivatives.npz", "uncertainty.npz")]
+    if flag in ("--layout", "--dims", "--input_format", "--format"):  # of what a file then is, the sentence may name it
+        case.words += [Path(name).name for name in case.inputs]
     if flag == "--profiler":
         case.outputs.append("profiler_log")
     if flag == "--manifest":  # the report goes beside it
