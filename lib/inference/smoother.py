@@ -16,6 +16,7 @@ import numpy as np
 
 from ..models.network import Network, as_numpy, load_network
 from ..models.normalize import NORMALIZATIONS, with_normalization
+from ..models.plain import Work
 from ..models.windows import smooth_blocks, smooth_sequence
 from ..utils.blocks import Frames, by_frames
 from ..utils.errors import SmoothNetError
@@ -233,7 +234,7 @@ class Smoother:
         delay = self.window - 1 if delay is None else delay
         if step is None:
             step = self.network.step if delay >= self.window - 1 - self.network.step // 2 else 1
-        network, taper = partial(self._people, 1), self.network.taper
+        network, taper = self._start, self.network.taper
         reflect = self.network.people is not None
         return Stream(network, self.window, delay, tracks, max_gap, self.strength, taper, reflect, step)
 
@@ -245,6 +246,11 @@ class Smoother:
         """The network as overlap.People, of windows that start every `step` frames."""
         self._smoothed(step * len(windows))
         return self.network.smooth(windows, shown, self.normalize, self.strength)
+
+    def _start(self, windows: np.ndarray, shown: np.ndarray | None) -> Work:
+        """The network as overlap.Start, of windows that start with every frame."""
+        self._smoothed(len(windows))
+        return self.network.start(windows, shown, self.normalize, self.strength)
 
     def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
         """(T, K, D) -> (T, K, D), segment by segment."""

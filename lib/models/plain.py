@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ State = Mapping[str, np.ndarray]
 # (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength -> (n, K, D, W); all float32
 ByJoint = Callable[[np.ndarray, "np.ndarray | None", float], np.ndarray]
 FramesOf = Callable[[int, int], np.ndarray]  # (first, last) -> (last - first, n, K, D) those frames of the windows
-Steps = Generator[None, None, FramesOf]  # work, cut into steps
+Steps = Generator[None, None, FramesOf]
 
 
 class Scratch(threading.local):
@@ -66,7 +66,48 @@ class Scratch(threading.local):
 
 
 scratch = Scratch()
-Begin = Callable[..., Steps]  # (windows, shown, strength) as ByJoint
+
+
+class Work:
+    """Windows on their way through a network, in steps of about equal cost between which other work may be done.
+
+    Args:
+        steps: how many there are at most.
+        way: does a step each time.
+
+    Attributes:
+        left: steps until `frames` may be asked.
+    """
+
+    def __init__(self, steps: int, way: Steps):
+        self.left = steps
+        self._way = way
+        self._frames: FramesOf | None = None
+        self._place: np.ndarray | float = 0.0
+
+    def plus(self, place: np.ndarray) -> Work:
+        """The same, with something added to its frames."""
+        self._place = place
+        return self
+
+    def advance(self, steps: int | None = None) -> None:
+        """Take so many steps; None: all that are left."""
+        for _ in range(self.left if steps is None else min(steps, self.left)):
+            try:
+                next(self._way)
+            except StopIteration as done:
+                self.left, self._frames = 0, done.value
+                return
+            self.left -= 1
+
+    def frames(self, first: int, last: int) -> np.ndarray:
+        """(last - first, n, K, D) floats: these frames of the windows, smoothed. Takes the steps that are left."""
+        self.advance()
+        assert self._frames is not None
+        return self._frames(first, last) + self._place
+
+
+Begin = Callable[[np.ndarray, "np.ndarray | None", float], Work]  # (windows, shown, strength), as ByJoint
 
 
 def leaky(x: np.ndarray, slope: float, spare: np.ndarray | None = None) -> np.ndarray:
@@ -220,48 +261,41 @@ def general_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {**_with_biases(layers), **contexts}
 
 
-def general(state: State, settings: Mapping[str, Any]) -> ByJoint:
-    """The general smoother; see GeneralSmoother.forward."""
-    begin = general_steps(state, settings)
+def general(state: State, settings: Mapping[str, Any]) -> tuple[ByJoint, Begin]:
+    """The general smoother, see GeneralSmoother.forward: as a whole, and step by step."""
+    w = _general_weights(state, settings)
+
+    def chunks(windows: np.ndarray, shown: np.ndarray | None, strength: float, kept: Scratch | None) -> Iterator[Steps]:
+        size = max(1, GENERAL_ROWS // (windows.shape[1] * windows.shape[2]))
+        for i in range(0, len(windows), size):
+            # rows in the order (D, n, K): means over the coordinates and the joints then run over whole rows
+            part = windows[i : i + size].astype(np.float32, copy=False).transpose(3, 2, 0, 1)
+            seen = None if shown is None else shown[i : i + size].astype(np.float32, copy=False)
+            yield _smooth_chunk(w, part, seen, strength, kept or Scratch())
 
     def run(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> np.ndarray:
         n, joints, dims, window = windows.shape
         smoothed = np.empty((window, n, joints, dims), np.float32)
-        size = people_at_once(joints * dims)
-        for i in range(0, n, size):
-            seen = None if shown is None else shown[i : i + size]
-            frames = finish(begin(windows[i : i + size], seen, strength, scratch))
-            smoothed[:, i : i + size] = frames(0, window)
+        done = 0
+        for steps in chunks(windows, shown, strength, scratch):
+            part = Work(len(w.blocks) + 2, steps).frames(0, window)
+            smoothed[:, done : done + part.shape[1]] = part
+            done += part.shape[1]
         return smoothed.transpose(1, 2, 3, 0)
 
-    return run
+    def begin(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> Work:
+        parts = list(chunks(windows, shown, strength, None))
 
+        def way() -> Steps:
+            ready = []
+            for steps in parts:
+                ready.append((yield from steps))
+                yield
+            return lambda first, last: np.concatenate([frames(first, last) for frames in ready], axis=1)
 
-def people_at_once(channels: int) -> int:
-    """Windows of so many channels in a chunk."""
-    return max(1, GENERAL_ROWS // channels)
+        return Work(len(parts) * (len(w.blocks) + 2) + 1, way())
 
-
-def finish(steps: Steps) -> FramesOf:
-    """Take all the steps that are left."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
-
-
-def general_steps(state: State, settings: Mapping[str, Any]) -> Begin:
-    """The same in steps of about equal cost, in between of which other work may be done."""
-    w = _general_weights(state, settings)
-
-    def begin(windows: np.ndarray, shown: np.ndarray | None, strength: float, kept: Scratch | None = None) -> Steps:
-        # rows in the order (D, n, K): means over the coordinates and the joints then run over whole rows
-        turned = windows.astype(np.float32, copy=False).transpose(3, 2, 0, 1)
-        seen = None if shown is None else shown.astype(np.float32, copy=False)
-        return _smooth_chunk(w, turned, seen, strength, Scratch() if kept is None else kept)
-
-    return begin
+    return run, begin
 
 
 def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeights:
@@ -380,8 +414,8 @@ def _smooth_chunk(
 def _mixture(w: GeneralWeights, h: np.ndarray, part: slice, beyond: float) -> np.ndarray:
     """(frames, members, rows): how much each member counts in some frames of the window; `beyond` 1 is the strength."""
     between = w.between_knots[part]
-    needed = np.flatnonzero(between.any(axis=0))
-    knots = slice(needed[0], needed[-1] + 1)
+    apart, ends = len(w.mixture) - 1, w.window - 1  # frame f lies at knot f * apart / ends
+    knots = slice(part.start * apart // ends, -(-(part.stop - 1) * apart // ends) + 1)
     matrices = w.mixture[knots]
     count, members, _ = matrices.shape
     logits = scratch.take("logits", count, members, h.shape[1])
@@ -529,6 +563,7 @@ class Plain:
     window: int
     run: Callable[[np.ndarray], np.ndarray]
     people: ByJoint | None = None
+    begin: Begin | None = None
     taper: np.ndarray | None = None
     step: int = 1
     strongest: float = 1.0
@@ -550,11 +585,12 @@ def load_general(content: Mapping[str, Any]) -> Plain:
     except TypeError as error:
         raise SmoothNetError(f"these are not the settings of a general smoother: {error}") from error
     check_state(content["state_dict"], general_shapes(settings))
-    people = general(content["state_dict"], settings)
+    people, begin = general(content["state_dict"], settings)
     return Plain(
         settings["window_size"],
         lambda windows: people(windows[:, :, None], None, 1.0)[:, :, 0],
         people,
+        begin,
         window_taper(settings["window_size"], settings["taper"]),
         settings["step"],
         STRONGEST,
