@@ -32,7 +32,8 @@ UNSURE = 1e-9  # weight of the first window where it holds a point's last value;
 
 # (n, K, D, W) windows without NaN, (n, K) of 0 and 1, joints that have values at all, or None -> smoothed windows
 People = Callable[[np.ndarray, "np.ndarray | None"], np.ndarray]
-Start = Callable[[np.ndarray, "np.ndarray | None"], Work]  # the same, step by step
+# the same, step by step; whether all frames will be asked for at once, see Network.start
+Start = Callable[[np.ndarray, "np.ndarray | None", bool], Work]
 
 
 def blank_missing(points: np.ndarray) -> np.ndarray:
@@ -71,19 +72,19 @@ def smooth_windows(network: People, windows: np.ndarray) -> np.ndarray:
     return smoothed
 
 
-def start_windows(start: Start, windows: np.ndarray) -> Work:
+def start_windows(start: Start, windows: np.ndarray, whole: bool) -> Work:
     """What smooth_windows gives, step by step; in one step where joints jump."""
     shown = np.isfinite(windows).all(axis=2)
     if shown.all():
-        return start(windows, None)
+        return start(windows, None, whole)
     if not jumps(windows, shown).any():
-        return start(*fill_windows(windows))
+        return start(*fill_windows(windows), whole)
 
-    def whole(some: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
-        return start(some, seen).frames(0, some.shape[-1]).transpose(1, 2, 3, 0)
+    def network(some: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
+        return start(some, seen, False).frames(0, some.shape[-1]).transpose(1, 2, 3, 0)
 
     def at_once() -> Steps:
-        smoothed = smooth_windows(whole, windows).transpose(3, 0, 1, 2)
+        smoothed = smooth_windows(network, windows).transpose(3, 0, 1, 2)
         return lambda first, last: smoothed[first:last]
         yield
 

@@ -247,10 +247,10 @@ class Smoother:
         self._smoothed(step * len(windows))
         return self.network.smooth(windows, shown, self.normalize, self.strength)
 
-    def _start(self, windows: np.ndarray, shown: np.ndarray | None) -> Work:
+    def _start(self, windows: np.ndarray, shown: np.ndarray | None, whole: bool) -> Work:
         """The network as overlap.Start, of windows that start with every frame."""
         self._smoothed(len(windows))
-        return self.network.start(windows, shown, self.normalize, self.strength)
+        return self.network.start(windows, shown, self.normalize, self.strength, whole)
 
     def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
         """(T, K, D) -> (T, K, D), segment by segment."""

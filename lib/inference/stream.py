@@ -171,7 +171,8 @@ class Stream:
 
     No push does more than must be done by then, if the network goes in steps: of a window only those frames that are
     about to come out are asked of it, and the others follow in the next pushes. With a delay above W - 1 the same comes
-    out later, and the network has that much longer: with W - 2 + step its work is spread evenly over all pushes.
+    out later, and the network's work on a window is spread evenly over the pushes until its first frame comes out: with
+    the longest delay over all `step` pushes until the next window.
 
     Missing points are treated as the module overlap says and come back missing. Nothing waits for the end of a
     gap: windows that end in it count only where there is no other.
@@ -214,6 +215,7 @@ class Stream:
         self.step = step
         self.max_gap = max_gap
         self._network = network
+        self._spread = delay >= window  # there is time after a window's last frame
         self._share = -(-(window - 1) // max(1, step - 1))  # frames of a window a push, to be done before the next window
         self._taper = (np.ones(window) if taper is None else taper)[:, None, None]
         self._reflect = reflect
@@ -314,7 +316,8 @@ class Stream:
         short = [part for part in short if part.length < self.window and part.padded is None]
         if not due and not short:
             return
-        work = start_windows(self._network, np.stack([part.newest_window() for part in (*due, *short)]))
+        windows = np.stack([part.newest_window() for part in (*due, *short)])
+        work = start_windows(self._network, windows, self._spread)
         if due:
             gone = max(0, self._count - 1 - self.delay - (end - self.window + 1))  # frames that have come out
             self._runs.append(_Run(end, due, [part.begin() for part in due], work, gone))
@@ -328,14 +331,18 @@ class Stream:
         """Do of all runs what is to be done in push `now`; None: all of it."""
         for run in self._runs:
             needed = run.end - self.window + 1 + run.next + self.delay  # the push in which the next frame comes out
-            late = now is None or needed <= now
+            pushes = 1 if now is None else max(1, needed - now + 1)  # until then
             before = run.work.left == 0
-            run.work.advance(None if late else -(-run.work.left // (needed - now + 1)))
-            frames = 0 if now is None or not late else now - needed + 1
-            if before or now is None or self.step == 1:
+            run.work.advance(-(-run.work.left // pushes))
+            if run.work.left:
+                continue
+            frames = 0 if now is None else now - needed + 1  # that come out
+            if now is None or self.step == 1 or self._spread:
+                frames = self.window
+            elif before:
                 frames = max(frames, self._share)
-            if run.work.left == 0 and frames:
-                self._add(run, self.window if now is None else min(self.window, run.next + frames))
+            if frames > 0:
+                self._add(run, min(self.window, run.next + frames))
         self._runs = [run for run in self._runs if run.next < self.window]
 
     def _add(self, run: _Run, last: int) -> None:

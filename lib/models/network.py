@@ -74,9 +74,18 @@ class Network:
         return self.people(centred, shown, max(strength, 1.0)) + origin.astype(windows.dtype)
 
     def start(
-        self, windows: np.ndarray, shown: np.ndarray | None = None, normalize: str = "none", strength: float = 1.0
+        self,
+        windows: np.ndarray,
+        shown: np.ndarray | None = None,
+        normalize: str = "none",
+        strength: float = 1.0,
+        whole: bool = False,
     ) -> Work:
-        """What `smooth` gives, step by step; in one step where the network knows no smaller ones."""
+        """What `smooth` gives, step by step; in one step where the network knows no smaller ones.
+
+        Args:
+            whole: all frames will be asked for at once: what they take is in the steps as well.
+        """
 
         def at_once() -> Steps:
             smoothed = self.smooth(windows, shown, normalize, strength).transpose(3, 0, 1, 2)
@@ -87,7 +96,7 @@ class Network:
             return Work(1, at_once())
         centred, origin = _centred(windows, shown)
         place = origin[:, 0, :, 0].astype(windows.dtype)[:, None]
-        return self.begin(centred, shown, max(strength, 1.0)).plus(place)
+        return self.begin(centred, shown, max(strength, 1.0), whole).plus(place)
 
 
 def _centred(windows: np.ndarray, shown: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,8 @@ class Work:
         return self._frames(first, last) + self._place
 
 
-Begin = Callable[[np.ndarray, "np.ndarray | None", float], Work]  # (windows, shown, strength), as ByJoint
+# (windows, shown, strength) as ByJoint; whether all frames will be asked for at once, and are worked out in the steps
+Begin = Callable[[np.ndarray, "np.ndarray | None", float, bool], Work]
 
 
 def leaky(x: np.ndarray, slope: float, spare: np.ndarray | None = None) -> np.ndarray:
@@ -283,19 +285,31 @@ def general(state: State, settings: Mapping[str, Any]) -> tuple[ByJoint, Begin]:
             done += part.shape[1]
         return smoothed.transpose(1, 2, 3, 0)
 
-    def begin(windows: np.ndarray, shown: np.ndarray | None, strength: float) -> Work:
+    def begin(windows: np.ndarray, shown: np.ndarray | None, strength: float, whole: bool) -> Work:
         parts = list(chunks(windows, shown, strength, None))
+        halves = (0, w.window // 2, w.window) if whole else ()
 
         def way() -> Steps:
             ready = []
             for steps in parts:
-                ready.append((yield from steps))
+                frames = yield from steps
                 yield
+                if whole:
+                    done = []
+                    for first, last in pairwise(halves):
+                        done.append(frames(first, last))
+                        yield
+                    frames = _part_of(np.concatenate(done))
+                ready.append(frames)
             return lambda first, last: np.concatenate([frames(first, last) for frames in ready], axis=1)
 
-        return Work(len(parts) * (len(w.blocks) + 2) + 1, way())
+        return Work(len(parts) * (len(w.blocks) + (4 if whole else 2)) + 1, way())
 
     return run, begin
+
+
+def _part_of(frames: np.ndarray) -> FramesOf:
+    return lambda first, last: frames[first:last]
 
 
 def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeights:
@@ -397,7 +411,7 @@ def _smooth_chunk(
             i += matrices.shape[1]
         for number, moments in enumerate(w.fits):
             weights[:, i + number] *= fill[part] if number == FILL else _fit(moments, trust, trusted_x, part)
-        smoothed = np.matmul(w.correction[part], with_one, out=scratch.take("smoothed", count, rows))
+        smoothed = w.correction[part] @ with_one
         smoothed += np.add.reduce(weights, axis=1)
         if strength < 1:
             smoothed -= x[part]
