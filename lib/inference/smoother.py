@@ -146,7 +146,7 @@ class Smoother:
                 names of its axes: see the module labelled.
             step: frames between the starts of windows; larger is faster and a little less smooth. None: the network's
                 own, at which it loses nothing: 1 for SmoothNet, more for networks whose windows are tapered.
-            delay: None uses all windows; D from 0 to W - 1 gives what a stream with this delay would.
+            delay: None uses all windows; D gives what a stream with this delay would, from W - 1 on the same.
             dims: coordinates per joint of (T, C) points. Left out: 3 if C is a multiple of 3, else 2 if it
                 is even, else 1. It decides which channels form a joint, and so the size of the body.
             max_gap: frames without any point that are bridged; longer gaps split the recording. The module
@@ -227,7 +227,8 @@ class Smoother:
         """Start smoothing frames as they come; see Stream.
 
         Args:
-            delay: D, frames; None: W - 1, with which a stream gives what the whole recording gives.
+            delay: D, frames; None: W - 1, with which a stream gives what the whole recording gives. More, up to
+                W - 2 + step, gives the same later, and no push then has much to do, see Stream.
             step: frames between runs of the network. None: the network's own where that loses nothing or next to
                 nothing (D of at least W - 1 less half of it), else 1.
         """
