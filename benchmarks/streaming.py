@@ -116,7 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"{people:3d} x {JOINTS} joints, delay {delay:2d}: p50 {np.quantile(cpu, 0.5):.3f}, p99 "
             f"{np.quantile(cpu, 0.99):.3f}, worst {cpu.max():.3f}, mean {cpu.mean():.3f} ms of CPU time a frame; "
-            f"on the clock p50 {np.quantile(wall, 0.5):.3f}, p99 {np.quantile(wall, 0.99):.3f}; load {os.getloadavg()[0]:.1f}"
+            f"on the clock p50 {np.quantile(wall, 0.5):.3f}, p99 {np.quantile(wall, 0.99):.3f}; "
+            f"load {os.getloadavg()[0]:.1f}"
         )
     delays = sorted({0, 4, 7, last // 2, 3 * last // 4, last - smoother.network.step // 2, last})
     for delay, cells in costs_of_steps(smoother, args.recordings, delays).items() if args.recordings else ():

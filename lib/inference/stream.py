@@ -216,7 +216,7 @@ class Stream:
         self.max_gap = max_gap
         self._network = network
         self._spread = delay >= window  # there is time after a window's last frame
-        self._share = -(-(window - 1) // max(1, step - 1))  # frames of a window a push, to be done before the next window
+        self._share = -(-(window - 1) // max(1, step - 1))  # of a window a push: done before the next
         self._taper = (np.ones(window) if taper is None else taper)[:, None, None]
         self._reflect = reflect
         self._strength = strength
@@ -310,8 +310,8 @@ class Stream:
 
         Args:
             due: these windows end with frame `end`.
-            short: of these, those with fewer than W frames have theirs padded, if not done yet, and say at once what comes
-                out from frame `first` on.
+            short: of these, those with fewer than W frames have theirs padded, if not done yet, and say at once what
+                comes out from frame `first` on.
         """
         short = [part for part in short if part.length < self.window and part.padded is None]
         if not due and not short:

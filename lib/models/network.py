@@ -100,9 +100,8 @@ class Network:
 
 
 def _centred(windows: np.ndarray, shown: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 windows about where the person stands in the middle frame, which float32 is then free of, and that place."""
-    n, joints, _, frames = windows.shape
-    middle = windows[..., frames // 2]
+    """Windows about where the person stands in the middle frame, float32, which is then free of it, and that place."""
+    middle = windows[..., windows.shape[-1] // 2]
     if shown is None:
         origin = middle.mean(1)[:, None, :, None]
     else:
