@@ -76,12 +76,11 @@ class _Segment:
         """Take the next frame, (K, D); None if nobody was seen."""
         self.newest += 1
         self.padded = None
-        shown = False if frame is None else shown_points(frame)
         self.frames.append(np.nan if frame is None else frame)
-        self.shown.append(shown)
+        self.shown.append(False if frame is None else shown_points(frame))
         self.total.append(0.0)
         self.weight.append(0.0)
-        if frame is not None and shown.any():
+        if self.shown.back(1).any():
             self.last = self.newest
 
     @property
