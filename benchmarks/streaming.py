@@ -4,7 +4,7 @@
 
 python benchmarks/streaming.py [--recordings 24] [--frames 300,3000,60000] [--checkpoint PATH]
 
-Times are CPU time of one thread, so that other programs hardly matter.
+Times are of one thread. Those of whole recordings are CPU time, so that other programs hardly matter.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.thread_time() - start
 
 
-def latencies(smoother: Smoother, people: int, delay: int | None, frames: int) -> np.ndarray:
-    """(frames,) milliseconds of CPU time of the pushes after the first window."""
+def latencies(smoother: Smoother, people: int, delay: int, frames: int) -> np.ndarray:
+    """(2, frames) milliseconds of the pushes after the first windows: CPU time, and on the clock."""
     poses = np.random.default_rng(0).normal(size=(frames + 2 * smoother.window, JOINTS, DIMS)).cumsum(0) * 0.01
     stream = smoother.stream(delay)
     given = ({i: pose + i for i in range(people)} if people > 1 else pose for pose in poses)
-    times = [cpu_seconds(lambda pose=pose: stream.push(pose)) for pose in given]  # type: ignore[misc]
-    return 1000 * np.sort(times[2 * smoother.window :])
+    times = []
+    for pose in given:
+        clock, cpu = time.perf_counter(), time.thread_time()
+        stream.push(pose)
+        times.append((time.thread_time() - cpu, time.perf_counter() - clock))
+    return 1000 * np.array(times[2 * smoother.window :]).T
 
 
 def costs_of_steps(smoother: Smoother, recordings: int, delays: Sequence[int]) -> dict[int, list[str]]:
@@ -105,11 +109,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     smoother = Smoother.from_checkpoint(args.checkpoint)
     last = smoother.window - 1
-    for people, delay, frames in ((1, None, 1000), (1, last // 2, 500), (1, 0, 500), (100, None, 64)):
-        times = latencies(smoother, people, delay, frames)
+    longest = last + smoother.network.step - 1
+    cases = ((1, longest, 1600), (1, last, 1600), (1, last // 2, 500), (1, 0, 500), (100, longest, 80), (100, last, 80))
+    for people, delay, frames in cases:
+        cpu, wall = latencies(smoother, people, delay, frames)
         print(
-            f"{people:3d} x {JOINTS} joints, delay {last if delay is None else delay:2d}: "
-            f"p50 {np.quantile(times, 0.5):.3f}, p99 {np.quantile(times, 0.99):.3f}, mean {times.mean():.3f} ms a frame"
+            f"{people:3d} x {JOINTS} joints, delay {delay:2d}: p50 {np.quantile(cpu, 0.5):.3f}, p99 "
+            f"{np.quantile(cpu, 0.99):.3f}, worst {cpu.max():.3f}, mean {cpu.mean():.3f} ms of CPU time a frame; "
+            f"on the clock p50 {np.quantile(wall, 0.5):.3f}, p99 {np.quantile(wall, 0.99):.3f}; "
+            f"load {os.getloadavg()[0]:.1f}"
         )
     delays = sorted({0, 4, 7, last // 2, 3 * last // 4, last - smoother.network.step // 2, last})
     for delay, cells in costs_of_steps(smoother, args.recordings, delays).items() if args.recordings else ():

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from data.uiprmd import convert, write_pairs  # noqa: E402
-from lib.commands.arguments import run_main  # noqa: E402
+from lib.commands.arguments import Parser, run_main  # noqa: E402
 from lib.dataset.poses import refuse_existing  # noqa: E402
 
 
@@ -27,7 +26,7 @@ def _people(text: str) -> list[int]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("raw", help="folder that holds 'Segmented Movements' (and 'Incorrect Segmented Movements')")
     parser.add_argument("--output", default=str(ROOT / "data/poses"), help="folder of the pose files (%(default)s)")
     parser.add_argument("--train_people", type=_people, default="1-8", help="people to train on (%(default)s)")

@@ -84,6 +84,7 @@ TRUNK = [
     *(JOINTS.index(joint) for joint in ("waist", "spine", "chest", "neck", "head")),
     *(JOINTS.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("collar", "hip")),
 ]
+LARGEST = 1e6  # of a file's numbers: centimetres, millimetres, degrees
 ROUNDS = 3  # of fitting the weights, then the clips again
 HUBER = 0.03  # metres; joints further off count less
 RIDGE = 0.05  # metres of noise that the ridge stands for: keeps the weights near the plain mean
@@ -198,6 +199,7 @@ def read_clips(raw: str | Path, people: set[int]) -> tuple[list[Clip], dict[str,
         if path.parts[-3:-1] == ("Kinect", "Positions")
         and (match := re.fullmatch(r"(m\d\d_s(\d\d)_e\d\d)_positions(_inc)?\.txt(\.gz)?", path.name))
         and int(match[2]) in people
+        and path.is_file()
     )
     if not found:
         raise SmoothNetError(
@@ -235,8 +237,10 @@ def read_table(path: Path, columns: int) -> np.ndarray:
             table = np.loadtxt(file, delimiter=",", ndmin=2)
     except (OSError, EOFError, ValueError) as error:
         raise SmoothNetError(f"{path} is not a table of numbers ({error}); unpack the archive again") from error
-    if table.shape[1] != columns or not np.isfinite(table).all():
-        raise SmoothNetError(f"{path} has {table.shape[1]} columns, not the {columns} finite ones of UI-PRMD")
+    if not (np.abs(table) < LARGEST).all():
+        raise SmoothNetError(f"{path} is damaged: it holds NaN or {LARGEST:g} and more; unpack the archive again")
+    if table.shape[1] != columns:
+        raise SmoothNetError(f"{path} has {table.shape[1]} columns, not the {columns} of UI-PRMD")
     return table
 
 

@@ -9,7 +9,6 @@ errors can cancel, so the means of the errors' magnitudes are printed as well.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -17,10 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.commands.arguments import run_main
+from lib.commands.arguments import Parser, run_main
 
 LOSS = re.compile(r"rank : 0  train.loss : ([\d\.e-]+)")  # the pattern of the ModelZoo's own script
 RELATIVE_LIMIT = 0.05
+LARGEST_LOG = 2**30  # bytes
 ABSOLUTE_LIMIT = 2e-4
 
 
@@ -86,11 +86,10 @@ def read_log(path: Path) -> list[float]:
         SmoothNetError: it cannot be read or has no loss.
     """
     from lib.utils.errors import SmoothNetError
+    from lib.utils.files import read_bounded
 
     try:
-        losses = read_losses(path.read_text(encoding="utf-8", errors="replace"))
-    except OSError as error:
-        raise SmoothNetError(f"cannot read the log {path}: {error.strerror}") from error
+        losses = read_losses(read_bounded(path, LARGEST_LOG, "no log of a training is").decode("utf-8", "replace"))
     except ValueError as error:
         raise SmoothNetError(f"the log {path} holds a loss that is no number: {error}") from error
     if not losses:
@@ -109,7 +108,7 @@ def print_comparison(result: dict[str, float | int | bool]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="loss.py", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = Parser(prog="loss.py", description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--sdaa-log", "--device-log", required=True, type=Path, help="log of the run in question")
     parser.add_argument("--cuda-log", "--reference-log", required=True, type=Path, help="log to compare it with")
     parser.add_argument("--plot", type=Path, default=Path("loss.png"), help="picture to write (loss.png)")

@@ -2,12 +2,14 @@
 # Copyright (c) SmoothNet contributors
 """Try the promise of tests/promise on many cases: `python tests/harness.py --cases 20000 --seed 0 [--jobs 2]`.
 
-A case is its number: `--seed 17 --cases 1 --keep FOLDER` runs case 17 alone and keeps its folder.
+A case is its number: `--seed 17 --cases 1 --keep FOLDER` runs case 17 alone and keeps its folder. With `--log FILE`
+each case is a line of the file, and a run that was cut short goes on where it was, with the same command.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
 import random
@@ -19,9 +21,10 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -30,6 +33,8 @@ if __name__ == "__main__":
 
 from promise.judge import complaints, describe
 from promise.run import Place, make_case, run
+
+from lib.utils.signals import ending_cleanly
 
 
 def try_case(place: Place, seed: int, keep: Path | None = None) -> tuple[str, int, list[str], str]:
@@ -65,16 +70,17 @@ def signature(command: str, complaint: str) -> str:
 def a_place() -> Iterator[Place]:
     """Where cases are made, in memory if possible, gone in the end."""
     folder = Path(tempfile.mkdtemp(prefix="promise.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            place = Place(folder)
-        yield place
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ending_cleanly():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                place = Place(folder)
+            yield place
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def try_seeds(seeds: range, keep: Path | None = None) -> Iterator[tuple[int, str, int, list[str], str]]:
+def try_seeds(seeds: Sequence[int], keep: Path | None = None) -> Iterator[tuple[int, str, int, list[str], str]]:
     with a_place() as place:
         for seed in seeds:
             yield seed, *try_case(place, seed, keep)
@@ -94,7 +100,7 @@ def try_scenes() -> list[str]:
     return bad
 
 
-def jobs(seeds: range, count: int, keep: Path | None) -> Iterator[tuple[int, str, int, list[str], str]]:
+def jobs(seeds: Sequence[int], count: int, keep: Path | None) -> Iterator[tuple[int, str, int, list[str], str]]:
     """The same from several processes at once."""
     if count == 1:
         yield from try_seeds(seeds, keep)
@@ -119,12 +125,26 @@ def jobs(seeds: range, count: int, keep: Path | None) -> Iterator[tuple[int, str
                 pipes.remove(pipe)
 
 
+def logged(log: Path | None, wanted: range) -> list[tuple[int, str, int, list[str], str]]:
+    """The results that a log has of these cases; what was cut short in it is left out."""
+    results = []
+    for line in log.read_text().splitlines() if log is not None and log.exists() else ():
+        try:
+            result = json.loads(line)
+        except ValueError:
+            continue
+        if result[0] in wanted:
+            results.append(tuple(result))
+    return results
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="number of the first case")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="folder for the reports and input of broken promises")
+    parser.add_argument("--log", type=Path, help="file with a line for each case, to go on from")
     parser.add_argument("--good", action="store_true", help="only run every scene before it is spoiled")
     args = parser.parse_args()
     if args.good:
@@ -134,23 +154,32 @@ def main() -> int:
     start = time.time()
     outcomes: Counter[str] = Counter()
     broken: dict[str, list[int]] = {}
-    for n, (seed, scene, status, found, text) in enumerate(
-        jobs(range(args.seed, args.seed + args.cases), args.jobs, args.keep), 1
-    ):
-        outcomes[f"{scene.split()[0]:10} {'broken' if found else status}"] += 1
-        for complaint in found:
-            group = broken.setdefault(signature(scene, complaint), [])
-            group.append(seed)
-            if len(group) == 1:
-                print(f"case {seed}: {complaint[:300]!a}\n    {text[:300]}", flush=True)
-        if n % 500 == 0:
-            count = sum(map(len, broken.values()))
-            print(f"... {n} cases, {count} complaints of {len(broken)} kinds, {time.time() - start:.0f} s", flush=True)
-    print(f"\ncases {args.seed} to {args.seed + args.cases - 1}, {time.time() - start:.0f} s")
+    wanted = range(args.seed, args.seed + args.cases)
+    before = logged(args.log, wanted)
+    done = {result[0] for result in before}
+    seeds = [seed for seed in wanted if seed not in done]
+    with open(args.log, "a", encoding="ascii") if args.log else nullcontext() as log:
+        for n, result in enumerate(chain(before, jobs(seeds, args.jobs, args.keep)), 1):
+            seed, scene, status, found, text = result
+            if log is not None and n > len(before):
+                log.write(json.dumps(result) + "\n")
+                log.flush()
+            outcomes[f"{scene.split()[0]:10} {'broken' if found else status}"] += 1
+            for complaint in found:
+                group = broken.setdefault(signature(scene, complaint), [])
+                group.append(seed)
+                if len(group) == 1:
+                    print(f"case {seed}: {complaint[:300]!a}\n    {text[:300]}", flush=True)
+            if n % 500 == 0:
+                count = sum(map(len, broken.values()))
+                print(
+                    f"... {n} cases, {count} complaints of {len(broken)} kinds, {time.time() - start:.0f} s", flush=True
+                )
+    print(f"\ncases {args.seed} to {args.seed + args.cases - 1}, {len(seeds)} of them now, {time.time() - start:.0f} s")
     for name, count in sorted(outcomes.items()):
         print(f"{count:7} {name}")
-    for kind, seeds in sorted(broken.items(), key=lambda item: -len(item[1])):
-        print(f"{len(seeds):5} {kind!a}  (cases {', '.join(map(str, seeds[:3]))})")
+    for kind, numbers in sorted(broken.items(), key=lambda item: -len(item[1])):
+        print(f"{len(numbers):5} {kind!a}  (cases {', '.join(map(str, numbers[:3]))})")
     return 1 if broken else 0
 
 

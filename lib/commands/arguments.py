@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .. import __version__, config
 from ..utils.errors import SmoothNetError
+from ..utils.signals import send_again_what_got_lost
 
 if TYPE_CHECKING:
     from ..inference.options import SmoothingOptions
 
 PACKAGE = __name__.partition(".")[0]  # lib in a checkout, smoothnet once installed
 SMOOTHING = {"smooth", "visualize", "corpus"}  # what all take decides how poses are smoothed
+_LONGEST = 2000  # characters of a sentence
 BROKEN_PIPE = 128 + 13  # the status of a program whose output nobody reads any more
 
 
@@ -306,8 +308,19 @@ def how_to_install(extra: str) -> str:
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one sentence, as all others are."""
 
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument ([^:/ ]+)[^:]*: ", r"\1 ", message)
+        for word in self._words:
+            if word.startswith("-") and os.path.lexists(word):  # argparse takes it for one of its own
+                message += (
+                    f"; {word} is taken for an argument: for the file of that name write {os.curdir}{os.sep}{word}"
+                )
         self.exit(2, f"error: {message} ({self.prog} --help lists the arguments)\n")
 
 
@@ -334,6 +347,7 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
     Output that nobody reads any more (`| head`) ends the program without a word, and file names that are not UTF-8 are
     printed as they are.
     """
+    send_again_what_got_lost()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
@@ -342,11 +356,16 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
         if not isinstance(end.code, int | None):
             raise
         status = end.code or 0
-    status = finish_output() or status
-    if status and "torch.distributed" in sys.modules:
-        from ..utils.distributed import end_unparted
+    except KeyboardInterrupt:  # as the sentence was printed
+        status = 128 + 2
+    try:
+        status = finish_output() or status
+        if status and "torch.distributed" in sys.modules:
+            from ..utils.distributed import end_unparted
 
-        end_unparted(status)
+            end_unparted(status)
+    except KeyboardInterrupt:
+        status = 128 + 2
     return status
 
 
@@ -372,11 +391,29 @@ def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None
         if extra is None:
             raise
         message = f"this needs the package {error.name}, which is not installed: {how_to_install(extra)}"
+    except ImportError as error:
+        ended = _ended_by(error)
+        if ended is None:
+            raise
+        return ended
     except KeyboardInterrupt:
         return 128 + 2
+    if len(message) > _LONGEST:  # of a name that has thousands of characters
+        message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
     rank = os.environ.get("RANK", "0")  # of several processes, which usually have the same to say
     print(f"error: {message}" if rank == "0" else f"error of process {rank}: {message}", file=sys.stderr)
     return 2
+
+
+def _ended_by(error: BaseException | None) -> int | None:
+    """The status of a signal that arrived while a package was imported, which some turn into an ImportError."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return 128 + 2
+        if isinstance(error, SystemExit) and isinstance(error.code, int):
+            return error.code
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def finish_output() -> int:

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..config import load_config
     from ..dataset.named import load_all
     from ..evaluation.evaluate import evaluate
-    from ..evaluation.report import csv_text, report_text, write_report
+    from ..evaluation.report import check_report, csv_text, report_text, write_report
     from ..models.body import body_for
     from ..models.checkpoints import load_model
     from ..models.kinds import multiply_adds
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cfg = load_config(args.cfg, named_settings(args), args.opts)
     if not cfg.EVALUATE.PRETRAINED:
         raise SmoothNetError("name the weights to evaluate with --checkpoint")
+    if cfg.EVALUATE.REPORT:
+        check_report(cfg.EVALUATE.REPORT, cfg.LOGDIR or None)
     model, known = load_model(find_weights(cfg.EVALUATE.PRETRAINED, args.slide_window_size), args.slide_window_size)
     device = select_device(cfg.DEVICE, local_rank())
     datasets = load_all(cfg, cfg.EVALUATE.PHASE)

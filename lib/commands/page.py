@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     output = Path(args.output)
     if output.suffix.lower() not in (".html", ".htm", ".js"):
-        raise SmoothNetError(f"{output}: name it *.html for a page, *.js for weights alone")
+        raise SmoothNetError(
+            f"the output {args.output!r} is no page: name it *.html for a page, *.js for weights alone"
+        )
     if output.is_dir():
         raise SmoothNetError(f"{output} is a folder; name a file with -o")
     own, window = args.checkpoint is not None or args.slide_window_size is not None, args.slide_window_size

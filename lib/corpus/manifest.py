@@ -209,8 +209,9 @@ def open_manifest(path: Path) -> Manifest:
     except OSError:
         os.close(lock)
         raise SmoothNetError(f"another run has the manifest {path}; wait for it, or name another --manifest") from None
-    connection = sqlite3.connect(path, timeout=60)
+    connection = None
     try:
+        connection = sqlite3.connect(path, timeout=60)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -219,7 +220,8 @@ def open_manifest(path: Path) -> Manifest:
         elif version != VERSION:
             raise sqlite3.DatabaseError("it was written by another program, or another version of this one")
     except sqlite3.Error as error:
-        connection.close()
+        if connection is not None:
+            connection.close()
         os.close(lock)
         raise SmoothNetError(f"{path} cannot be used as the manifest: {error}; name another --manifest") from error
     return Manifest(path, connection, lock)

@@ -16,6 +16,7 @@ import os
 import queue
 import secrets
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -168,6 +169,8 @@ def run_corpus(
     for name in names:
         if os.path.realpath(local_name(name)) == os.path.realpath(folder) and not is_url(folder):
             raise SmoothNetError(f"{name} is an input; name another output")
+    if not is_url(folder) and os.path.lexists(folder) and not os.path.isdir(folder):
+        raise SmoothNetError(f"{os.fspath(out)} is no folder; name another output")
     options, settings, facts = _settings(options or SmoothingOptions())
     book = open_manifest(Path(manifest) if manifest is not None else Path(workplace(folder)) / "manifest.sqlite")
     try:
@@ -192,6 +195,10 @@ def run_corpus(
         return Summary(
             state, counts.get("done", 0), counts.get("failed", 0), counts.get("todo", 0), bad, book.path, written
         )
+    except sqlite3.Error as error:
+        raise SmoothNetError(
+            f"the manifest {book.path} is damaged or cannot be written ({error}); name another --manifest"
+        ) from error
     finally:
         book.close()
 

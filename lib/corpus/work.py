@@ -125,6 +125,8 @@ def smooth_item(number: int, item: Item, job: Job) -> Result:
             with fetched(item.source, place if job.staging is None else None) as path:
                 if not path.exists():
                     raise FileNotFoundError(f"{item.source} does not exist")
+                if not path.is_file() and not path.is_dir():  # whose end nobody knows
+                    raise SmoothNetError(f"{item.source} is a device, pipe or socket; copy it into a file")
                 values["sha256"] = measure(path)[1]
                 target = place / item.name.rsplit("/", 1)[-1]
                 values |= SMOOTH[item.kind](path, target, smoothing_for(job.options)).values()

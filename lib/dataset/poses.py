@@ -29,6 +29,7 @@ from .facts import DATA_KEYS, Facts, find_facts
 log = logging.getLogger(__name__)
 
 H36M_HALF = 500.0  # Human3.6M images are about 1000 pixels wide and high
+FARTHEST = 1e9  # of coordinates in any unit, and of angles: their squares are numbers of float32
 LARGEST = 1e6  # of boxes, in pixels, and of shape parameters, which are near 1
 
 
@@ -341,10 +342,13 @@ def _block(file: Npz, facts: Facts, lengths: np.ndarray, offsets: np.ndarray) ->
             )
         with np.errstate(over="ignore"):
             block[offsets[i] : offsets[i + 1]] = flat
-        if np.isinf(block[offsets[i] : offsets[i + 1]]).any():
-            frame = int(np.flatnonzero(np.isinf(block[offsets[i] : offsets[i + 1]]).any(1))[0])
+        far = np.abs(block[offsets[i] : offsets[i + 1]]) >= FARTHEST
+        if far.any():
+            frame, channel = (int(number) for number in np.argwhere(far)[0])
+            value = block[offsets[i] + frame, channel]
+            said = "infinite" if np.isinf(value) else f"{value:.4g}, further than any pose reaches"
             raise SmoothNetError(
-                f"{key} of sequence {i}, frame {frame} in {file.path} is infinite; write NaN for what is unknown"
+                f"{key} of sequence {i}, frame {frame} in {file.path} is {said}; write NaN for what is unknown"
             )
     return block
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -120,21 +121,36 @@ def report_text(rows: list[dict[str, Any]]) -> str:
     return "\n\n".join(text_table(header, lines) for header, lines in tables if lines)
 
 
+def check_report(path: str | Path, coming: str | Path | None = None) -> None:
+    """Raise SmoothNetError where no report can go, before the work is done: another ending, no folder to go to.
+
+    Args:
+        coming: a folder that will be there by then.
+    """
+    path = Path(path)
+    if path.suffix not in (".md", ".csv", ".json"):
+        raise SmoothNetError(f"the report {path} must end in .md, .csv or .json")
+    if path.is_dir():
+        raise SmoothNetError(f"the report {path} is a folder; name a file")
+    made = coming is not None and path.absolute().parent == Path(coming).absolute()
+    if not (made or (path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK))):
+        raise SmoothNetError(f"cannot write the report {path}: {path.parent} is no folder that can be written to")
+
+
 def write_report(rows: list[dict[str, Any]], path: str | Path) -> None:
     """Write the table as .md, .csv or .json, by the name's ending.
 
     Raises:
-        SmoothNetError: another ending, or the file cannot be written.
+        SmoothNetError: see check_report; or the file cannot be written.
     """
+    check_report(path)
     path = Path(path)
     if path.suffix == ".md":
         write_text(path, report_text(rows) + "\n")
     elif path.suffix == ".csv":
         write_text(path, csv_text(*table_rows(rows)))
-    elif path.suffix == ".json":
-        write_text(path, json.dumps({"results": rows}, indent=2) + "\n")
     else:
-        raise SmoothNetError(f"the report {path} must end in .md, .csv or .json")
+        write_text(path, json.dumps({"results": rows}, indent=2) + "\n")
 
 
 def csv_text(header: list[str], lines: list[list[Any]]) -> str:

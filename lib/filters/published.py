@@ -5,8 +5,9 @@
 Every filter is a pure function of a float array `x` of shape (L, C), frames by channels, that returns a new
 array of the same shape and dtype; each channel is filtered on its own. They compute in float64.
 
-Settings count in frames, as the published ones do; lib.filters.table keeps their durations at another frame
-rate. lib.filters.classical has the forms to smooth one's own poses with, whose settings are in Hz.
+Settings count in frames, as the published ones do, which config.FILTER_SETTINGS has; lib.filters.table keeps their
+durations at another frame rate. lib.filters.classical has the forms to smooth one's own poses with, whose settings are
+in Hz.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def savgol(x: np.ndarray, window: int = 31, order: int = 2) -> np.ndarray:
+def savgol(x: np.ndarray, window: int, order: int) -> np.ndarray:
     """Savitzky-Golay filter: the value at the middle of a polynomial fitted to `window` frames.
 
     The window is cut to the largest odd number that fits the sequence; where that is not larger than
@@ -29,14 +30,14 @@ def savgol(x: np.ndarray, window: int = 31, order: int = 2) -> np.ndarray:
     return savgol_filter(x.astype(np.float64), window, order, axis=0).astype(x.dtype)
 
 
-def gaussian(x: np.ndarray, sigma: float = 3.0) -> np.ndarray:
+def gaussian(x: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian filter over the whole sequence, `sigma` in frames; mirrored at the ends."""
     from scipy.ndimage import gaussian_filter1d
 
     return gaussian_filter1d(x.astype(np.float64), sigma, axis=0, mode="reflect").astype(x.dtype)
 
 
-def gaus1d(x: np.ndarray, window: int = 31, sigma: float = 3.0) -> np.ndarray:
+def gaus1d(x: np.ndarray, window: int, sigma: float) -> np.ndarray:
     """Gaussian filter as the paper's tables have it: chunks of `window` frames, each on its own.
 
     A sequence shorter than `window` is one chunk. The last L mod `window` frames of a longer one stay as they
@@ -56,8 +57,8 @@ def gaus1d(x: np.ndarray, window: int = 31, sigma: float = 3.0) -> np.ndarray:
 
 def oneeuro(
     x: np.ndarray,
-    min_cutoff: float = 0.04,
-    beta: float = 0.7,
+    min_cutoff: float,
+    beta: float,
     d_cutoff: float = 1.0,
     time_step: float = 1.0,
 ) -> np.ndarray:

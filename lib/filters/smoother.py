@@ -14,7 +14,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, bridge, segments, shown_points
 from . import classical
-from .table import FILTERS, REFERENCE_FPS, Classical, check_fps
+from .table import FILTERS, REFERENCE_FPS, STRONGEST, Classical, check_fps
 
 OUTLIERS = ("hampel",)
 METHODS = tuple(name for name, row in FILTERS.items() if row.classical is not None)
@@ -140,8 +140,8 @@ def classical_smoother(
     check_fps(fps)
     if outliers is not None and outliers not in OUTLIERS:
         raise SmoothNetError(f"outliers must be one of {', '.join(OUTLIERS)}, not {outliers!r}")
-    if not (isfinite(strength) and strength >= 0):
-        raise SmoothNetError(f"strength must be 0 (the input) or more (1 is the default), not {strength}")
+    if not 0 <= strength <= STRONGEST:
+        raise SmoothNetError(f"strength must be from 0 (the input) to {STRONGEST:g} (1 is the default), not {strength}")
     if max_gap < 0:
         raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
     rate = fps or REFERENCE_FPS

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import FILTER_SETTINGS
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import bridge
 from . import classical, published
@@ -21,6 +22,7 @@ from . import classical, published
 REFERENCE_FPS = 30.0  # what published settings are meant for, and what is assumed where the frame rate is unknown
 
 Array = np.ndarray
+_SETTINGS = {setting.key: setting for setting in FILTER_SETTINGS}
 
 
 @dataclass(frozen=True)
@@ -28,28 +30,27 @@ class Option:
     """A published setting: its name in the EVALUATE node and as an argument, and what it is at another frame rate.
 
     Attributes:
-        key: its name in the node; None for what only the frame rate sets.
-        argument, default: of the function.
-        whole: it must be a whole number.
-        zero: 0 is allowed.
+        key: its name in the node; config.FILTER_SETTINGS has its default and what is allowed.
+        argument: of the function.
         at_rate: (value, fps / REFERENCE_FPS) -> the value that keeps its duration.
     """
 
-    key: str | None
+    key: str
     argument: str
-    default: float
-    whole: bool = False
-    zero: bool = False
     at_rate: Callable[[float, float], float] = lambda value, rate: value
 
 
 @dataclass(frozen=True)
 class Published:
-    """A filter of the paper's tables: `function` (L, C) -> (L, C), with the settings of the node EVALUATE.<node>."""
+    """A filter of the paper's tables: `function` (L, C) -> (L, C), with the settings of the node EVALUATE.<node>.
+
+    Where it has a `time_step`, that is the time between two frames in those of REFERENCE_FPS.
+    """
 
     function: Callable[..., Array]
     node: str
     options: tuple[Option, ...]
+    time_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def _times(value: float, rate: float) -> float:
     return value * rate
 
 
+STRONGEST = 1000.0  # strength of a classical filter, whose cut-off is then below any motion
 CUTOFF = 4.0  # Hz, of the low-passes at strength 1
 ONEEURO = {"min_cutoff": 3.0, "beta": 10.0, "d_cutoff": 3.0}  # Hz, Hz per (body size / s), Hz
 
@@ -106,8 +108,8 @@ FILTERS: Mapping[str, Filter] = {
             published.savgol,
             "TRADITION_SAVGOL",
             (
-                Option("WINDOW_SIZE", "window", 31, whole=True, at_rate=_odd),
-                Option("POLYORDER", "order", 2, whole=True, zero=True),
+                Option("WINDOW_SIZE", "window", _odd),
+                Option("POLYORDER", "order"),
             ),
         ),
         Classical(
@@ -123,10 +125,10 @@ FILTERS: Mapping[str, Filter] = {
             published.oneeuro,
             "TRADITION_ONEEURO",
             (
-                Option("MIN_CUTOFF", "min_cutoff", 0.04),
-                Option("BETA", "beta", 0.7, zero=True),
-                Option(None, "time_step", 1.0, at_rate=lambda value, rate: value / rate),
+                Option("MIN_CUTOFF", "min_cutoff"),
+                Option("BETA", "beta"),
             ),
+            time_step=True,
         ),
         Classical(
             classical.oneeuro,
@@ -147,16 +149,14 @@ FILTERS: Mapping[str, Filter] = {
             published.gaus1d,
             "TRADITION_GAUS1D",
             (
-                Option(
-                    "WINDOW_SIZE", "window", 31, whole=True, at_rate=lambda value, rate: max(1, round(value * rate))
-                ),
-                Option("SIGMA", "sigma", 3, at_rate=_times),
+                Option("WINDOW_SIZE", "window", _whole),
+                Option("SIGMA", "sigma", _times),
             ),
         ),
     ),
     "gaussian": Filter(
         "Gaussian",
-        Published(published.gaussian, "TRADITION_GAUS1D", (Option("SIGMA", "sigma", 3, at_rate=_times),)),
+        Published(published.gaussian, "TRADITION_GAUS1D", (Option("SIGMA", "sigma", _times),)),
         Classical(
             classical.gaussian,
             by_strength=lambda strength, fps: {"sigma": strength * classical.gaussian_sigma(CUTOFF, fps)},
@@ -200,12 +200,13 @@ def filter_names(text: str) -> list[str]:
     Raises:
         SmoothNetError: there is no such filter.
     """
-    names = [name for name in (part.strip().lower() for part in text.split(",")) if name]
+    said = [part.strip() for part in text.split(",") if part.strip()]
+    names = [part.lower() for part in said]
     if names == ["all"]:
         return list(FILTERS)
-    for name in names:
+    for name, part in zip(names, said, strict=True):
         if name not in FILTERS:
-            raise SmoothNetError(f"there is no filter {name!r}: choose from {', '.join(FILTERS)}, or all")
+            raise SmoothNetError(f"there is no filter {part!r}: choose from {', '.join(FILTERS)}, or all")
     return list(dict.fromkeys(names))
 
 
@@ -238,20 +239,19 @@ def filter_options(name: str, settings: Mapping[str, Any] | None = None, fps: fl
     given = (settings or {}).get(node) or {}
     values: dict[str, float] = {}
     for option in row.published.options:
-        value = option.default if option.key is None else given.get(option.key, option.default)
-        if not isfinite(value) or value < 0 or (value == 0 and not option.zero):
-            raise SmoothNetError(f"EVALUATE.{node}.{option.key} must be a positive number, not {value}")
-        if option.whole:
-            if value != int(value):
-                raise SmoothNetError(f"EVALUATE.{node}.{option.key} must be a whole number, not {value}")
-            value = int(value)
-        values[option.argument] = value
+        setting = _SETTINGS[f"EVALUATE.{node}.{option.key}"]
+        try:
+            values[option.argument] = setting.parse(given.get(option.key, setting.default))
+        except ValueError as error:
+            raise SmoothNetError(f"{setting.key} {error}") from error
     if values.get("order", 0) >= values.get("window", np.inf):
         order, window = values["order"], values["window"]
         raise SmoothNetError(f"EVALUATE.{node}.POLYORDER ({order}) must be smaller than WINDOW_SIZE ({window})")
     if fps is not None:
         for option in row.published.options:
             values[option.argument] = option.at_rate(values[option.argument], fps / REFERENCE_FPS)
+    if row.published.time_step:
+        values["time_step"] = REFERENCE_FPS / (fps or REFERENCE_FPS)
     return values
 
 

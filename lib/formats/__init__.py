@@ -225,6 +225,20 @@ def _unknown(name: str) -> SmoothNetError:
     )
 
 
+def check_words(format: str | None, dims: int | None, layout: str | Layout | None) -> Layout:
+    """What a user says of files, checked before any is read; see read_recording. Gives the layout.
+
+    Raises:
+        SmoothNetError: no such format, number of coordinates or layout.
+    """
+    load_others()
+    if format is not None and format not in FORMATS:
+        raise _unknown(format)
+    if dims is not None and dims not in (1, 2, 3):
+        raise SmoothNetError(f"--dims must be 1, 2 or 3, not {dims}")
+    return parse_layout(layout)
+
+
 def read_recording(
     path: str | os.PathLike,
     format: str | None = None,
@@ -248,14 +262,11 @@ def read_recording(
         SmoothNetError: no such file, none of the formats, a malformed file, or one that can be read in two ways.
     """
     path = Path(path)
-    load_others()
-    if format is not None and format not in FORMATS:
-        raise _unknown(format)
-    if dims is not None and dims not in (1, 2, 3):
-        raise SmoothNetError(f"--dims must be 1, 2 or 3, not {dims}")
-    said = parse_layout(layout)
+    said = check_words(format, dims, layout)
     if not path.exists():
         raise SmoothNetError(f"{path} does not exist")
+    if not path.is_file() and not path.is_dir():  # whose end nobody knows
+        raise SmoothNetError(printable(f"{path} is a device, pipe or socket; copy what comes out of it into a file"))
     try:
         if format is None:
             format = next((name for name, row in FORMATS.items() if row.sniff(path)), None)

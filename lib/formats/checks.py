@@ -16,7 +16,11 @@ _SHORTEST = 0.01
 
 
 def check_output(
-    recording: Recording, smoothed: list[np.ndarray], min_score: float | None = None, margin: float = 1.0
+    recording: Recording,
+    smoothed: list[np.ndarray],
+    min_score: float | None = None,
+    margin: float = 1.0,
+    advice: str = "",
 ) -> None:
     """Refuse smoothed tracks that cannot be the motion that was read.
 
@@ -26,6 +30,7 @@ def check_output(
         min_score: Points with a score below this were taken as missing, and may be missing in the output.
         margin: How far beyond the range of its input a coordinate may lie, in sizes of that range: the largest extent
             of the track over all its frames and joints.
+        advice: What the error says to do.
 
     Raises:
         SmoothNetError: a value is not finite where the input was, rotations are none any more, or a coordinate lies
@@ -46,7 +51,7 @@ def check_output(
                 with np.errstate(invalid="ignore"):
                     wrong.add(frames.start, np.any((part < low) | (part > high), axis=2), part)
         for refused in (lost, wrong):
-            refused.refuse(recording, track, found.size)
+            refused.refuse(recording, track, found.size, advice)
 
 
 def _range(points: np.ndarray, found: np.ndarray, margin: float) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -89,7 +94,7 @@ class _Refused:
             frame, joint = (int(index) for index in np.argwhere(bad)[0])
             self.first = start + frame, joint, new[frame, joint]
 
-    def refuse(self, recording: Recording, track: Track, points: int) -> None:
+    def refuse(self, recording: Recording, track: Track, points: int, advice: str) -> None:
         """Raise if there are any; `points` is how many were looked at."""
         if self.first is None:
             return
@@ -100,5 +105,5 @@ class _Refused:
         raise SmoothNetError(
             f"{recording.path}: smoothing went wrong, nothing was written: ({said}) of track {track.id}, joint {name}, "
             f"frame {track.start + frame} ({track.part}) {self.what}; {self.count} of {points} points are like that. "
-            "The network does not fit this recording: use the weights that come along, or check the checkpoint"
+            f"{advice}"
         )

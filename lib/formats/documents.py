@@ -58,6 +58,21 @@ class Spanned:
         return SpanTokens(self.text, self.spans)
 
 
+def frame_files(folder: Path, ending: str) -> list[Path]:
+    """The files of a folder with a file a frame, in the order of names; hidden ones are left out.
+
+    Raises:
+        SmoothNetError: something of that name is no file, such as a link to nowhere: the frame would be missing.
+    """
+    found = sorted(path for path in folder.glob(f"*{ending}") if not path.name.startswith("."))
+    for path in found:
+        if not path.is_file():
+            raise SmoothNetError(
+                f"{path} is no file but a folder, a device, a pipe or a link to nowhere; remove or replace it"
+            )
+    return found
+
+
 @functools.lru_cache(maxsize=1)  # telling the format and reading it look at the same file
 def read_document(path: Path) -> Document:
     try:
@@ -140,11 +155,20 @@ def read_numbers(values: Any, where: str) -> np.ndarray:
     """`values` as float64, None as NaN; anything that is not a rectangle of numbers is an error."""
     try:
         array = np.asarray(values)
-        if array.dtype.kind not in "fiu":
+        if array.dtype.kind not in "fiu" or _has_truth(values, array):
             array = np.asarray(_floats(values), dtype=np.float64)
         return array.astype(np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise SmoothNetError(f"{where} must hold numbers only, in lists of equal length") from error
+
+
+def _has_truth(values: Any, array: np.ndarray) -> bool:
+    """Whether true or false stands among the numbers, which numpy takes for 1 and 0."""
+    return bool(((array == 0) | (array == 1)).any()) and _finds_truth(values)
+
+
+def _finds_truth(values: Any) -> bool:
+    return any(type(value) is bool or (type(value) is list and _finds_truth(value)) for value in values)
 
 
 def _floats(values: Any) -> Any:

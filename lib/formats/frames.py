@@ -20,7 +20,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks
-from .documents import Document, Slot, Spanned, by_joints, parse_document, read_document, read_numbers
+from .documents import Document, Slot, Spanned, by_joints, frame_files, parse_document, read_document, read_numbers
 from .recording import Recording
 from .timeline import timeline
 
@@ -65,14 +65,10 @@ class Frame:
 # -------------------------------------------------------------------------------------------------- documents
 
 
-def json_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.json") if path.is_file() and not path.name.startswith("."))
-
-
 def read_documents(path: Path) -> list[Document | Spanned]:
     """The file, its lines, or the files of the folder; a line without anything in it has the value None."""
     if path.is_dir():
-        return [read_document.__wrapped__(file) for file in json_files(path)]
+        return [read_document.__wrapped__(file) for file in frame_files(path, ".json")]
     if path.suffix.lower() in LINES:
         return list(_lines(path))
     return [read_document(path)]
@@ -90,7 +86,7 @@ def _lines(path: Path) -> Iterator[Document | Spanned]:
 def _first_values(path: Path) -> Iterator[Any]:
     """What to tell the format from: the value of the file, of its first lines or of the first files of the folder."""
     if path.is_dir():
-        yield from (read_document(file).value for file in json_files(path)[:_LOOKED_AT])
+        yield from (read_document(file).value for file in frame_files(path, ".json")[:_LOOKED_AT])
     elif path.is_file() and path.suffix.lower() in LINES:
         yield from (document.value for document in islice(_lines(path), _LOOKED_AT))
     elif path.is_file() and path.suffix.lower() == ".json":

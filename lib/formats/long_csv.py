@@ -22,7 +22,7 @@ from .documents import Slot, Spanned
 from .plain_csv import FRAMES, SCORES, TIMES, column_role, delimiter_of, is_world
 from .recording import Recording
 from .spans import Cell, cells_of
-from .tables import by_axes, is_number, rate, read_lines, split_row
+from .tables import by_axes, is_number, label_in, number_in, rate, read_lines, split_row
 from .timeline import timeline
 
 _FRAMES = FRAMES | {"image", "image_id", "image_name", "filename", "file", "img"}
@@ -124,7 +124,7 @@ def read_long(path: Path, **_: Any) -> Recording:
         order = {text: number for number, text in enumerate(sorted(set(texts), key=lambda t: (_float(t), t)))}
         labels: list = [order[text] for text in texts]
     else:
-        labels = [int(float(t)) if is_number(t) and float(t).is_integer() else t for t in texts]
+        labels = [label_in(t) for t in texts]
     numbers = timeline(labels)
     spans: list[tuple[int, int]] = []
     read = _read_points if columns.long else _read_people
@@ -141,7 +141,8 @@ def read_long(path: Path, **_: Any) -> Recording:
 
 def _float(text: str) -> float:
     text = text.strip().strip('"')
-    return float(text) if is_number(text) and text.lower() not in ("nan", "none", "null") else np.nan
+    number = number_in(text)
+    return np.nan if number is None else number
 
 
 def _person(columns: _Columns, cells: list[Cell]) -> Hashable | None:

@@ -182,7 +182,10 @@ def _time_axis(array: np.ndarray, where: str) -> tuple[str, str]:
         if array.ndim == 4 or (along_second < _SMOOTH / 3 and second >= 60):
             raise ambiguous
         return usual, ""
-    if not 0 < along_second < _RATHER * along_first or along_second >= _SMOOTH:
+    few = array.ndim == 4 and first < _FEWEST and second >= 4 * first  # people or cameras rather than frames
+    if along_second >= _SMOOTH or not 0 < along_second < (1 if few else _RATHER) * max(along_first, along_second):
+        if few and 0 < along_second < _SMOOTH:
+            raise ambiguous
         return usual, ""
     if along_second < _CLEARLY * along_first and second > first:
         return other, "the second axis taken for time"
@@ -396,10 +399,28 @@ def _stride(matrix: np.ndarray, where: str, dims: int | None) -> tuple[int, tupl
         fits = dims in (None, numbers - 1) and columns % numbers == 0
         if fits and _column_is_score(matrix, numbers, where, dims):
             return numbers, (Piece(tuple(range(numbers - 1)), score=numbers - 1),)
+    if dims is None:
+        _refuse_fours(matrix, where)
     dims = dims or _two_or_three(matrix, where)
     if dims == 3 and columns % 3 == 0:
         _refuse_angles(matrix.reshape(len(matrix), -1, 3), where)
     return dims, (Piece(tuple(range(dims))),)
+
+
+def _refuse_fours(matrix: np.ndarray, where: str) -> None:
+    """Refuse (T, N) that falls into fours, whose last may be a score or a coordinate as all lie between 0 and 1."""
+    frames, columns = matrix.shape
+    if columns % 4 or columns < 12 or frames < 16:
+        return
+    last = matrix[:, 3::4]
+    last = last[np.isfinite(last)]
+    if not last.size or last.min() < 0 or last.max() > 1:
+        return
+    if _coherence(matrix, 4) > 0.1 + max(_coherence(matrix, dims) for dims in (2, 3) if columns % dims == 0):
+        raise SmoothNetError(
+            f"{where}: its {columns} columns look like {columns // 4} joints of x, y, z and a score; say "
+            "--layout x,y,z,score, or --layout x,y or x,y,z"
+        )
 
 
 def _column_is_score(matrix: np.ndarray, numbers: int, where: str, dims: int | None) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks, other_keys, refuse_sparse, split_scores
-from .documents import Document, Slot, as_list, as_object, read_document, read_numbers
+from .documents import Document, Slot, as_list, as_object, frame_files, read_document, read_numbers
 from .recording import Recording
 from .timeline import check_one_sequence, timeline
 
@@ -31,7 +31,7 @@ def _is_openpose(value: Any) -> bool:
 
 
 def openpose_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.json") if path.is_file() and not path.name.startswith("."))
+    return frame_files(folder, ".json")
 
 
 def sniff_openpose(path: Path) -> bool:

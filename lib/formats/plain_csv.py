@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from .tables import (
     make_table,
     make_track,
     number_frames,
+    number_in,
     rate,
     read_lines,
     refuse_ragged,
@@ -156,7 +158,7 @@ def _counted_header(first: list[str], lines: list[str], top: int, delimiter: str
     """Whether the first row is the header that pandas gives columns without names: (nothing,) 0, 1, 2, ..."""
     with_index = not first[0]
     numbers = first[1:] if with_index else first
-    if len(numbers) < 2 or numbers != [str(i) for i in range(len(numbers))]:
+    if len(numbers) < 2 or numbers not in ([f"{i}{end}" for i in range(len(numbers))] for end in ("", ".0")):
         return False
     below = next((line for line in lines[top + 1 :] if line.strip()), None)
     if below is None:
@@ -164,8 +166,11 @@ def _counted_header(first: list[str], lines: list[str], top: int, delimiter: str
     cells = [cell.strip().strip('"').strip() for cell in split_row(below, delimiter)]
     if with_index:  # an index of its own stands below nothing
         return bool(cells[0])
+    if len(numbers) == 2:  # one point, which may well begin at (0, 1)
+        return any(not cell.lstrip("-").isdigit() for cell in cells) and cells[0] != "1"
     # A row of data may count too, but then the next counts as well, or goes on where this one began.
-    return any(not cell.lstrip("-").isdigit() for cell in cells) and not (len(numbers) == 2 and cells[0] == "1")
+    row = [number_in(cell) for cell in cells]
+    return any(b is None or a is None or b - a != 1 for a, b in pairwise(row))
 
 
 def _sort_columns(table: Table, names: list[str]) -> _Columns:

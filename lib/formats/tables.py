@@ -126,6 +126,20 @@ def frame_count(table: Table) -> int:
     return int(table.frames[-1]) + 1 if len(table.frames) else 0
 
 
+def number_in(text: str) -> float | None:
+    """The number that a word is; None for other words, those for missing values among them."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def label_in(text: str) -> int | str:
+    """What names a frame: the whole number that a word is, else the word."""
+    number = number_in(text)
+    return text if number is None or not number.is_integer() else int(number)
+
+
 def is_number(text: str) -> bool:
     text = text.strip().strip('"').strip()
     if text.lower() in _MISSING:

@@ -21,11 +21,11 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks
-from .documents import Slot, Spanned, as_object
+from .documents import Slot, Spanned, as_object, frame_files
 from .frames import Person, points_of, read_frames, sniff_frames
 from .recording import Recording
 from .spans import Cell, cells_of, number_spans
-from .tables import is_number, read_lines
+from .tables import label_in, number_in, read_lines
 from .timeline import check_one_sequence, timeline
 
 _LISTS = ("results", "detections", "predictions", "people", "persons", "objects", "instances")
@@ -141,7 +141,7 @@ def _read_csv(path: Path) -> Recording:
         spans.append(number_spans(cell))
         total += len(spans[-1])
         said = row["track_id"].text.strip(' "') if "track_id" in row else ""
-        id = _track(float(said)) if is_number(said) else said or None
+        id = _track(float(said)) if number_in(said) is not None else said or None
         detections.append(Detection(numbers[label], id, {"2D": (found.points, found.scores, [slot])}))
     source = [Spanned(path, text, np.concatenate(spans) if spans else np.zeros((0, 2), np.int64))]
     count = max(numbers.values(), default=-1) + 1
@@ -178,7 +178,7 @@ def _csv_frames(
     column = next((name for name in _FRAMES if name in header), None)
     if column is not None:
         texts = [row[column].text.strip(' "') for row, _ in rows]
-        return [int(float(text)) if is_number(text) and float(text).is_integer() else text for text in texts]
+        return [label_in(text) for text in texts]
     if headers > 1:
         return [number for _, number in rows]
     index = [row[header[0]].text.strip(' "') for row, _ in rows] if header[0] == "" else []
@@ -198,7 +198,7 @@ def _csv_frames(
 
 
 def text_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.txt") if path.is_file() and not path.name.startswith("."))
+    return frame_files(folder, ".txt")
 
 
 def _first_label(files: list[Path]) -> list[str] | None:
@@ -207,8 +207,9 @@ def _first_label(files: list[Path]) -> list[str] | None:
         with file.open("rb") as stream:
             words = stream.readline(65536).decode("utf-8", "replace").split()
         if words:
-            fits = len(words) >= 5 + 2 and all(map(is_number, words)) and words[0].isdigit()
-            return words if fits and all(0 <= float(word) <= 1.001 for word in words[1:5]) else None
+            numbers = [number_in(word) for word in words]
+            fits = len(words) >= 5 + 2 and None not in numbers and words[0].isdigit()
+            return words if fits and all(0 <= (n or 0.0) <= 1.001 for n in numbers[1:5]) else None
     return None
 
 
@@ -230,9 +231,13 @@ def _read_labels(path: Path, dims: int | None) -> Recording:
                 spans += words
         documents.append(Spanned(file, text, np.array(spans, np.int64).reshape(-1, 2)))
         for first, texts in rows:
-            if not all(map(is_number, texts)) or len(texts) < 7:
+            try:
+                values = np.array([float(text) for text in texts])
+            except ValueError:
+                values = np.empty(0)
+            if len(values) < 7:
                 raise SmoothNetError(f"{file}: a line of save_txt has class, box (x y w h) and keypoints, all numbers")
-            lines.append((index, first, np.array(texts, dtype=np.float64)))
+            lines.append((index, first, values))
     by_length: dict[int, list[np.ndarray]] = defaultdict(list)
     for _, _, values in lines:
         by_length[len(values)].append(values)
@@ -246,7 +251,11 @@ def _read_labels(path: Path, dims: int | None) -> Recording:
         places = first + 5 + np.arange(joints * stride).reshape(joints, stride)
         scores = table[:, 2].copy() if stride == 3 else None
         parts = {"2D": (points, scores, [Slot(index, places, slice(0, joints), stride)])}
-        detections.append(Detection(numbers[files[index].name], int(values[-1]) if tracked else None, parts))
+        detections.append(
+            Detection(
+                numbers[files[index].name], int(values[-1]) if tracked and np.isfinite(values[-1]) else None, parts
+            )
+        )
     count = max(numbers.values()) + 1
     return Recording(path, "ultralytics", make_tracks(path, detections), count, source=documents, left_alone=["box"])
 

@@ -272,8 +272,8 @@ def output_paths(
         maker = maker_of(target) if not same or (source.is_dir() and target == Path(out)) else None
         if not same and maker is None:
             raise SmoothNetError(
-                f"the output has the form of the input, or one of {', '.join(makers())}: name it *{source.suffix}, "
-                f"not {target.name}"
+                f"the output of {source} has the form of the input, or one of {', '.join(makers())}: name it "
+                f"*{source.suffix}, not {target.name}"
             )
         folder = source.is_dir() and maker is None
         stem = target.name if folder else target.stem
@@ -285,6 +285,8 @@ def output_paths(
                 _check_target(path, source, inputs, folder=folder and path == target, force=force)
         outputs.append(Output(target, picture, maker, rates, sure))
     if report is not None:
+        if not str(report) or Path(report).is_dir():
+            raise SmoothNetError(f"--report {str(report)!r} is no name of a file")
         report = Path(report)
         if any(report.absolute() == path.absolute() for one in outputs for path in one.paths()):
             raise SmoothNetError(f"{report} is an output; name another file for the report")
@@ -302,7 +304,8 @@ def _targets(inputs: list[Path], out: Path | str) -> list[Path]:
         return [out]
     if out.exists() and not out.is_dir():
         raise SmoothNetError(f"{out} is a file; several inputs need a folder to go to")
-    targets = [out / source.resolve().name for source in inputs]
+    # A link gives its own name, but "." and ".." have none.
+    targets = [out / (source if source.name not in ("", "..") else source.resolve()).name for source in inputs]
     if len(set(targets)) < len(targets):
         raise SmoothNetError("two inputs have the same name and would become one output; smooth each alone")
     return targets

@@ -18,11 +18,13 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
+from math import isinf
 from typing import Any
 
 import numpy as np
 
 from ..formats.association import Association
+from ..formats.documents import read_numbers
 from ..formats.lines import IDS, PEOPLE, SCORES
 from ..utils.errors import SmoothNetError
 from .methods import AnyStream
@@ -97,8 +99,14 @@ def _people(
 
 
 def _parse(line: str, number: int) -> Any:
+    def finite(text: str) -> float:
+        decimal = float(text)
+        if isinf(decimal):  # could not be written back as JSON
+            raise SmoothNetError(f"line {number} holds the number {text[:40]}, which is too large")
+        return decimal
+
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise SmoothNetError(f"line {number} is not valid JSON: {error}") from error
     if not isinstance(value, list) and not (
@@ -117,13 +125,9 @@ def _points(person: Any, number: int, min_score: float | None) -> np.ndarray | N
     joints = person.get("keypoints") if isinstance(person, dict) else person
     if not joints:
         return None
-    try:
-        points = np.array([[np.nan if x is None else x for x in joint] for joint in joints])
-    except (TypeError, ValueError, OverflowError):
-        points = np.empty(0)
-    if points.ndim != 2 or points.shape[1] not in (2, 3) or points.dtype.kind not in "fiu":
+    points = read_numbers(joints, f"line {number}: keypoints")
+    if points.ndim != 2 or points.shape[1] not in (2, 3):
         raise SmoothNetError(f"line {number}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
-    points = points.astype(np.float64)
     scores = next((person[key] for key in SCORES if key in person), None) if isinstance(person, dict) else None
     if min_score is not None and scores is not None:
         try:

@@ -19,7 +19,7 @@ import numpy as np
 from ..filters.smoother import METHODS as CLASSICAL
 from ..filters.smoother import OUTLIERS, ClassicalSmoother, classical_smoother
 from ..filters.table import REFERENCE_FPS
-from ..formats import read_recording
+from ..formats import check_words, read_recording
 from ..formats.recording import Recording
 from ..models.network import as_numpy
 from ..utils.errors import SmoothNetError
@@ -63,6 +63,9 @@ def network_method(options: SmoothingOptions) -> Prepared:
         raise SmoothNetError("--outliers does not go with --delay for a network; leave one of them out")
     smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window, strength=options.strength)
     smoother.threads = options.threads
+    advice = "The network does not fit this recording: choose another --method"
+    if options.checkpoint is not None:
+        advice = f"The network of {options.checkpoint} does not fit this recording: use the weights that come along"
 
     def ready(fps: float | None, progress: Callable[[int], None]) -> Ready:
         smoother.progress, smoother.fps = progress, fps
@@ -87,6 +90,7 @@ def network_method(options: SmoothingOptions) -> Prepared:
             clean=clean,
             point_pieces=point_pieces,
             rotation_pieces=rotation_pieces,
+            advice=advice,
         )
 
     def stream() -> AnyStream:
@@ -127,13 +131,14 @@ def classical_method(options: SmoothingOptions) -> Prepared:
             progress(len(points))
             return smoothed
 
+        advice = "The filter does not fit this recording: leave --method out"
         note = "" if fps else f"the frame rate is unknown: {REFERENCE_FPS:g} frames/s are taken, say another with --fps"
         if options.delay is not None:
             smooth: Callable[[np.ndarray], np.ndarray] = partial(_as_stream, whole, options.delay)
-            return Ready(run, note=note)
+            return Ready(run, note=note, advice=advice)
         smooth = at(fps, None)
         clean = _clean(whole) if options.outliers else None
-        return Ready(run, alone=not whole.row.causal, clean=clean, note=note)
+        return Ready(run, alone=not whole.row.causal, clean=clean, note=note, advice=advice)
 
     # Say what is wrong before anything is read; a cut-off fits or not when the frame rate is known.
     at(options.fps or max(REFERENCE_FPS, 4 * (options.cutoff or 0.0)), options.outliers)
@@ -158,6 +163,7 @@ class Smoothing:
             raise SmoothNetError(f"there is no --method {options.method!r}: choose from {', '.join(METHODS)}")
         if options.outliers is not None and options.outliers not in OUTLIERS:
             raise SmoothNetError(f"there is no --outliers {options.outliers!r}: choose from {', '.join(OUTLIERS)}")
+        check_words(options.input_format, options.dims, options.layout)
         self.options = options
         self.progress = progress
         self._method = METHODS[options.method](options)

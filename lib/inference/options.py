@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from math import isfinite
 
+from ..filters.table import STRONGEST
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP
 
@@ -105,8 +106,10 @@ class SmoothingOptions:
             )
         if self.min_score is not None and self.min_score != self.min_score:
             raise SmoothNetError("--min_score must be a number, not nan")
-        if not (isfinite(self.strength) and self.strength >= 0):
-            raise SmoothNetError(f"--strength must be 0 (the input) or more (1 is the default), not {self.strength}")
+        if not 0 <= self.strength <= STRONGEST:
+            raise SmoothNetError(
+                f"--strength must be from 0 (the input) to {STRONGEST:g} (1 is the default), not {self.strength}"
+            )
         if self.cutoff is not None and not (isfinite(self.cutoff) and self.cutoff > 0):
             raise SmoothNetError(f"--cutoff must be a frequency above 0 Hz, not {self.cutoff}")
         if self.fill not in (False, True, *FILLS):

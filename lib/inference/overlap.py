@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.plain import Steps, Work
 from ..models.windows import smooth_blocks, window_starts
 from ..utils.blocks import Frames, by_frames
 from ..utils.gaps import bridge_windows, shown_points
@@ -31,6 +32,8 @@ UNSURE = 1e-9  # weight of the first window where it holds a point's last value;
 
 # (n, K, D, W) windows without NaN, (n, K) of 0 and 1, joints that have values at all, or None -> smoothed windows
 People = Callable[[np.ndarray, "np.ndarray | None"], np.ndarray]
+# the same, step by step; whether all frames will be asked for at once, see Network.start
+Start = Callable[[np.ndarray, "np.ndarray | None", bool], Work]
 
 
 def blank_missing(points: np.ndarray) -> np.ndarray:
@@ -67,6 +70,25 @@ def smooth_windows(network: People, windows: np.ndarray) -> np.ndarray:
         smoothed[~apart] = network(*fill_windows(windows[~apart]))
     smoothed[apart] = _smooth_apart(network, windows[apart], behind[apart])
     return smoothed
+
+
+def start_windows(start: Start, windows: np.ndarray, whole: bool) -> Work:
+    """What smooth_windows gives, step by step; in one step where joints jump."""
+    shown = np.isfinite(windows).all(axis=2)
+    if shown.all():
+        return start(windows, None, whole)
+    if not jumps(windows, shown).any():
+        return start(*fill_windows(windows), whole)
+
+    def network(some: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
+        return start(some, seen, False).frames(0, some.shape[-1]).transpose(1, 2, 3, 0)
+
+    def at_once() -> Steps:
+        smoothed = smooth_windows(network, windows).transpose(3, 0, 1, 2)
+        return lambda first, last: smoothed[first:last]
+        yield
+
+    return Work(1, at_once())
 
 
 def _smooth_apart(network: People, windows: np.ndarray, behind: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..models.network import Network, as_numpy, load_network
 from ..models.normalize import NORMALIZATIONS, with_normalization
+from ..models.plain import Work
 from ..models.windows import smooth_blocks, smooth_sequence
 from ..utils.blocks import Frames, by_frames
 from ..utils.errors import SmoothNetError
@@ -151,7 +152,7 @@ class Smoother:
                 names of its axes: see the module labelled.
             step: frames between the starts of windows; larger is faster and a little less smooth. None: the network's
                 own, at which it loses nothing: 1 for SmoothNet, more for networks whose windows are tapered.
-            delay: None uses all windows; D from 0 to W - 1 gives what a stream with this delay would.
+            delay: None uses all windows; D gives what a stream with this delay would, from W - 1 on the same.
             dims: coordinates per joint of (T, C) points. Left out: 3 if C is a multiple of 3, else 2 if it
                 is even, else 1. It decides which channels form a joint, and so the size of the body.
             max_gap: frames without any point that are bridged; longer gaps split the recording. The module
@@ -240,14 +241,15 @@ class Smoother:
         """Start smoothing frames as they come; see Stream.
 
         Args:
-            delay: D, frames; None: W - 1, with which a stream gives what the whole recording gives.
+            delay: D, frames; None: W - 1, with which a stream gives what the whole recording gives. More, up to
+                W - 2 + step, gives the same later, and no push then has much to do, see Stream.
             step: frames between runs of the network. None: the network's own where that loses nothing or next to
                 nothing (D of at least W - 1 less half of it), else 1.
         """
         delay = self.window - 1 if delay is None else delay
         if step is None:
             step = self.network.step if delay >= self.window - 1 - self.network.step // 2 else 1
-        network, taper = partial(self._people, 1), self.network.taper
+        network, taper = self._start, self.network.taper
         reflect = self.network.people is not None
         return Stream(network, self.window, delay, tracks, max_gap, self.strength, taper, reflect, step)
 
@@ -259,6 +261,11 @@ class Smoother:
         """The network as overlap.People, of windows that start every `step` frames."""
         self._smoothed(step * len(windows))
         return self.network.smooth(windows, shown, self.normalize, self.strength, self.fps)
+
+    def _start(self, windows: np.ndarray, shown: np.ndarray | None, whole: bool) -> Work:
+        """The network as overlap.Start, of windows that start with every frame."""
+        self._smoothed(len(windows))
+        return self.network.start(windows, shown, self.normalize, self.strength, self.fps, whole)
 
     def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
         """(T, K, D) -> (T, K, D), segment by segment."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,87 +13,145 @@ import numpy as np
 from ..models.network import as_numpy
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, shown_points
-from .overlap import People, blank_missing, pad_window, smooth_windows, window_weight
+from .overlap import Start, Work, blank_missing, pad_window, start_windows, window_weight
 
 NOT_FINITE = "the network gave what is no finite number; its weights may be damaged"
 
 
-@dataclass
-class _Segment:
-    """A track between two long gaps: its newest W frames and what the windows so far say of them."""
+class _Ring:
+    """The newest entries of a series, oldest first; moved rarely, since it lies in twice the memory."""
 
-    first: int  # number of its first frame
-    last: int  # of the newest frame that shows anything
-    newest: int  # of the newest frame held, shown or not
-    frames: np.ndarray  # (W, K, D), NaN where missing
-    taper: np.ndarray  # (W, 1, 1), how much a window's frames count
-    reflect: bool  # see pad_window
-    total: np.ndarray  # (W, K, D), weighted sum of the windows' outputs
-    weight: np.ndarray  # (W, K, 1)
-    step: int = 1  # frames between windows
-    ran: int = -1  # the last frame of the newest window that the network saw
-    padded: np.ndarray | None = None  # (K, D, W), output while there are fewer than W frames
+    def __init__(self, size: int, shape: tuple[int, ...], value: float, dtype: Any = np.float64):
+        self.size, self.end = size, size
+        self.memory = np.full((2 * size, *shape), value, dtype)
+
+    def append(self, value: np.ndarray | float) -> None:
+        if self.end == len(self.memory):
+            self.memory[: self.size] = self.memory[self.size :]
+            self.end = self.size
+        self.memory[self.end] = value
+        self.end += 1
+
+    def back(self, first: int, last: int = 0) -> np.ndarray:
+        """The entries from `first` before the end to `last` before it."""
+        return self.memory[self.end - first : self.end - last]
+
+
+class _Segment:
+    """A track between two long gaps: its newest frames and what the windows so far say of them.
+
+    Args:
+        number: of the first frame.
+        points: (K, D), the first frame.
+        window: W.
+        held: frames that are held, at least W.
+        taper: (W, 1, 1), how much a window's frames count.
+        reflect: see pad_window.
+        step: frames between windows.
+
+    Attributes:
+        first, last, newest: numbers of the first frame, of the newest that shows anything, and of the newest held.
+        ran: the last frame of the newest window that the network was given.
+        padded: (frames, K, D), output from frame padded_first on, while there are fewer than W frames.
+    """
+
+    def __init__(
+        self, number: int, points: np.ndarray, window: int, held: int, taper: np.ndarray, reflect: bool, step: int
+    ):
+        self.first, self.last, self.newest, self.ran = number, number, number - 1, -1
+        self.window, self.taper, self.reflect, self.step = window, taper, reflect, step
+        self.frames = _Ring(held, points.shape, np.nan)
+        self.shown = _Ring(held, points.shape[:1], False, bool)
+        self.total = _Ring(held, points.shape, 0.0)
+        self.weight = _Ring(held, (len(points), 1), 0.0)
+        self.padded: np.ndarray | None = None
+        self.padded_first = number
+        self.append(points)
 
     @property
     def length(self) -> int:
         return self.newest - self.first + 1
 
-    def append(self, frame: np.ndarray | float) -> None:
-        """Take the next frame; NaN if nobody was seen."""
+    def append(self, frame: np.ndarray | None) -> None:
+        """Take the next frame, (K, D); None if nobody was seen."""
         self.newest += 1
         self.padded = None
-        for ring, value in ((self.frames, frame), (self.total, 0.0), (self.weight, 0.0)):
-            ring[:-1] = ring[1:]
-            ring[-1] = value
-        if shown_points(self.frames[-1]).any():
+        self.frames.append(np.nan if frame is None else frame)
+        self.shown.append(False if frame is None else shown_points(frame))
+        self.total.append(0.0)
+        self.weight.append(0.0)
+        if self.shown.back(1).any():
             self.last = self.newest
 
     @property
     def due(self) -> bool:
         """Whether the newest window is to be run now; see overlap.chosen_windows."""
-        size = len(self.frames)
-        if self.length <= size:
-            return self.length == size
+        if self.length <= self.window:
+            return self.length == self.window
         return self.last == self.newest and self.newest - self.ran >= self.step
 
     @property
     def waiting(self) -> bool:
         """Whether the newest window is to be run if nobody is seen in the next frame."""
-        return self.length > len(self.frames) and self.last == self.newest and self.ran < self.newest
+        return self.length > self.window and self.last == self.newest and self.ran < self.newest
 
-    def window(self) -> np.ndarray:
+    def newest_window(self) -> np.ndarray:
         """(K, D, W), the newest W frames, or all frames and a missing end."""
-        size = len(self.frames)
-        frames = (
-            self.frames if self.length >= size else pad_window(self.frames[size - self.length :], size, self.reflect)
+        frames = self.frames.back(min(self.length, self.window))
+        return (pad_window(frames, self.window, self.reflect) if len(frames) < self.window else frames).transpose(
+            1, 2, 0
         )
-        return frames.transpose(1, 2, 0)
 
-    def take(self, smoothed: np.ndarray) -> None:
-        """Note the network's output (K, D, W) for window()."""
-        if self.length < len(self.frames):
-            self.padded = smoothed
-            return
-        first = self.length == len(self.frames)
-        weight = self.taper * window_weight(self.frames[-1], first)
+    def begin(self) -> np.ndarray:
+        """Note that the network is given the newest window; (W, K or 1, 1), how much its frames count."""
+        first = self.length == self.window
+        weight = self.taper
+        if not self.shown.back(1).all():
+            weight = weight * window_weight(self.frames.back(1)[0], first)
         if not first and self.newest - self.ran < self.step:
+            weight = weight.copy()
             weight[0] = 0
         self.ran = self.newest
-        self.total += weight * smoothed.transpose(2, 0, 1)
-        self.weight += weight
+        return weight
 
-    def output(self, number: int, strength: float) -> np.ndarray:
-        """(K, D), frame `number`, NaN where it was missing."""
-        position = number - self.newest - 1
-        if self.length < len(self.frames):
+    def take(self, number: int, smoothed: np.ndarray, weight: np.ndarray) -> None:
+        """Add (frames, K, D) of a window's output from frame `number` on, and how much they count."""
+        place = self.newest + 1 - number, self.newest + 1 - number - len(smoothed)
+        self.total.back(*place)[:] += weight * smoothed
+        self.weight.back(*place)[:] += weight
+
+    def output(self, number: int, strength: float) -> np.ndarray | None:
+        """(K, D), frame `number`, NaN where it was missing; None if nothing was shown."""
+        place = self.newest + 1 - number
+        shown = self.shown.back(place)[0]
+        if self.length < self.window:
             assert self.padded is not None
-            smoothed = self.padded[..., number - self.first]
+            smoothed = self.padded[number - self.padded_first]
         else:
-            smoothed = self.total[position] / self.weight[position]
-        frame = self.frames[position]
+            smoothed = self.total.back(place)[0] / self.weight.back(place)[0]
         if strength < 1:
+            frame = self.frames.back(place)[0]
             smoothed = frame + strength * (smoothed - frame)
-        return np.where(shown_points(frame)[:, None], smoothed, np.nan)
+        if shown.all():
+            return smoothed
+        return np.where(shown[:, None], smoothed, np.nan) if shown.any() else None
+
+
+@dataclass
+class _Run:
+    """Windows that end with the same frame, on their way through the network.
+
+    Attributes:
+        end: number of that frame.
+        weights: of each segment's window, (W, K or 1, 1).
+        next: the frame of the window that is to be added next.
+    """
+
+    end: int
+    segments: list[_Segment]
+    weights: list[np.ndarray]
+    work: Work
+    next: int
 
 
 def _seen(points: np.ndarray | None) -> bool:
@@ -110,13 +168,18 @@ class Stream:
     W - 1. Less delay is less smooth. As long as a track has fewer than W frames, its one window is padded, see
     pad_window.
 
+    No push does more than must be done by then, if the network goes in steps: of a window only those frames that are
+    about to come out are asked of it, and the others follow in the next pushes. With a delay above W - 1 the same comes
+    out later, and the network's work on a window is spread evenly over the pushes until its first frame comes out: with
+    the longest delay over all `step` pushes until the next window.
+
     Missing points are treated as the module overlap says and come back missing. Nothing waits for the end of a
     gap: windows that end in it count only where there is no other.
 
     Args:
-        network: see People.
+        network: see Start.
         window: W.
-        delay: D, 0 to W - 1 frames.
+        delay: D, 0 to W - 2 + step frames.
         tracks: None: the first frame decides whether there are ids. True: there are. Ids: only these are
             smoothed.
         max_gap: frames that a track may be away and still be the same; after a longer absence it starts anew.
@@ -129,7 +192,7 @@ class Stream:
 
     def __init__(
         self,
-        network: People,
+        network: Start,
         window: int,
         delay: int,
         tracks: bool | Collection[Hashable] | None = None,
@@ -139,8 +202,9 @@ class Stream:
         reflect: bool = False,
         step: int = 1,
     ):
-        if not 0 <= delay < window:
-            raise SmoothNetError(f"delay must be from 0 to {window - 1} frames (window {window}), not {delay}")
+        longest = window - 2 + max(step, 1)
+        if not 0 <= delay <= longest:
+            raise SmoothNetError(f"delay must be from 0 to {longest} frames (window {window}), not {delay}")
         if max_gap < 0:
             raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
         if not 1 <= step <= delay + 1:
@@ -150,6 +214,8 @@ class Stream:
         self.step = step
         self.max_gap = max_gap
         self._network = network
+        self._spread = delay >= window  # there is time after a window's last frame
+        self._share = -(-(window - 1) // max(1, step - 1))  # of a window a push: done before the next
         self._taper = (np.ones(window) if taper is None else taper)[:, None, None]
         self._reflect = reflect
         self._strength = strength
@@ -162,6 +228,7 @@ class Stream:
     def _reset(self) -> None:
         self._count = 0  # frames pushed
         self._segments: dict[Hashable, list[_Segment]] = {}  # only those with frames still to come out
+        self._runs: list[_Run] = []
 
     def push(self, frame: Any) -> Any:
         """Take the next frame, give the one `delay` frames older.
@@ -182,28 +249,27 @@ class Stream:
         now, emitted = self._count, self._count - self.delay
         self._count += 1
         latest = [(key, parts[-1]) for key, parts in self._segments.items()]
-        self._evaluate([part for key, part in latest if part.waiting and not _seen(frames.get(key))])
-        todo = []
+        self._begin([part for key, part in latest if part.waiting and not _seen(frames.get(key))], now - 1)
         for key, newest in latest:
             if now - newest.last - 1 <= self.max_gap:
-                newest.append(frames.pop(key, np.nan))
+                newest.append(frames.pop(key, None))
         for key, points in frames.items():
-            if shown_points(points).any():
+            if _seen(points):
                 self._segments.setdefault(key, []).append(self._start(now, points))
-        for part in self._all():
-            if part.length < self.window:  # the padded window, if it is about to be needed
-                wanted = part.padded is None and part.first <= emitted <= part.last
-            else:
-                wanted = part.newest == now and part.due
-            if wanted:
-                todo.append(part)
-        self._evaluate(todo)
+        due = [part for part in self._all() if part.newest == now and part.due]
+        self._begin(due, now, [part for part in self._all() if part.first <= emitted <= part.last], emitted)
+        self._advance(now)
         return self._emit(emitted) if emitted >= 0 else None
 
     def flush(self) -> list[Any]:
         """The frames that have not come out yet, at most `delay`, as from push; the stream starts anew."""
-        self._evaluate([part for part in self._all() if part.length < self.window or part.waiting])
-        rest = [self._emit(i) for i in range(max(0, self._count - self.delay), self._count)]
+        for part in self._all():
+            if part.waiting:
+                self._begin([part], part.newest)
+        first = max(0, self._count - self.delay)
+        self._begin([], self._count - 1, self._all(), first)
+        self._advance(None)
+        rest = [self._emit(i) for i in range(first, self._count)]
         self._reset()
         return rest
 
@@ -227,36 +293,70 @@ class Stream:
                 wanted = "(joints, dims)" if self._shape is None else str(self._shape)
                 raise SmoothNetError(f"frame {self._count} has the shape {array.shape}, this stream takes {wanted}")
             self._shape = array.shape
-            frames[key] = blank_missing(array.astype(np.float64))
+            array = array.astype(np.float64)
+            frames[key] = array if np.isfinite(array).all() else blank_missing(array)
         return frames
 
     def _start(self, now: int, points: np.ndarray) -> _Segment:
-        shape = (self.window, *points.shape)
-        segment = _Segment(
-            first=now,
-            last=now,
-            newest=now,
-            frames=np.full(shape, np.nan),
-            taper=self._taper,
-            reflect=self._reflect,
-            total=np.zeros(shape),
-            weight=np.zeros((self.window, len(points), 1)),
-            step=self.step,
-        )
-        segment.frames[-1] = points
-        return segment
+        held = max(self.window, self.delay + 1)
+        return _Segment(now, points, self.window, held, self._taper, self._reflect, self.step)
 
     def _all(self) -> list[_Segment]:
         return [part for parts in self._segments.values() for part in parts]
 
-    def _evaluate(self, parts: list[_Segment]) -> None:
-        """One call of the network for the windows of all these segments."""
-        if parts:
-            smoothed = smooth_windows(self._network, np.stack([part.window() for part in parts]))
-            if not np.isfinite(smoothed).all():
-                raise SmoothNetError(NOT_FINITE)
-            for part, windows in zip(parts, smoothed, strict=True):
-                part.take(windows)
+    def _begin(self, due: list[_Segment], end: int, short: Sequence[_Segment] = (), first: int = 0) -> None:
+        """Give the network windows of several segments, all in one.
+
+        Args:
+            due: these windows end with frame `end`.
+            short: of these, those with fewer than W frames have theirs padded, if not done yet, and say at once what
+                comes out from frame `first` on.
+        """
+        short = [part for part in short if part.length < self.window and part.padded is None]
+        if not due and not short:
+            return
+        windows = np.stack([part.newest_window() for part in (*due, *short)])
+        work = start_windows(self._network, windows, self._spread)
+        if due:
+            gone = max(0, self._count - 1 - self.delay - (end - self.window + 1))  # frames that have come out
+            self._runs.append(_Run(end, due, [part.begin() for part in due], work, gone))
+        if short:
+            begin = max(0, min(first - part.first for part in short))
+            smoothed = self._frames(work, begin, max(part.length for part in short))
+            for i, part in enumerate(short, start=len(due)):
+                part.padded, part.padded_first = smoothed[:, i], part.first + begin
+
+    def _advance(self, now: int | None) -> None:
+        """Do of all runs what is to be done in push `now`; None: all of it."""
+        for run in self._runs:
+            needed = run.end - self.window + 1 + run.next + self.delay  # the push in which the next frame comes out
+            pushes = 1 if now is None else max(1, needed - now + 1)  # until then
+            before = run.work.left == 0
+            run.work.advance(-(-run.work.left // pushes))
+            if run.work.left:
+                continue
+            frames = 0 if now is None else now - needed + 1  # that come out
+            if now is None or self.step == 1 or self._spread:
+                frames = self.window
+            elif before:
+                frames = max(frames, self._share)
+            if frames > 0:
+                self._add(run, min(self.window, run.next + frames))
+        self._runs = [run for run in self._runs if run.next < self.window]
+
+    def _add(self, run: _Run, last: int) -> None:
+        """Add the frames of the windows up to `last` to what comes out."""
+        smoothed = self._frames(run.work, run.next, last)
+        for i, (part, weight) in enumerate(zip(run.segments, run.weights, strict=True)):
+            part.take(run.end - self.window + 1 + run.next, smoothed[:, i], weight[run.next : last])
+        run.next = last
+
+    def _frames(self, work: Work, first: int, last: int) -> np.ndarray:
+        """(last - first, n, K, D)"""
+        smoothed = work.frames(first, last)
+        if not np.isfinite(smoothed).all():
+            raise SmoothNetError(NOT_FINITE)
+        return smoothed
 
     def _emit(self, number: int) -> Any:
         """Frame `number`, and forget the segments that end with it."""
@@ -265,7 +365,7 @@ class Stream:
             for part in list(parts):
                 if part.first <= number <= part.last:
                     output = part.output(number, self._strength)
-                    if np.isfinite(output).any():
+                    if output is not None:
                         frames[key] = self._restore(output)
                 away = self._count - 1 - part.last
                 if number >= part.last and away > self.max_gap:

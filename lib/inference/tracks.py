@@ -59,6 +59,7 @@ class Ready:
         clean: rejects outliers of points before: (frames, joints, dims) -> the same without them, and which they
             were, (frames, joints) bool; None: nothing does.
         note: a sentence for the report.
+        advice: what to do where the outcome cannot be the motion that was read.
         point_pieces: what `points` gives of frames that are fetched when they are asked for, piece by piece (the first
             frame and the piece; all but gaps of the whole body), for recordings that are long; None: `points` does it.
         rotation_pieces: the same for rotations.
@@ -70,6 +71,7 @@ class Ready:
     alone: bool = False
     clean: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
     note: str = ""
+    advice: str = ""
     point_pieces: RunPieces | None = None
     rotation_pieces: RunPieces | None = None
 
@@ -122,7 +124,7 @@ def smooth_recording(
                 _fill_curve(track, values, found, bridged, wanted, ready, max_gap, fill)
         sums[track.part].add(track, values, found, rejected, residual_lag(fps))
         smoothed.append(values)
-    check_output(recording, smoothed, min_score)
+    check_output(recording, smoothed, min_score, advice=ready.advice)
     report.parts = {name: total.part() for name, total in sums.items()}
     return smoothed, report
 

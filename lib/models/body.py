@@ -8,6 +8,7 @@ The model is licensed and comes from its authors, see data/README.md; the option
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -54,7 +55,7 @@ def load_body(model_dir: str | Path, device: torch.device | str = "cpu") -> Body
     path = _existing(model_dir, REGRESSOR_FILE)
     try:
         regressor = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise SmoothNetError(f"{path} is not a readable .npy file ({error}); {SOURCES[REGRESSOR_FILE]}") from error
     if not isinstance(regressor, np.ndarray):
         raise SmoothNetError(f"{path} is an .npz file under another name; {SOURCES[REGRESSOR_FILE]}")

@@ -21,7 +21,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .normalize import with_normalization
 from .onnx_file import read_onnx
-from .plain import PLAIN, named_in
+from .plain import PLAIN, Begin, Steps, Work, named_in
 from .safetensors_file import is_safetensors, read_safetensors
 from .trial import check_answer, check_known
 
@@ -38,6 +38,7 @@ class Network:
         people: for networks that see all joints of a person at once and free themselves of unit and origin:
             ((n, K, D, W) float32, (n, K) joints shown or None, strength, frames per second or 0 where unknown)
             -> (n, K, D, W) float32.
+        begin: the same as `people`, step by step; None where there is no such way.
         taper: (W,) weights of a window's frames in the mean over windows; None: all the same.
         step: frames between windows, unless the user says otherwise.
         strongest: the largest strength it has.
@@ -50,6 +51,7 @@ class Network:
     model: Any = None
     device: Any = None
     people: Callable[[np.ndarray, np.ndarray | None, float, float], np.ndarray] | None = None
+    begin: Begin | None = None
     taper: np.ndarray | None = None
     step: int = 1
     strongest: float = 1.0
@@ -71,15 +73,49 @@ class Network:
             strength: above 1 smoother, up to `strongest`; what is below 1 is the caller's.
             fps: frames per second; None: unknown.
         """
-        n, joints, dims, frames = windows.shape
         if self.people is None:
+            n, joints, dims, frames = windows.shape
             smooth = with_normalization(self.run, normalize, dims, shown)
             return smooth(windows.reshape(n, joints * dims, frames)).reshape(windows.shape)
-        # It computes in float32: where the person stands in the middle frame stays out of it.
-        weight = np.full((1, joints), 1 / joints) if shown is None else shown / np.maximum(shown.sum(1), 1)[:, None]
-        origin = (windows[..., frames // 2] * weight[..., None]).sum(1)[:, None, :, None]
-        centred = (windows - origin).astype(np.float32)
+        centred, origin = _centred(windows, shown)
         return self.people(centred, shown, max(strength, 1.0), fps or 0.0) + origin.astype(windows.dtype)
+
+    def start(
+        self,
+        windows: np.ndarray,
+        shown: np.ndarray | None = None,
+        normalize: str = "none",
+        strength: float = 1.0,
+        fps: float | None = None,
+        whole: bool = False,
+    ) -> Work:
+        """What `smooth` gives, step by step; in one step where the network knows no smaller ones.
+
+        Args:
+            whole: all frames will be asked for at once: what they take is in the steps as well.
+        """
+
+        def at_once() -> Steps:
+            smoothed = self.smooth(windows, shown, normalize, strength, fps).transpose(3, 0, 1, 2)
+            return lambda first, last: smoothed[first:last]
+            yield
+
+        if self.begin is None:
+            return Work(1, at_once())
+        centred, origin = _centred(windows, shown)
+        place = origin[:, 0, :, 0].astype(windows.dtype)[:, None]
+        return self.begin(centred, shown, max(strength, 1.0), fps or 0.0, whole).plus(place)
+
+
+def _centred(windows: np.ndarray, shown: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Windows about where the person stands in the middle frame, float32, which is then free of it, and that place."""
+    middle = windows[..., windows.shape[-1] // 2]
+    if shown is None:
+        origin = middle.mean(1)[:, None, :, None]
+    else:
+        weight = shown / np.maximum(shown.sum(1), 1)[:, None]
+        origin = (middle * weight[..., None]).sum(1)[:, None, :, None]
+    return (windows - origin).astype(np.float32), origin
 
 
 def load_network(path: str | Path, device: str = "cpu", window: int | None = None) -> Network:
@@ -144,6 +180,7 @@ def _load_plain(content: Mapping[str, Any], window: int | None) -> Network:
         plain.window,
         normalize,
         people=plain.people,
+        begin=plain.begin,
         taper=plain.taper,
         step=plain.step,
         strongest=plain.strongest,

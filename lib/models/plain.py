@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,12 +44,15 @@ from .bank import (
 ENCODER_SLOPE = 0.1  # of SmoothNet's LeakyReLU after the encoder
 BLOCK_SLOPE = 0.2  # of those in the residual blocks
 CONTEXTS = 3  # what a channel is told before each block: of its joint, of its axis, of the body
+MEMBERS = len(BANK) + len(FITS)
 NOTHING = 1e-30  # fixed numbers below it are left out
 GENERAL_ROWS, SMOOTHNET_ROWS = 700, 1024  # rows of a chunk: what is fastest with 2 MiB of cache
 
 State = Mapping[str, np.ndarray]
 # (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength, frames per second or 0 -> (n, K, D, W); all float32
 ByJoint = Callable[[np.ndarray, "np.ndarray | None", float, float], np.ndarray]
+FramesOf = Callable[[int, int], np.ndarray]  # (first, last) -> (last - first, n, K, D) those frames of the windows
+Steps = Generator[None, None, FramesOf]
 
 
 class Scratch(threading.local):
@@ -67,6 +71,49 @@ class Scratch(threading.local):
 
 
 scratch = Scratch()
+
+
+class Work:
+    """Windows on their way through a network, in steps of about equal cost between which other work may be done.
+
+    Args:
+        steps: how many there are at most.
+        way: does a step each time.
+
+    Attributes:
+        left: steps until `frames` may be asked.
+    """
+
+    def __init__(self, steps: int, way: Steps):
+        self.left = steps
+        self._way = way
+        self._frames: FramesOf | None = None
+        self._place: np.ndarray | float = 0.0
+
+    def plus(self, place: np.ndarray) -> Work:
+        """The same, with something added to its frames."""
+        self._place = place
+        return self
+
+    def advance(self, steps: int | None = None) -> None:
+        """Take so many steps; None: all that are left."""
+        for _ in range(self.left if steps is None else min(steps, self.left)):
+            try:
+                next(self._way)
+            except StopIteration as done:
+                self.left, self._frames = 0, done.value
+                return
+            self.left -= 1
+
+    def frames(self, first: int, last: int) -> np.ndarray:
+        """(last - first, n, K, D) floats: these frames of the windows, smoothed. Takes the steps that are left."""
+        self.advance()
+        assert self._frames is not None
+        return self._frames(first, last) + self._place
+
+
+# (windows, shown, strength) as ByJoint; whether all frames will be asked for at once, and are worked out in the steps
+Begin = Callable[[np.ndarray, "np.ndarray | None", float, float, bool], Work]
 
 
 def leaky(x: np.ndarray, slope: float, spare: np.ndarray | None = None) -> np.ndarray:
@@ -180,20 +227,25 @@ def smoothnet(state: State) -> Callable[[np.ndarray], np.ndarray]:
 class GeneralWeights:
     """A general smoother's weights, float32, and its fixed matrices, as they are multiplied from the left.
 
+    A layer is its weight with its bias as a last column: what it is multiplied with has a last row of ones.
+
     Attributes:
-        blocks: of each: the joint's context, the axis' above the body's, down's and up's weight and bias.
-        bank: of each source (members x W, W).
-        fits: of each order: the order, and of its fits together the sums over time^0, time^1, ..: (sums x fits x W, W).
+        blocks: of each: the joint's context, the axis' above the body's; the layers down and up.
+        mixture: (knots, members, H + 1).
+        bank: of each source (W, members, W).
+        fits: of each fit (sums over time^0, time^1, .. of trust, W, W).
+        between_knots: (W, knots).
+        lean: (members, 1).
     """
 
     window: int
-    knots: int
-    encoder: tuple[np.ndarray, np.ndarray]
-    rate: np.ndarray
+    encoder: np.ndarray
     blocks: list[tuple[np.ndarray, ...]]
-    heads: tuple[np.ndarray, np.ndarray]
+    trust: np.ndarray
+    correction: np.ndarray
+    mixture: np.ndarray
     bank: tuple[np.ndarray, ...]
-    fits: list[tuple[int, np.ndarray]]
+    fits: tuple[np.ndarray, ...]
     between_knots: np.ndarray
     high_pass: np.ndarray
     lean: np.ndarray
@@ -204,7 +256,7 @@ def general_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     window, hidden, inner = (settings[name] for name in ("window_size", "hidden_size", "res_hidden_size"))
     layers = {
         "encoder": (hidden, 3 * window + SCALARS),
-        "mixture": ((len(BANK) + len(FITS)) * settings["knots"], hidden),
+        "mixture": (MEMBERS * settings["knots"], hidden),
         "trust": (window, hidden),
         "correction": (window, hidden),
     }
@@ -215,90 +267,122 @@ def general_shapes(settings: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {**_with_biases(layers), **contexts, "rate.weight": (hidden, RATE_FEATURES)}
 
 
-def general(state: State, settings: Mapping[str, Any]) -> ByJoint:
-    """The general smoother; see GeneralSmoother.forward."""
-    w = _general_weights(state, settings)
+def general(state: State, settings: Mapping[str, Any]) -> tuple[ByJoint, Begin]:
+    """The general smoother, see GeneralSmoother.forward: as a whole, and step by step."""
+    weights, rate = _general_weights(state, settings), state["rate.weight"]
 
-    def run(windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float = 0.0) -> np.ndarray:
+    @lru_cache(maxsize=8)
+    def at(fps: float) -> GeneralWeights:
+        encoder = weights.encoder.copy()
+        encoder[:, -1] += rate @ np.array(rate_features(fps), np.float32)  # the same for all: a part of the bias
+        return replace(weights, encoder=encoder)
+
+    def chunks(
+        windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float, kept: Scratch | None
+    ) -> Iterator[Steps]:
+        size = max(1, GENERAL_ROWS // (windows.shape[1] * windows.shape[2]))
+        for i in range(0, len(windows), size):
+            # rows in the order (D, n, K): means over the coordinates and the joints then run over whole rows
+            part = windows[i : i + size].astype(np.float32, copy=False).transpose(3, 2, 0, 1)
+            seen = None if shown is None else shown[i : i + size].astype(np.float32, copy=False)
+            yield _smooth_chunk(at(fps), part, seen, strength, kept or Scratch())
+
+    def run(windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float) -> np.ndarray:
         n, joints, dims, window = windows.shape
         smoothed = np.empty((window, n, joints, dims), np.float32)
-        size = max(1, GENERAL_ROWS // (joints * dims))
-        encoder_bias = w.encoder[1] + w.rate @ np.array(rate_features(fps), np.float32)[:, None]
-        for i in range(0, n, size):
-            part = windows[i : i + size].astype(np.float32, copy=False)
-            seen = None if shown is None else shown[i : i + size].astype(np.float32, copy=False)
-            # rows in the order (D, n, K): means over the coordinates and the joints then run over whole rows
-            result = _smooth_chunk(w, part.transpose(3, 2, 0, 1), seen, strength, encoder_bias)
-            smoothed[:, i : i + size] = result.transpose(0, 2, 3, 1)
+        done = 0
+        for steps in chunks(windows, shown, strength, fps, scratch):
+            part = Work(len(weights.blocks) + 2, steps).frames(0, window)
+            smoothed[:, done : done + part.shape[1]] = part
+            done += part.shape[1]
         return smoothed.transpose(1, 2, 3, 0)
 
-    return run
+    def begin(windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float, whole: bool) -> Work:
+        parts = list(chunks(windows, shown, strength, fps, None))
+        halves = (0, weights.window // 2, weights.window) if whole else ()
+
+        def way() -> Steps:
+            ready = []
+            for steps in parts:
+                frames = yield from steps
+                yield
+                if whole:
+                    done = []
+                    for first, last in pairwise(halves):
+                        done.append(frames(first, last))
+                        yield
+                    frames = _part_of(np.concatenate(done))
+                ready.append(frames)
+            return lambda first, last: np.concatenate([frames(first, last) for frames in ready], axis=1)
+
+        return Work(len(parts) * (len(weights.blocks) + (4 if whole else 2)) + 1, way())
+
+    return run, begin
+
+
+def _part_of(frames: np.ndarray) -> FramesOf:
+    return lambda first, last: frames[first:last]
 
 
 def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeights:
     window, knots = settings["window_size"], settings["knots"]
 
-    def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
-        return state[f"{name}.weight"], state[f"{name}.bias"][:, None]
+    def layer(name: str) -> np.ndarray:
+        return np.concatenate([state[f"{name}.weight"], state[f"{name}.bias"][:, None]], axis=1)
 
     fixed = {
         name: np.where(np.abs(value) < NOTHING, 0, value).astype(np.float32)  # numbers below the normal ones are slow
         for name, value in constants(window, knots).items()
     }
-    heads = [layer(name) for name in ("trust", "correction", "mixture")]
+    sources = (fixed[f"of_{source}"].T.reshape(-1, window, window) for source in ("window", "trusted", "median"))
     return GeneralWeights(
         window,
-        knots,
         encoder=layer("encoder"),
-        rate=state["rate.weight"],
         blocks=[
             (
                 state[f"contexts.{i}.0.weight"],
                 np.concatenate([state[f"contexts.{i}.{c}.weight"] for c in (1, 2)]),
-                *layer(f"down.{i}"),
-                *layer(f"up.{i}"),
+                layer(f"down.{i}"),
+                layer(f"up.{i}"),
             )
             for i in range(settings["num_blocks"])
         ],
-        heads=(np.concatenate([weight for weight, _ in heads]), np.concatenate([bias for _, bias in heads])),
-        bank=tuple(np.ascontiguousarray(fixed[f"of_{source}"].T) for source in ("window", "trusted", "median")),
-        fits=[
-            (order, np.concatenate([of_fit[power].T for power in range(2 * order + 1) for of_fit in same]))
-            for order, same in _by_order(fixed["fit_moments"], window)
-        ],
+        trust=layer("trust"),
+        correction=layer("correction"),
+        mixture=np.ascontiguousarray(layer("mixture").reshape(MEMBERS, knots, -1).transpose(1, 0, 2)),
+        bank=tuple(np.ascontiguousarray(matrices.transpose(1, 0, 2)) for matrices in sources),
+        fits=tuple(
+            np.ascontiguousarray(moments.T[: (2 * order + 1) * window]).reshape(-1, window, window)
+            for (order, _), moments in zip(FITS, fixed["fit_moments"], strict=True)
+        ),
         between_knots=np.ascontiguousarray(fixed["between_knots"].T),
         high_pass=np.ascontiguousarray(fixed["high_pass"].T),
-        lean=fixed["lean"][:, :, None],
+        lean=fixed["lean"],
     )
 
 
-def _by_order(moments: np.ndarray, window: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """The fits of each order, which stand side by side: the order, and of each fit (5, W, W), by the power of time."""
-    split = [fit.reshape(window, 5, window).transpose(1, 0, 2) for fit in moments]
-    for order, group in groupby(zip(FITS, split, strict=True), key=lambda pair: pair[0][0]):
-        yield order, [fit for _, fit in group]
-
-
 def _smooth_chunk(
-    w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | None, strength: float, encoder_bias: np.ndarray
-) -> np.ndarray:
-    """(W, D, n, K) -> the same, smoothed; shown (n, K), encoder_bias (hidden, 1)."""
+    w: GeneralWeights, windows: np.ndarray, shown: np.ndarray | None, strength: float, kept: Scratch
+) -> Steps:
+    """(W, D, n, K) windows, smoothed; shown (n, K). What is needed across steps lies in `kept`."""
     window, dims, n, joints = windows.shape
     rows = dims * n * joints
     share = _shares(shown, joints)
-    x = scratch.take("x", *windows.shape)
+    x = kept.take("x", *windows.shape)
     x[:] = windows
     offset = np.add.reduce(x, axis=0)
     offset *= np.float32(1 / window)
     x -= offset
     x, unit, features = _features(w, x, offset, share)
 
-    hidden = len(w.encoder[0])
-    h, spare, context = (scratch.take(name, hidden, rows) for name in ("h", "spare", "context"))
-    np.matmul(w.encoder[0], features, out=h)
-    h += encoder_bias
-    leaky(h, SLOPE, spare)
-    for of_joint, of_axis_body, down, down_bias, up, up_bias in w.blocks:
+    hidden = len(w.encoder)
+    with_one = kept.take("h", hidden + 1, rows)
+    with_one[hidden] = 1
+    h = np.matmul(w.encoder, features, out=with_one[:hidden])
+    leaky(h, SLOPE, scratch.take("context", hidden, rows))
+    for of_joint, of_axis_body, down, up in w.blocks:
+        yield
+        spare, context = (scratch.take(name, hidden, rows) for name in ("spare", "context"))
         split = h.reshape(hidden, dims, n, joints)
         axis = _weighted(split, share)  # (H, D, n)
         joint = _total(split)  # (H, n, K)
@@ -310,31 +394,76 @@ def _smooth_chunk(
         joint = of_joint @ joint.reshape(hidden, -1)
         np.add(joint.reshape(hidden, 1, n, joints), told[..., None], out=spare.reshape(split.shape))
         h += leaky(spare, SLOPE, context)
-        inner = np.matmul(down, h, out=scratch.take("inner", len(down), rows))
-        inner += down_bias
-        h += np.matmul(up, leaky(inner, SLOPE), out=spare)
-        h += up_bias
+        inner = scratch.take("inner", len(down) + 1, rows)
+        inner[-1] = 1
+        leaky(np.matmul(down, with_one, out=inner[:-1]), SLOPE, context[: len(down)] if len(down) <= hidden else None)
+        h += np.matmul(up, inner, out=spare)
+    yield
 
-    heads = np.matmul(w.heads[0], h, out=scratch.take("heads", len(w.heads[0]), rows))
-    heads += w.heads[1]
-    trust, correction, logits = heads[:window], heads[window : 2 * window], heads[2 * window :]
-    members = len(BANK) + len(FITS)
-    logits = logits.reshape(members, w.knots, rows)
-    if strength > 1:
-        logits += np.float32(strength - 1) * w.lean
-    logits -= np.maximum.reduce(logits, axis=0)
+    trust = np.matmul(w.trust, with_one, out=kept.take("trust", window, rows))
+    _sigmoid(trust)
+    trust += np.float32(1e-3)
+    trusted_x = np.multiply(trust, x, out=kept.take("trusted_x", window, rows))
+    fill = _fit(w.fits[FILL], trust, trusted_x, slice(None))
+    filled = np.subtract(x, fill, out=kept.take("filled", window, rows))
+    filled *= np.minimum(trust, np.float32(1))
+    filled += fill
+    sources = x, filled, _running_median(x)
+
+    def frames(first: int, last: int) -> np.ndarray:
+        """(last - first, n, K, D): these frames of the windows."""
+        part, count = slice(first, last), last - first
+        weights = _mixture(w, with_one, part, max(strength - 1, 0))
+        i = 0
+        for matrices, source in zip(w.bank, sources, strict=True):
+            matrices = matrices[part]
+            version = scratch.take("version", count, matrices.shape[1], rows)
+            np.matmul(matrices.reshape(-1, window), source, out=version.reshape(-1, rows))
+            weights[:, i : i + matrices.shape[1]] *= version
+            i += matrices.shape[1]
+        for number, moments in enumerate(w.fits):
+            weights[:, i + number] *= fill[part] if number == FILL else _fit(moments, trust, trusted_x, part)
+        smoothed = w.correction[part] @ with_one
+        smoothed += np.add.reduce(weights, axis=1)
+        if strength < 1:
+            smoothed -= x[part]
+            smoothed *= np.float32(strength)
+            smoothed += x[part]
+        result = smoothed.reshape(count, dims, n, joints)
+        result *= unit
+        result += offset
+        return result.transpose(0, 2, 3, 1)
+
+    return frames
+
+
+def _mixture(w: GeneralWeights, h: np.ndarray, part: slice, beyond: float) -> np.ndarray:
+    """(frames, members, rows): how much each member counts in some frames of the window; `beyond` 1 is the strength."""
+    between = w.between_knots[part]
+    apart, ends = len(w.mixture) - 1, w.window - 1  # frame f lies at knot f * apart / ends
+    knots = slice(part.start * apart // ends, -(-(part.stop - 1) * apart // ends) + 1)
+    matrices = w.mixture[knots]
+    count, members, _ = matrices.shape
+    logits = scratch.take("logits", count, members, h.shape[1])
+    np.matmul(matrices.reshape(count * members, -1), h, out=logits.reshape(count * members, -1))
+    if beyond:
+        logits += np.float32(beyond) * w.lean
+    logits -= np.maximum.reduce(logits, axis=1, keepdims=True)
     np.exp(logits, out=logits)
-    logits /= np.add.reduce(logits, axis=0)
-    weights = np.matmul(w.between_knots, logits, out=scratch.take("weights", members, window, rows))
-    weights *= _bank(w, x, trust)
-    smoothed = np.add.reduce(weights, axis=0)
-    smoothed += correction
-    if strength < 1:
-        smoothed = x + np.float32(strength) * (smoothed - x)
-    result = smoothed.reshape(windows.shape)
-    result *= unit
-    result += offset
-    return result
+    logits /= np.add.reduce(logits, axis=1, keepdims=True)
+    weights = scratch.take("weights", len(between), members, h.shape[1])
+    np.matmul(between[:, knots], logits.reshape(count, -1), out=weights.reshape(len(between), -1))
+    return weights
+
+
+def _fit(moments: np.ndarray, trust: np.ndarray, trusted_x: np.ndarray, part: slice) -> np.ndarray:
+    """(frames, rows): a local fit at some frames of the window; see bank.local_fit."""
+    window, rows = trust.shape
+    order = len(moments) // 2
+    matrices = moments[:, part]
+    of_x = np.ascontiguousarray(matrices[: order + 1]).reshape(-1, window) @ trusted_x
+    of_trust = np.ascontiguousarray(matrices).reshape(-1, window) @ trust
+    return solve_fit(of_trust.reshape(2 * order + 1, -1, rows), of_x.reshape(order + 1, -1, rows))
 
 
 def _shares(shown: np.ndarray | None, joints: int) -> np.ndarray:
@@ -346,7 +475,9 @@ def _shares(shown: np.ndarray | None, joints: int) -> np.ndarray:
 
 def _weighted(x: np.ndarray, share: np.ndarray) -> np.ndarray:
     """(..., n, K) -> (..., n): the mean over the joints."""
-    return x @ share[0] if len(share) == 1 else (x * share).sum(-1)
+    if len(share) == 1:
+        return (x.reshape(-1, x.shape[-1]) @ share[0]).reshape(x.shape[:-1])
+    return (x * share).sum(-1)
 
 
 def _total(x: np.ndarray) -> np.ndarray:
@@ -360,7 +491,7 @@ def _total(x: np.ndarray) -> np.ndarray:
 def _features(
     w: GeneralWeights, x: np.ndarray, offset: np.ndarray, share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The window in units of its noise (W, rows), that unit (1, 1, n, K), and the features (F, rows).
+    """The window in units of its noise (W, rows), that unit (n, K), and the features with ones below (F + 1, rows).
 
     Args:
         x: (W, D, n, K), mean 0 over the frames; overwritten.
@@ -379,8 +510,9 @@ def _features(
     size, motion = (_mean_square(points, share) for points in (centred, x))  # (n, 1)
     size = np.sqrt(size + (size < np.float32(1e-6) * motion) * motion + np.float32(TINY))
 
-    series = scratch.take("features", 3 * window + SCALARS, dims * n * joints)
+    series = scratch.take("features", 3 * window + SCALARS + 1, dims * n * joints)
     series[2 * window] = series[3 * window - 1] = 0
+    series[-1] = 1
     flat = x.reshape(window, -1)
     bend = series[2 * window + 1 : 3 * window - 1]
     step = flat[1:] - flat[:-1]
@@ -397,7 +529,7 @@ def _features(
     x /= unit
     bend.reshape(window - 2, dims, n, joints)[:] /= unit
 
-    scalars = series[3 * window :].reshape(SCALARS, dims, n, joints)
+    scalars = series[3 * window : -1].reshape(SCALARS, dims, n, joints)
     tenth = np.float32(0.01)
     np.add(noise / unit, tenth, out=scalars[0])
     np.add(mean_bend.reshape(noise.shape) / (unit * np.float32(window - 2)), tenth, out=scalars[1])
@@ -428,36 +560,13 @@ def _asinh(x: np.ndarray) -> None:
     np.copysign(np.log(root, out=root), x, out=x)
 
 
-def _bank(w: GeneralWeights, x: np.ndarray, trust: np.ndarray) -> np.ndarray:
-    """Every member's version of the window, (members, W, rows); trust (W, rows) before its sigmoid, overwritten."""
-    window, rows = x.shape
-    np.negative(trust, out=trust)
-    np.minimum(trust, np.float32(80), out=trust)  # beyond it exp has no float32, and the sigmoid is 0 long before
-    np.exp(trust, out=trust)
-    trust += np.float32(1)
-    np.divide(np.float32(1), trust, out=trust)
-    trust += np.float32(1e-3)
-    trusted_x = trust * x
-    versions = scratch.take("versions", len(BANK) + len(FITS), window, rows)
-    fits = versions[len(BANK) :]
-    first = 0
-    for order, moments in w.fits:
-        last = first + len(moments) // ((2 * order + 1) * window)
-        sums = np.matmul(moments, trust, out=scratch.take("sums", len(moments), rows))
-        moments = moments[: (order + 1) * (last - first) * window]
-        of_x = np.matmul(moments, trusted_x, out=scratch.take("of_x", len(moments), rows))
-        shape = (-1, last - first, window, rows)
-        fits[first:last] = solve_fit(sums.reshape(shape), of_x.reshape(shape))
-        first = last
-    filled = x - fits[FILL]
-    filled *= np.minimum(trust, np.float32(1), out=trust)
-    filled += fits[FILL]
-    first = 0
-    for source, matrices in zip((x, filled, _running_median(x)), w.bank, strict=True):
-        last = first + len(matrices) // window
-        np.matmul(matrices, source, out=versions[first:last].reshape(-1, rows))
-        first = last
-    return versions
+def _sigmoid(x: np.ndarray) -> None:
+    """In place."""
+    np.negative(x, out=x)
+    np.minimum(x, np.float32(80), out=x)  # beyond it exp has no float32, and the sigmoid is 0 long before
+    np.exp(x, out=x)
+    x += np.float32(1)
+    np.divide(np.float32(1), x, out=x)
 
 
 def _running_median(x: np.ndarray) -> np.ndarray:
@@ -480,6 +589,7 @@ class Plain:
     window: int
     run: Callable[[np.ndarray], np.ndarray]
     people: ByJoint | None = None
+    begin: Begin | None = None
     taper: np.ndarray | None = None
     step: int = 1
     strongest: float = 1.0
@@ -502,11 +612,12 @@ def load_general(content: Mapping[str, Any]) -> Plain:
         raise SmoothNetError(f"these are not the settings of a general smoother: {error}") from error
     state = with_rate(content["state_dict"], lambda shape: np.zeros(shape, np.float32))
     check_state(state, general_shapes(settings))
-    people = general(state, settings)
+    people, begin = general(state, settings)
     return Plain(
         settings["window_size"],
         lambda windows: people(windows[:, :, None], None, 1.0, 0.0)[:, :, 0],
         people,
+        begin,
         window_taper(settings["window_size"], settings["taper"]),
         settings["step"],
         STRONGEST,

@@ -124,7 +124,7 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
         SmoothNetError: it is not one that training wrote, or of another network.
     """
     checkpoint = read_checkpoint(path)
-    if "iteration" not in checkpoint or not checkpoint.get("optimizer"):
+    if "iteration" not in checkpoint or not isinstance(checkpoint.get("optimizer"), dict):
         raise SmoothNetError(f"{path} cannot be resumed: it holds weights but not the state of a run")
     if named_in(checkpoint) != cfg.MODEL.NAME:
         raise SmoothNetError(f"{path} was trained with MODEL.NAME {named_in(checkpoint)}, not {cfg.MODEL.NAME}")
@@ -161,7 +161,7 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
         raise SmoothNetError(f"{path} does not fit the network of this run: {reason}") from error
     position = state.position
     windows = checkpoint.get("windows_per_step", cfg.TRAIN.BATCH_SIZE * world.size)
-    if position.batch and windows != cfg.TRAIN.BATCH_SIZE * world.size:
+    if position.batch and (type(windows) is not int or windows != cfg.TRAIN.BATCH_SIZE * world.size):
         raise SmoothNetError(
             f"{path} was written within an epoch of {windows} windows a step (batch size x processes), so it cannot "
             f"be resumed with {cfg.TRAIN.BATCH_SIZE} x {world.size}; use the same, or resume from an epoch_N.pth.tar"

@@ -122,7 +122,7 @@ def split_device_name(name: str) -> tuple[str, int | None]:
     numbered = kind in DEVICES and kind != "cpu"
     if (kind not in DEVICES and kind != "auto") or (colon and not (numbered and re.fullmatch(r"[0-9]{1,9}", index))):
         known = ", ".join(kind if kind == "cpu" else f"{kind}, {kind}:N" for kind in DEVICES)
-        raise SmoothNetError(f"device {name!r} is not one of {known}, auto")
+        raise SmoothNetError(f"--device {name!r} is not one of {known}, auto")
     return kind, int(index) if colon else None
 
 

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import SmoothNetError
+from .signals import ending_cleanly, undisturbed
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike, mode: str = "wb", replace: bool = True) -> Iterator[IO]:
     """Open a temporary file beside `path`; when the block ends well it is synced and renamed to `path`.
 
-    On any failure the temporary file is removed and what was at `path` stays as it was. Text is UTF-8; what cannot be
-    (names of files that are not UTF-8) is escaped.
+    On any failure, and when a signal ends the process, the temporary file is removed and what was at `path` stays as it
+    was. Text is UTF-8; what cannot be (names of files that are not UTF-8) is escaped.
 
     Args:
         replace: whether a file that is there may be replaced; see rename_new.
@@ -32,29 +33,32 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb", replace: bool = True
     """
     path = Path(path)
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        with os.fdopen(handle, mode, **options) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner may read; give them the permissions of an ordinary new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        (os.replace if replace else rename_new)(temporary, path)
+    with ending_cleanly():
         temporary = None
-    except FileExistsError as error:
-        raise SmoothNetError(f"{path} exists; name another output, or replace it with --force") from error
-    except OSError as error:
-        raise SmoothNetError(
-            f"cannot write {path}: {error.strerror or error}; check the folder, its permissions and the free space"
-        ) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+        try:
+            with undisturbed():  # a signal must not come between the file and its name
+                handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+            with os.fdopen(handle, mode, **options) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files that only their owner may read; give them the permissions of an ordinary new file.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            with undisturbed():
+                (os.replace if replace else rename_new)(temporary, path)
+                temporary = None
+        except FileExistsError as error:
+            raise SmoothNetError(f"{path} exists; name another output, or replace it with --force") from error
+        except OSError as error:
+            raise SmoothNetError(
+                f"cannot write {path}: {error.strerror or error}; check the folder, its permissions and the free space"
+            ) from error
+        finally:
+            if temporary is not None:
+                with undisturbed(), suppress(OSError):
+                    os.unlink(temporary)
 
 
 def rename_new(old: str | os.PathLike, new: str | os.PathLike) -> None:
@@ -118,6 +122,8 @@ def read_bounded(path: str | os.PathLike, largest: int, what: str) -> bytes:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # whose end nobody knows
+            raise SmoothNetError(f"{path} is a device, pipe or socket; copy what comes out of it into a file")
         size = path.stat().st_size
         if size > largest:
             raise SmoothNetError(f"{path} has {size} bytes; {what} that large")

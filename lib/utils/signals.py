@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,27 @@ from typing import Any, NoReturn
 
 # Windows has no SIGHUP.
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def send_again_what_got_lost() -> None:
+    """From now on send a signal again whose exception Python drops, since it came within a `__del__` or a callback.
+
+    Otherwise Ctrl-C would now and then print "Exception ignored" and end nothing. A hook that is there stays.
+    """
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _lost
+
+
+def _lost(lost: Any) -> None:
+    number = None
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        number = int(signal.SIGINT)
+    elif isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int):
+        number = lost.exc_value.code - 128
+    if number in (signal.SIGINT, *ENDING):
+        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # here it would be lost again
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:

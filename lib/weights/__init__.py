@@ -36,7 +36,7 @@ def find_weights(path: str | Path | None, window: int | None = None) -> Path:
     if parts[:2] == ["data", "checkpoints"]:
         del parts[:2]
     folder = FOLDER / parts[0] if parts else FOLDER
-    if not folder.is_dir() or folder == FOLDER or len(parts) > 2:
+    if len(parts) > 2 or folder.name in ("", "..") or folder.parent != FOLDER or not folder.is_dir():
         return path  # which does not exist, as whoever opens it will say
     if len(parts) == 1:
         return _in_folder(folder, window)

@@ -214,3 +214,18 @@ def test_file_names_that_are_not_utf_8(tmp_path):
         assert done.returncode == (2 if printed is None else 0), done.stderr
         assert b"Traceback" not in done.stderr and b"Logging error" not in done.stderr
         assert printed in done.stdout if printed else done.stderr.startswith(b"error: ")
+
+
+@pytest.mark.parametrize(("ending", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_signal_while_a_package_is_imported_is_no_missing_package(ending, status):
+    """Packages made with pybind11 turn what a signal raises into an ImportError."""
+
+    def main(argv):
+        try:
+            raise ending
+        except BaseException as error:
+            raise ImportError("initialization failed") from error
+
+    assert arguments.run_main(main, []) == status
+    with pytest.raises(ImportError):
+        arguments.run_main(lambda argv: exec("raise ImportError('broken')"), [])

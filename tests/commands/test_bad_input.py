@@ -129,6 +129,15 @@ def weights_times(factor: complex):
     return lambda content: {name: value * factor for name, value in content["state_dict"].items()}
 
 
+def frames_with_a_lost_one():
+    Path("frames").mkdir()
+    for t in range(9):
+        people = [{"pose_keypoints_2d": [1 + t, 2, 0.5, 3, 4.5, 0.5]}]
+        Path(f"frames/{t}.json").write_text(json.dumps({"people": people}))
+    Path("frames/2.json").unlink()
+    Path("frames/2.json").symlink_to("nowhere")
+
+
 JHMDB = ["--dataset_name", "jhmdb", "--estimator", "simplepose", "--body_representation", "2D"]
 CASES = {
     # name: (what is done to the folder, command and arguments, words of the sentence)
@@ -182,6 +191,7 @@ CASES = {
             "without an epoch": {"epoch": None},
             "at a text": {"epoch": "x"},
             "with a foreign optimiser": {"optimizer": [1]},
+            "with a tensor for an optimiser": {"optimizer": torch.zeros(3)},
             "with misshapen moments": {"optimizer": misshapen},
             "with weights that are not finite": {"state_dict": weights_times(float("nan"))},
             "with complex weights": {"state_dict": weights_times(1j)},
@@ -222,6 +232,17 @@ CASES = {
     ),
     "eval: a filter that is none": (None, evaluate("--checkpoint", "good.pth.tar", "--tradition", "kalman"), "kalman"),
     "eval: a report of no known kind": (None, evaluate("--checkpoint", "good.pth.tar", "--report", "r.pdf"), "r.pdf"),
+    "eval: a report that is a folder": (
+        lambda: Path("r.md").mkdir(),
+        evaluate("--checkpoint", "good.pth.tar", "--report", "r.md"),
+        "r.md",
+    ),
+    "eval: weights beside those that come along": (None, evaluate("--checkpoint", "../weights"), "../weights"),
+    "eval: a name of thousands of letters": (
+        None,
+        evaluate("--checkpoint", "good.pth.tar", "--dataset_name", "n" * 5000),
+        "nnn",
+    ),
     "eval: a report into nowhere": (None, evaluate("--checkpoint", "good.pth.tar", "--report", "no/r.md"), "no/r.md"),
     "eval: run folder is a file": (None, evaluate("--checkpoint", "good.pth.tar", "--logdir", "empty"), "empty"),
     "eval: ground truth and detections swapped": (
@@ -271,6 +292,23 @@ CASES = {
         smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--device", "tpu"),
         "tpu",
     ),
+    "smooth: a device without a name": (
+        None,
+        smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--device", ""),
+        "--device",
+    ),
+    "smooth: a name that looks like an argument": (
+        lambda: shutil.copy("a.npz", "-a.npz"),
+        smooth("-a.npz", "-o", "o.npz"),
+        "-a.npz",
+    ),
+    "smooth: a strength beyond all": (
+        None,
+        smooth("a.npz", "-o", "o.npz", "--method", "rts", "--strength", "1e300"),
+        "--strength",
+    ),
+    "smooth: a report without a name": (None, smooth("a.npz", "-o", "o.npz", "--report", ""), "--report"),
+    "smooth: a report that is a folder": (None, smooth("a.npz", "-o", "o.npz", "--report", "."), "--report"),
     "smooth: dims that do not fit": (
         lambda: write_npz(Path("a.npz"), keypoints=np.ones((9, 7))),
         smooth("a.npz", "-o", "o.npz", "--checkpoint", "good.pth.tar", "--dims", "2"),
@@ -339,6 +377,23 @@ CASES = {
     ),
     "loss: a missing log": (None, (loss.main, ["--sdaa-log", "nowhere", "--cuda-log", "empty"]), "nowhere"),
     "loss: an empty log": (None, (loss.main, ["--sdaa-log", "empty", "--cuda-log", "empty"]), "empty"),
+    "smooth: a device": (
+        lambda: Path("z.jsonl").symlink_to("/dev/zero"),
+        smooth("z.jsonl", "-o", "o.jsonl"),
+        "z.jsonl",
+    ),
+    "smooth: a pipe": (lambda: os.mkfifo("p.npz"), smooth("p.npz", "-o", "o.npz"), "p.npz"),
+    "smooth: a frame that is a folder": (
+        lambda: (frames_with_a_lost_one(), Path("frames/2.json").unlink(), Path("frames/2.json").mkdir()),
+        smooth("frames", "-o", "o", "--checkpoint", "good.pth.tar"),
+        "2.json",
+    ),
+    "smooth: a frame that is a link to nowhere": (
+        frames_with_a_lost_one,
+        smooth("frames", "-o", "o", "--checkpoint", "good.pth.tar"),
+        "2.json",
+    ),
+    "loss: a pipe": (lambda: os.mkfifo("pipe"), (loss.main, ["--sdaa-log", "pipe", "--cuda-log", "empty"]), "pipe"),
     "loss: a folder": (None, (loss.main, ["--sdaa-log", "folder", "--cuda-log", "empty"]), "folder"),
     "loss: a number that is none": (
         text("log", "rank : 0  train.loss : 1.2.3-e\n"),
@@ -377,6 +432,9 @@ STREAMS = {
     "scores of another number": (['{"keypoints": [[1, 2]], "scores": ["a"]}'], "line 1"),
     "numbers of thousands of digits": (["[[" + "9" * 5000 + ", 2]]"], "line 1"),
     "a number beyond all": (["[[1e400, 2], [1" + "0" * 400 + ", 2]]"], "line 1"),
+    "true is no coordinate": (["[[1, 2.5]]", "[[1, true]]"], "line 2"),
+    "false among whole numbers": (["[[3, false], [2, 5]]"], "line 1"),
+    "a number that is too large": (['{"keypoints": [[1, 2]], "more": 1e400}'], "line 1"),
     "one person, then several": (["[[1, 2]]", '{"people": []}'], "line 2"),
 }
 

@@ -37,6 +37,7 @@ def test_other_weights_go_into_the_page_or_a_module(tmp_path):
     ("arguments", "words"),
     [
         (["-o", "page.txt"], "name it *.html"),
+        (["-o", ""], "the output ''"),
         (["-o", "no/where.html"], "cannot write"),
         (["-o", "folder.html"], "is a folder"),
         (["-o", "a.html", "--checkpoint", "smoothnet.pth.tar"], "only the general one"),

@@ -569,7 +569,7 @@ def place_output(case: Case, rng: random.Random) -> None:
         new = rng.choice(case.inputs)
     if new != str(out) and str(out) in case.argv:
         case.argv = [new if word == str(out) else word for word in case.argv]
-        case.outputs = []
+        case.outputs = [name for name in case.outputs if name != str(out)]
     case.note(
         f"output {out}: {step}", Path(new).name, out.name, "afile", "/proc", *(Path(name).name for name in case.inputs)
     )
@@ -581,13 +581,15 @@ def rename_input(case: Case, rng: random.Random) -> None:
     if not named:
         return
     old = Path(rng.choice(named))
+    if not os.path.lexists(old):  # another mutation was here first
+        return
     suffix = "".join(old.suffixes[-2:])
     new = rng.choice(NAMES).format(suffix)
     old.rename(new)
     case.argv = [new if word == str(old) else word for word in case.argv]
     case.inputs = [new if name == str(old) else name for name in case.inputs]
     words = re.findall(r"\w{3,}", new) or [suffix or new]
-    case.note(f"{old} is called {new!a}", *words, *(("INPUT", "expected one argument") if new.startswith("-") else ()))
+    case.note(f"{old} is called {new!a}", *words)
 
 
 # ---------------------------------------------------------------------------------------------------------- arguments
@@ -646,18 +648,38 @@ def change_argument(case: Case, rng: random.Random) -> None:
         return
     rows = arguments("smooth" if case.command == "stream" else case.command)
     flags = [
-        flag for row in rows if "action" not in row.options for flag in row.flags if flag not in ("--opts", "inputs")
+        flag
+        for row in rows
+        if "action" not in row.options
+        for flag in row.flags
+        if flag.startswith("-") and flag != "--opts"
     ]
     flag = rng.choice(OTHER_FLAGS.get(case.command) or flags)
     if SIZES.search(flag) and value in (str(2**70), "1e300"):
         value = "-1"
     at = case.argv.index("--opts") if "--opts" in case.argv else len(case.argv)
     case.argv[at:at] = [f"{flag}={value}" if flag.startswith("--") else f"{flag}{value}"]
-    case.note(f"{flag} {value[:30]!a}", flag, flag[2:], flag[2:].replace("_", " "), flag[2:].upper(), value[:100])
+    row = next((row.flags for row in rows if flag in row.flags), ())  # the sentence has the first spelling
+    case.note(f"{flag} {value[:30]!a}", flag, *row, flag[2:], flag[2:].replace("_", " "), flag[2:].upper(), value[:100])
     if flag in ("--plot", "--report", "--logdir", "-o", "--output", "--output_video_path", "--profiler_path"):
-        # of two outputs the last one counts
-        case.outputs = [value] if flag in ("-o", "--output") else [*case.outputs, value]
+        # of two outputs the last one counts; what is written beside it has its name
+        case.outputs = [value, *case.outputs[1:]] if flag in ("-o", "--output") else [*case.outputs, value]
         case.outputs += ["results"] * (flag == "--logdir")  # where runs go that are told None
+        case.outputs += [f"{os.path.normpath(value)}.corpus"] * (case.command == "corpus")
+    if flag in ("-o", "--output"):
+        stems = (value, str(Path(value).with_suffix("")) if Path(value).name else value)
+        case.outputs += [f"{stem}.{end}" for stem in stems for end in ("png", "derivatives.npz", "uncertainty.npz")]
+    if flag in ("--layout", "--dims", "--input_format", "--format"):  # of what a file then is, the sentence may name it
+        case.words += [Path(name).name for name in case.inputs]
+    if flag == "--profiler":
+        case.outputs.append("profiler_log")
+    if flag == "--manifest":  # the report goes beside it
+        beside = ("report.html", "report.json", "players")
+        case.outputs += [
+            *case.outputs,
+            *beside,
+            *(f"{value}{more}" for more in ("", ".lock", "-wal", "-shm", "-journal")),
+        ]
 
 
 # ------------------------------------------------------------------------------------------------------------- choice
@@ -677,6 +699,8 @@ BY_ENDING: dict[str, list[Callable[[Path, random.Random], str]]] = {
     ".onnx": [change_onnx] * 4 + [change_bytes],
     "": [change_text, change_text, change_bytes],
     ".pkl": [change_bytes],
+    ".jsonl": [change_text] * 3 + [change_bytes],
+    ".sqlite": [change_bytes],
 }
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 
 from .mutate import Case, mutate
-from .scenes import Scene, all_scenes, choose
+from .scenes import EXCLUDE, Scene, all_scenes, choose
 
 SECONDS = 180  # on the clock: the machine may have other work
 CPU_SECONDS = 20
@@ -94,7 +94,7 @@ def make_case(seed: int, name: str, scene: Scene, rng: random.Random) -> Case:
     argv = list(scene.argv)
     at = argv.index("--opts") if "--opts" in argv else len(argv)
     for option in scene.options:
-        if rng.random() < 0.15 and not (option[0] == "--delay" and "--step" in argv):  # which exclude each other
+        if rng.random() < 0.15 and not any({option[0], word} <= group for group in EXCLUDE for word in argv):
             argv[at:at] = option
     return Case(
         seed,
@@ -199,9 +199,13 @@ def finish(call: Callable[[], int]) -> None:
         status = call() or 0
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1 if error.code else 0
-    except BaseException:
-        traceback.print_exc()
-        status = 1
+    except BaseException as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if isinstance(error, KeyboardInterrupt) and all(frame.filename == __file__ for frame in frames):
+            status = 128 + signal.SIGINT  # it met the harness, before the command
+        else:
+            traceback.print_exc()
+            status = 1
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         sys.stdout.flush()

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from helpers import ROOT, SMALL, object_array, write_checkpoint, write_npz, write_poses
-from unit.test_formats import ONE_OF_EACH
+from smpl_samples import SAMPLES as BODIES
+from tool_samples import SAMPLES as TOOLS
+from unit.test_formats import ONE_OF_EACH, openpose
 from unit.test_uiprmd import write_clip
 
 DATA = ["--dataset_name", "toy", "--estimator", "est", "--body_representation", "3D", "--device", "cpu"]
@@ -56,6 +58,20 @@ SMOOTH_OPTIONS = [
     ["--delay", "3"],
     ["--fill"],
     ["--force"],
+    ["--method", "rts"],
+    ["--outliers", "hampel"],
+    ["--derivatives", "--fps", "25"],
+    ["--uncertainty"],
+    ["--plot"],
+    ["--report", "report.json"],
+]
+EXCLUDE = [  # of two of these one is refused
+    {"--delay", "--step"},
+    {"--delay", "--outliers"},
+    {"--delay", "--uncertainty"},
+    {"--method", "--step"},
+    {"--method", "--uncertainty"},
+    {"--method", "--checkpoint"},
 ]
 TEN_FRAMES = object_array([np.full((9, 30), 50.0) + np.arange(9)[:, None]])
 
@@ -67,8 +83,16 @@ def recording(make: Callable[[Path], Path]) -> Scene:
     folder.mkdir()
     name = make(folder).name
     shutil.rmtree(folder)
-    out = f"out{Path(name).suffix}"
-    return Scene("smooth", [name, "-o", out], lambda: make(Path()), [name], [out], options=SMOOTH_OPTIONS)
+    suffix = Path(name).suffix
+    beside = ["out.derivatives.npz", "out.uncertainty.npz", "out.png", "report.json"]
+    return Scene(
+        "smooth",
+        [name, "-o", f"out{suffix}"],
+        lambda: make(Path()),
+        [name],
+        [f"out{suffix}", *beside],
+        options=SMOOTH_OPTIONS,
+    )
 
 
 def pose_files() -> None:
@@ -134,6 +158,51 @@ def points() -> None:
     write_checkpoint(Path("good.pth.tar"), window=8)
 
 
+def a_corpus() -> None:
+    points()
+    Path("poses/deep").mkdir(parents=True)
+    shutil.copy("a.npz", "poses/a.npz")
+    np.save("poses/deep/b.npy", np.cumsum(np.ones((12, 4, 3)), axis=0))
+    Path("poses/deep/c.csv").write_text("x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(12)))
+    openpose(Path("poses"))
+
+
+def a_corpus_again() -> None:
+    """A corpus of which a part is done."""
+    from lib.commands import run
+
+    a_corpus()
+    Path("kept").mkdir()
+    shutil.move("poses/deep", "kept/deep")
+    assert run("corpus", ["poses", "-o", "out", "--jobs", "0"]) == 0
+    shutil.move("kept/deep", "poses/deep")
+
+
+def general_weights() -> None:
+    from lib.models.checkpoints import save_checkpoint
+    from lib.models.general import GeneralSmoother
+    from lib.models.kinds import description
+
+    model = GeneralSmoother(window_size=12, knots=4, step=3)
+    save_checkpoint(Path("own.pth.tar"), {"state_dict": model.state_dict(), "model": description(model)})
+
+
+def several_files() -> None:
+    points()
+    Path("b.csv").write_text("x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(12)))
+
+
+def crowd() -> None:
+    """Two people without numbers who cross, one of whom leaves and comes back, and a frame with nobody."""
+    points()
+    lines = []
+    for i in range(14):
+        there = [[[i, 2.5], [i + 1, 3]]] + ([[[13 - i, 40.5], [14 - i, 44]]] if i not in (5, 6) else [])
+        people = [{"keypoints": points_, "scores": [0.9, 0.5]} for points_ in there[:: 1 - 2 * (i % 2)]]
+        lines.append(json.dumps({"people": people if i != 9 else [], "frame": i}))
+    Path("lines").write_text("\n".join(lines) + "\n")
+
+
 def live_lines() -> None:
     points()
     people = [{"people": [{"id": i % 2, "keypoints": [[i, 2.5], [None, 3]], "scores": [0.5, 1]}]} for i in range(9)]
@@ -178,6 +247,10 @@ EVAL_OPTIONS = [
     ["--report", "table.json"],
     ["--per_sequence"],
 ]
+CORPUS = ["poses", "-o", "out", "--jobs", "0"]
+CORPUS_FILES = ["poses/a.npz", "poses/deep/b.npy", "poses/deep/c.csv", "poses/cam1"]
+CORPUS_OUT = ["out", "out.corpus"]
+CORPUS_OPTIONS = [["--force"], ["--retry"], ["--method", "rts"], ["--fps", "25"], ["--min_score", "0.3"]]
 PICTURE_OPTIONS = [["--format", "html"], ["--format", "gif"], ["--size", "320x240"]]
 
 
@@ -187,6 +260,8 @@ def all_scenes() -> dict[str, Scene]:
     for name, (make, _) in ONE_OF_EACH.items():
         given = recording(make).inputs
         scenes[f"inspect {name}"] = Scene("inspect", list(given), scenes[f"smooth {name}"].build, given, [])
+    for make in (*TOOLS, *BODIES.values()):
+        scenes[f"smooth {make.__name__}"] = recording(make)
     for ending in ("csv", "npz", "npy", "json", "jsonl"):
         out = f"o.{ending}"
         scenes[f"convert to {ending}"] = Scene("convert", ["a.npz", out], points, ["a.npz"], [out])
@@ -195,15 +270,51 @@ def all_scenes() -> dict[str, Scene]:
         "smooth by a checkpoint": Scene("smooth", [*smooth, "good.pth.tar"], points, ["good.pth.tar"], ["o.npz"]),
         "smooth by an old checkpoint": Scene("smooth", [*smooth, "old.pth"], old_checkpoint, ["old.pth"], ["o.npz"]),
         "smooth by ONNX": Scene("smooth", [*smooth, "m.onnx"], onnx_model, ["m.onnx"], ["o.npz"]),
-        "stream": Scene(
-            "stream",
-            ["-", "--stream", *GOOD],
-            live_lines,
-            ["lines"],
-            [],
-            options=[["--delay", "2"], ["--min_score", "0.6"], ["--max_gap", "1"]],
-            stdin="lines",
+        "smooth several files": Scene(
+            "smooth",
+            ["a.npz", "b.csv", "-o", "out"],
+            several_files,
+            ["a.npz", "b.csv"],
+            ["out", "report.json"],
+            options=SMOOTH_OPTIONS,
         ),
+        **{
+            f"stream of {who}": Scene(
+                "stream",
+                ["-", "--stream", *method],
+                build,
+                ["lines"],
+                [],
+                options=[["--delay", "2"], ["--min_score", "0.6"], ["--max_gap", "1"]],
+                stdin="lines",
+            )
+            for who, method, build in (
+                ("people with numbers", GOOD, live_lines),
+                ("people without", GOOD, crowd),
+                ("people by a filter", ["--method", "oneeuro", "--fps", "25"], crowd),
+            )
+        },
+        "corpus": Scene("corpus", CORPUS, a_corpus, CORPUS_FILES, CORPUS_OUT, False, CORPUS_OPTIONS),
+        "corpus again": Scene(
+            "corpus",
+            CORPUS,
+            a_corpus_again,
+            [*CORPUS_FILES, "out.corpus/manifest.sqlite"],
+            CORPUS_OUT,
+            False,
+            CORPUS_OPTIONS,
+        ),
+        **{
+            f"page {ending}": Scene(
+                "page",
+                ["-o", f"p.{ending}", "--checkpoint", "own.pth.tar"],
+                general_weights,
+                ["own.pth.tar"],
+                [f"p.{ending}"],
+                options=[["--force"], ["--window", "12"]],
+            )
+            for ending in ("html", "js")
+        },
         "eval 3D": Scene(
             "eval",
             [*DATA, "--logdir", "run", *GOOD, *BASE],
@@ -298,7 +409,9 @@ WEIGHTS = {
     "smooth": 3,
     "inspect": 1,
     "convert": 2,
-    "stream": 6,
+    "stream": 3,
+    "corpus": 4,
+    "page": 2,
     "eval": 5,
     "train": 4,
     "visualize": 1,

@@ -219,6 +219,9 @@ def test_a_regressor_of_the_wrong_shape_is_refused(tmp_path, smpl_dir):
         np.savez(file, damaged)
     with pytest.raises(SmoothNetError, match=r"J_regressor_extra\.npy is an \.npz file"):
         load_body(tmp_path)
+    (tmp_path / "J_regressor_extra.npy").write_bytes(b"PK\x03\x04" + bytes(60))
+    with pytest.raises(SmoothNetError, match=r"J_regressor_extra\.npy is not a readable"):
+        load_body(tmp_path)
     np.save(tmp_path / "J_regressor_extra.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(SmoothNetError, match="not a readable"):
         load_body(tmp_path)

@@ -484,3 +484,45 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch):
     first = (tmp_path / "smoothed/a/walk.npy").read_bytes()
     assert names["smoother"]("poses/a/walk.npy")["state"] == "done"
     assert (tmp_path / "smoothed/a/walk.npy").read_bytes() == first
+
+
+def test_a_damaged_manifest_is_one_sentence(tmp_path):
+    source = make(tmp_path / "in", *(f"{i:03}.npy" for i in range(3)))
+    run(source, tmp_path / "out")
+    book = tmp_path / "out.corpus/manifest.sqlite"
+    content = bytearray(book.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)  # what it is stays readable, its tables do not
+    book.write_bytes(content)
+    with pytest.raises(SmoothNetError, match=r"manifest\.sqlite.*(damaged|cannot be used)"):
+        run(source, tmp_path / "out")
+
+
+def test_a_pipe_among_the_inputs_fails_alone(tmp_path):
+    make(tmp_path / "in", "a.npy")
+    os.mkfifo(tmp_path / "pipe.npy")
+    done = run([tmp_path / "in", tmp_path / "pipe.npy"], tmp_path / "out")
+    assert (done.done, done.failed) == (1, 1)
+    assert "pipe.npy is a device, pipe or socket" in {n: e for n, _, e in rows(tmp_path / "out")}["pipe.npy"]
+
+
+@pytest.mark.parametrize("wrong", [{"layout": "3"}, {"input_format": "fbx"}])
+def test_a_word_on_all_files_that_is_none_is_one_sentence(tmp_path, wrong):
+    source = make(tmp_path / "in", "a.npy")
+    with pytest.raises(SmoothNetError, match=r"--layout|fbx"):
+        run(source, tmp_path / "out", SmoothingOptions(method="gaussian", fps=30.0, **wrong))
+
+
+def test_an_output_that_is_a_file_is_refused_before_anything_is_written(tmp_path):
+    source = make(tmp_path / "in", "a.npy")
+    with pytest.raises(SmoothNetError, match=r"a\.npy is no folder"):
+        run(source, source / "a.npy")
+    assert [path.name for path in source.iterdir()] == ["a.npy"]
+
+
+def test_a_manifest_that_is_no_file_is_one_sentence(tmp_path):
+    os.mkfifo(tmp_path / "book.sqlite")
+    (tmp_path / "folder.sqlite").mkdir()
+    source = make(tmp_path / "in", "a.npy")
+    for name in ("folder.sqlite", "book.sqlite"):
+        with pytest.raises(SmoothNetError, match=name):
+            run(source, tmp_path / "out", manifest=tmp_path / name)

@@ -223,3 +223,51 @@ def test_dollar_signs_and_odd_names_in_a_picture(tmp_path):
     (done,) = smooth_files([source], target, rts(), plot=True)
     assert target.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     done.text().encode("utf-8")  # any terminal can show it
+
+
+WRITER = """
+import os, signal, sys
+from lib.utils.files import atomic_write
+with atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    os.kill(os.getpid(), int(sys.argv[2]))
+    file.write(b"done")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_no_temporary_file(tmp_path, number):
+    (tmp_path / "a").write_text("old")
+    words = [sys.executable, "-c", WRITER, tmp_path / "a", str(int(number))]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == (-2 if number == signal.SIGINT else 128 + number), done.stderr
+    assert names(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
+
+
+LOST = """
+import os, signal, sys, time
+from lib.commands.arguments import run_main
+class Busy:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+def main(argv):
+    busy = Busy()
+    del busy
+    time.sleep(5)
+    return 0
+sys.exit(run_main(main, []))
+"""
+
+
+def test_a_signal_within_a_destructor_is_not_lost():
+    done = subprocess.run([sys.executable, "-c", LOST], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 130 and not done.stderr, done.stderr
+
+
+def test_a_link_gives_the_output_its_own_name(tmp_path):
+    np.save(tmp_path / "real.npy", walk())
+    (tmp_path / "a.npy").symlink_to("real.npy")
+    np.save(tmp_path / "b.npy", walk())
+    smooth_files([tmp_path / "a.npy", tmp_path / "b.npy"], tmp_path / "out", rts())
+    assert names(tmp_path / "out") == ["a.npy", "b.npy"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import savgol_filter
 
+from lib.config import defaults
 from lib.filters import FILTERS, apply_filter, classical_smoother, filter_names, filter_options
 from lib.filters.published import gaus1d, gaussian, oneeuro, savgol
 from lib.utils.errors import SmoothNetError
@@ -24,9 +25,9 @@ def test_savgol_is_the_middle_of_a_parabola_fitted_to_the_window():
     x = noise(40)
     t = np.arange(-15, 16)
     fit = np.polynomial.polynomial.polyfit(t, x[5:36], 2)
-    np.testing.assert_allclose(savgol(x)[20], fit[0], rtol=1e-10)
+    np.testing.assert_allclose(savgol(x, 31, 2)[20], fit[0], rtol=1e-10)
     parabola = np.stack([0.3 * np.arange(50.0) ** 2 - 4, np.arange(50.0)], axis=1)
-    np.testing.assert_allclose(savgol(parabola), parabola, atol=1e-8)
+    np.testing.assert_allclose(savgol(parabola, 31, 2), parabola, atol=1e-8)
 
 
 @pytest.mark.parametrize("length", [5, 12, 29, 30])
@@ -38,25 +39,25 @@ def test_on_sequences_shorter_than_the_window_the_published_filters_shorten_it(l
 
 
 def test_a_parabola_goes_through_two_frames():
-    np.testing.assert_array_equal(savgol(noise(2)), noise(2))
+    np.testing.assert_array_equal(savgol(noise(2), 31, 2), noise(2))
 
 
 def test_gaus1d_filters_chunks_of_31_frames_and_leaves_the_rest():
     x = noise(70)
-    y = gaus1d(x)
+    y = gaus1d(x, 31, 3)
     np.testing.assert_array_equal(y[62:], x[62:])
-    np.testing.assert_allclose(y[31:62], gaussian(x[31:62]), rtol=1e-12)
+    np.testing.assert_allclose(y[31:62], gaussian(x[31:62], 3), rtol=1e-12)
     changed = x.copy()
     changed[31] += 100
-    np.testing.assert_array_equal(gaus1d(changed)[:31], y[:31])
-    np.testing.assert_allclose(gaus1d(x[:62])[31:], gaussian(x[31:62]), rtol=1e-12)  # nothing is left over
+    np.testing.assert_array_equal(gaus1d(changed, 31, 3)[:31], y[:31])
+    np.testing.assert_allclose(gaus1d(x[:62], 31, 3)[31:], gaussian(x[31:62], 3), rtol=1e-12)  # nothing is left over
 
 
 def test_gaussian_weights_frames_by_a_gaussian_of_their_distance():
     x = np.zeros((101, 1))
     x[50] = 1
     weights = np.exp(-0.5 * (np.arange(-12, 13) / 3) ** 2)
-    np.testing.assert_allclose(gaussian(x)[38:63, 0], weights / weights.sum(), rtol=1e-12)
+    np.testing.assert_allclose(gaussian(x, 3)[38:63, 0], weights / weights.sum(), rtol=1e-12)
 
 
 def test_oneeuro_by_hand():
@@ -70,7 +71,7 @@ def test_oneeuro_by_hand():
     y1 = weight(0.04 + 0.7 * speed1) * 1.0
     speed2 = a_speed * (1 - y1) + (1 - a_speed) * speed1  # measured from the filtered y1
     y2 = y1 + weight(0.04 + 0.7 * speed2) * (1 - y1)
-    np.testing.assert_allclose(oneeuro(x)[:, 0], [0, y1, y2], rtol=1e-12)
+    np.testing.assert_allclose(oneeuro(x, 0.04, 0.7)[:, 0], [0, y1, y2], rtol=1e-12)
 
 
 # ---------------------------------------------------------------- every row of the table
@@ -169,12 +170,12 @@ def test_filters_of_our_own_run_in_an_evaluation_as_the_smooth_command_runs_them
         np.testing.assert_array_equal(apply_filter(name, x, fps=fps), expected)
 
 
-def test_without_settings_the_filters_are_the_published_ones():
-    x = noise(100, seed=3).cumsum(axis=0)
+def test_without_settings_the_filters_are_those_of_an_evaluation_without():
+    x, evaluate = noise(100, seed=3).cumsum(axis=0), defaults().EVALUATE
     for name in PUBLISHED:
-        function = FILTERS[name].published.function
-        np.testing.assert_array_equal(function(x), function(x, **filter_options(name)))
-    np.testing.assert_array_equal(oneeuro(x), oneeuro(x, 0.04, 0.7, 1.0, 1.0))
+        np.testing.assert_array_equal(apply_filter(name, x), apply_filter(name, x, evaluate))
+        assert {option.key for option in FILTERS[name].published.options} <= set(evaluate[FILTERS[name].published.node])
+    np.testing.assert_array_equal(apply_filter("oneeuro", x), oneeuro(x, 0.04, 0.7, 1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -205,5 +206,7 @@ def test_filter_names():
     assert filter_names(" OneEuro, savgol,oneeuro") == ["oneeuro", "savgol"]
     with pytest.raises(SmoothNetError, match=r"'kalman'.*savgol, oneeuro, gaus1d, gaussian, .*or all"):
         filter_names("savgol,kalman")
+    with pytest.raises(SmoothNetError, match="'Kalman'"):
+        filter_names("Kalman")
     with pytest.raises(SmoothNetError, match="kalman"):
         apply_filter("kalman", noise(10))

@@ -486,3 +486,28 @@ def test_the_list_of_formats_names_all_by_tool():
     for name in FORMATS:
         assert f"  {name} " in listed
     assert listed.index("biomechanics") < listed.index("c3d") and listed.count("left alone:") == len(FORMATS)
+
+
+@pytest.mark.parametrize("word", ["null", '"0.4"', "x", "1,5"])
+def test_a_word_among_the_numbers_of_a_label_is_named(word, tmp_path):
+    folder = samples.ultralytics_labels(tmp_path / "labels")
+    file = sorted(folder.glob("*.txt"))[3]
+    words = file.read_text().split(" ")
+    file.write_text(" ".join([words[0], word, *words[2:]]))
+    with pytest.raises(SmoothNetError, match=rf"{re.escape(file.name)}: a line of save_txt"):
+        read_recording(folder)
+
+
+@pytest.mark.parametrize("make", [samples.sleap_csv, samples.mediapipe_long, samples.ultralytics_csv])
+@pytest.mark.parametrize("word", ["null", "n/a", "1e400"])
+def test_a_word_in_any_cell_is_missing_or_named(make, word, tmp_path):
+    """One cell of a row after the other."""
+    path = make(tmp_path)
+    lines = path.read_text().splitlines()
+    cells = lines[3].split(",")
+    for i in range(len(cells)):
+        path.write_text("\n".join([*lines[:3], ",".join([*cells[:i], word, *cells[i + 1 :]]), *lines[4:]]) + "\n")
+        try:
+            assert read_recording(path).frame_count
+        except SmoothNetError as error:
+            assert path.name in str(error)

@@ -13,6 +13,7 @@ from lib.models.checkpoints import load_model, save_checkpoint
 from lib.models.export import export_checkpoint
 from lib.models.general import GeneralSmoother
 from lib.models.kinds import description
+from lib.models.plain import Work
 from lib.utils.errors import SmoothNetError
 
 W = 16
@@ -117,3 +118,45 @@ def test_an_exported_one_gives_the_same_whole_and_live(checkpoint, smoother, tmp
     np.testing.assert_allclose(exported(x, delay=3), smoother(x, delay=3), atol=1e-4)
     stronger = Smoother.from_checkpoint(path, strength=2), Smoother.from_checkpoint(checkpoint, strength=2)
     np.testing.assert_allclose(stronger[0](x), stronger[1](x), atol=1e-4)
+
+
+@pytest.mark.parametrize("delay", [0, 5, W - 1, W, W + 2])
+def test_many_people_get_what_each_gets_alone_however_the_work_is_spread(smoother, delay):
+    """More than go through the network at once, with gaps, some from the start and some later."""
+    people = {i: recording(45, seed=i) for i in range(60)}
+    for i in range(0, 60, 7):
+        people[i][18:20, 1] = np.nan
+        people[i][:i] = np.nan
+    stream = smoother.stream(delay, tracks=True)
+    came = [stream.push({i: x[t] for i, x in people.items()}) for t in range(45)][delay:] + stream.flush()
+    for i in (0, 1, 14, 28, 56, 59):
+        expected = smoother(people[i], delay=delay)
+        if delay >= W - 1:
+            np.testing.assert_allclose(expected, smoother(people[i]), atol=1e-4)
+        for t, frame in enumerate(came):
+            np.testing.assert_allclose(frame.get(i, np.full((5, 3), np.nan)), expected[t], atol=1e-5)
+
+
+def test_more_delay_than_the_window_spreads_the_work_over_the_pushes(smoother, monkeypatch):
+    """Of a window every push takes a step or two, and none takes all."""
+    taken = []
+    advance = Work.advance
+
+    def counted(self, steps=None):
+        before = self.left
+        advance(self, steps)
+        taken[-1] += before - self.left
+
+    monkeypatch.setattr(Work, "advance", counted)
+    most = {}
+    for delay in (W - 1, W + 2):
+        stream = smoother.stream(delay)
+        taken.clear()
+        for frame in recording(80):
+            taken.append(0)
+            stream.push(frame)
+        most[delay] = max(taken[W:])
+        assert sum(taken[W:]) > 0
+    assert most[W + 2] <= 2 < most[W - 1]
+    with pytest.raises(SmoothNetError, match=r"delay must be from 0 to 18 frames \(window 16\), not 19"):
+        smoother.stream(W + 3)

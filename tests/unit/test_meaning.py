@@ -499,3 +499,33 @@ def test_the_line_that_says_what_was_understood(tmp_path):
         f"keypoints: 230 frames x 33 joints, x y + score, 1 person, {LOST} points missing as (0, 0)"
     )
     assert recording.left_alone == ["betas"]
+
+
+@pytest.mark.parametrize("header", ["{}", "{}.0"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_pandas_writes_without_names_is_no_frame(header, whole, tmp_path):
+    points = np.nan_to_num(PIXELS[:, 11:17]).reshape(FRAMES, -1)
+    rows = [[header.format(i) for i in range(points.shape[1])], *(points.round() if whole else points).tolist()]
+    text = "\n".join(",".join(str(int(x)) if whole else str(x) for x in row) for row in rows[1:])
+    (tmp_path / "a.csv").write_text(",".join(rows[0]) + "\n" + text + "\n")
+    assert read_recording(tmp_path / "a.csv", dims=2).frame_count == FRAMES
+
+
+def test_fours_between_nought_and_one_need_a_word(tmp_path):
+    unit = np.clip(np.nan_to_num(METRES) / 4 + 0.5, 0, 1)
+    values = np.concatenate([unit, np.nan_to_num(SCORES)[..., None]], axis=-1).reshape(FRAMES, -1)
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(SmoothNetError, match="--layout x,y,z,score"):
+        read_recording(tmp_path / "a.npy")
+    (track,) = read_recording(tmp_path / "a.npy", layout="x,y,z,score").tracks
+    assert track.points.shape == (FRAMES, JOINTS, 3) and track.scores is not None
+
+
+def test_cameras_that_see_alike_are_not_smoothed_across(tmp_path):
+    seen = np.nan_to_num(PIXELS[:, 11:29])
+    views = np.stack([seen + np.random.default_rng(i).normal(size=seen.shape) for i in range(4)])
+    np.save(tmp_path / "a.npy", views)
+    try:
+        assert read_recording(tmp_path / "a.npy").frame_count == FRAMES
+    except SmoothNetError as error:
+        assert "--layout" in str(error)

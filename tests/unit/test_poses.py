@@ -286,3 +286,16 @@ def test_files_in_which_no_frame_counts_are_refused(tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(SmoothNetError, match=rf"every frame of .*{path.name}.* has NaN"):
         load_poses(tmp_path / "poses", "toy", "est", "3D", "test")
+
+
+@pytest.mark.parametrize(("value", "words"), [(1e30, "is 1e+30, further than any pose"), (-np.inf, "is infinite")])
+@pytest.mark.parametrize("which", [0, 1])
+def test_coordinates_that_no_pose_has_are_named(tmp_path, value, words, which):
+    def edit(*pair):
+        pair[which][1][3, 4] = value
+
+    write_poses(tmp_path, edit=edit)
+    with pytest.raises(SmoothNetError) as error:
+        load(tmp_path)
+    assert words in str(error.value) and "sequence 1, frame 3" in str(error.value)
+    assert ("gt", "est")[which] in str(error.value)

@@ -192,7 +192,7 @@ def test_frames_keep_their_type(smoother):
 
 def size_of(stream):
     parts = [part for parts in stream._segments.values() for part in parts]
-    return len(stream._segments), len(parts), sum(part.frames.nbytes for part in parts)
+    return len(stream._segments), len(parts), sum(part.frames.memory.nbytes for part in parts)
 
 
 def test_memory_stays_bounded_while_tracks_come_and_go():

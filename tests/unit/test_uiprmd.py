@@ -150,3 +150,13 @@ def test_a_folder_that_is_not_uiprmd_is_refused(raw, tmp_path):
     bad.write_text("1,2,3\n")
     with pytest.raises(SmoothNetError, match=r"m01_s09_e01_angles\.txt has 3 columns"):
         uiprmd.convert(raw, [9], [8])
+
+
+@pytest.mark.parametrize("number", ["1e300", "nan", "-inf", "2e6"])
+def test_numbers_that_nobody_measured_are_refused(raw, number):
+    write_clip(raw, "m01_s09_e01")
+    path = raw / "Segmented Movements/Kinect/Positions/m01_s09_e01_positions.txt"
+    rest = path.read_text().partition(",")[2]
+    path.write_text(f"{number},{rest}")
+    with pytest.raises(SmoothNetError, match=r"m01_s09_e01_positions\.txt is damaged"):
+        uiprmd.convert(raw, [9], [8])
