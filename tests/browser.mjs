@@ -27,7 +27,7 @@ const tasks = {
     const files = paths.map((path) => ({ name: basename(path), bytes: new Uint8Array(readFileSync(path)) }));
     const recording = await readFiles(files, { layout: options?.layout ?? null });
     const smoother = new Smoother({ weights, strength: options?.strength ?? 1 });
-    const smoothed = keep ? recording.tracks.map((track) => track.data.slice()) : await smoothTracks(smoother, recording, { minScore: options?.minScore ?? null });
+    const smoothed = keep ? recording.tracks.map((track) => track.data.slice()) : await smoothTracks(smoother, recording, { minScore: options?.minScore ?? null, fps: recording.fps });
     mkdirSync(folder, { recursive: true });
     for (const { name, text, bytes } of await recording.save(smoothed)) writeFileSync(join(folder, name), bytes ?? text);
     const { format, fps, names, frameCount } = recording;

@@ -19,7 +19,7 @@ from .noise import ErrorModel, add_errors, extend
 ERROR_FLOOR = 5e-4
 # How differently fast people move: the standard deviation of the log of the frame rate that the network is told, about
 # the one at which a motion would be just as fast as it was.
-OWN_SPEED = 0.35
+OWN_SPEED = 0.25
 # (joints, coordinates) of the windows, with their shares of the pool.
 SHAPES: tuple[tuple[int, int, float], ...] = (
     (1, 2, 0.015), (1, 3, 0.015), (2, 2, 0.03), (2, 3, 0.03), (5, 2, 0.04), (5, 3, 0.06), (9, 2, 0.07), (9, 3, 0.10),

@@ -300,7 +300,7 @@ class View:
     scaled_motion: float = 0.5  # the motion about its mean times `motion_scale`
     motion_scale: tuple[float, float] = (0.25, 1.5)
     still: float = 0.03  # nothing moves at all
-    rhythm: float = 0.06  # the whole body goes up and down or to and fro 1 to 3.5 times a second, as in jumping rope
+    rhythm: float = 0.12  # the whole body goes up and down or to and fro .8 to 4.5 times a second, as in jumping rope
     moving_camera: float = 0.1  # 2D windows whose camera pans and zooms
 
     def __post_init__(self) -> None:
@@ -448,7 +448,7 @@ def pair_windows(
 
 def _rhythm(poses: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarray:
     """(W, 1, D) shift of a whole body that sways or bounces: a sine, or the parabolas of hops, nearly."""
-    hertz = min(float(log_uniform(rng, (1.0, 3.5), 1)[0]), fps / 5)
+    hertz = min(float(log_uniform(rng, (0.8, 4.5), 1)[0]), fps / 4)
     cycle = np.pi * (hertz * np.arange(len(poses)) / fps + rng.random())
     course = np.abs(np.sin(cycle)) if rng.random() < 0.5 else 0.5 * np.sin(2 * cycle)
     way = 0.2 * rng.standard_normal((poses.shape[2],))

@@ -42,9 +42,9 @@ class ErrorModel:
     shift: float = 0.35  # AR(1) shift common to all joints (root, camera), tau 1 to 20
     wobble: float = 0.25  # AR(1) factor of the body's size about its centroid, tau 2 to 25
     correlated: float = 0.15  # noise in a few patterns over the body rather than joint by joint
-    tremble: float = 0.1  # periodic error of 2 to 24 frames, in half of them the same for all joints (camera)
-    vibration: float = 0.06  # of the camera, 5 to 15 times a second; only where the frame rate is known
-    vibration_size: tuple[float, float] = (0.004, 0.15)
+    tremble: float = 0.1  # periodic error of 2 to 24 frames; in half of them the same for all joints, of 2 to 5 frames
+    vibration: float = 0.06  # of the camera, 6 to 15 times a second; only where the frame rate is known
+    vibration_size: tuple[float, float] = (0.004, 0.1)
     time_jitter: float = 0.05  # frames taken up to 0.5 frames early or late
     bursts: float = 0.4  # joints thrown off for 1 to 9 frames
     burst_size: tuple[float, float] = (0.05, 0.8)
@@ -227,21 +227,25 @@ def correlate(noise: Array, chosen: Array, rng: Generator) -> Array:
 
 
 def tremble(shape: tuple[int, ...], chosen: Array, rng: Generator) -> Array:
-    """A periodic error of 2 to 24 frames, of its own size and phase for every channel or the same for all joints."""
+    """A periodic error: of 2 to 24 frames, of its own size and phase for every channel, or the same for all joints.
+
+    The latter has 2 to 5 frames: where nobody knows the frame rate, a body that sways more slowly is one that hops.
+    """
     n, joints, dims, frames = shape
-    cycle = 2 * np.pi * np.arange(frames) / _each(log_uniform(rng, (2, 24), n))
     size = rng.standard_normal((n, joints, dims, 1))
     phase = rng.uniform(0, 2 * np.pi, (n, joints, dims, 1))
     together = _each(rng.random(n) < 0.5)
+    period = np.where(together, _each(log_uniform(rng, (2, 5), n)), _each(log_uniform(rng, (2, 24), n)))
+    cycle = 2 * np.pi * np.arange(frames) / period
     size, phase = np.where(together, size[:, :1], size), np.where(together, phase[:, :1], phase)
     return (np.sin(cycle + phase) * size * _each(chosen)).astype(np.float32)
 
 
 def vibration(shape: tuple[int, ...], chosen: Array, fps: Array, rng: Generator) -> Array:
-    """(N, 1, D, W): a swaying of all joints, 5 to 15 times a second, that comes and goes; 0 where not chosen, and where
+    """(N, 1, D, W): a swaying of all joints, 6 to 15 times a second, that comes and goes; 0 where not chosen, and where
     the frame rate is unknown or too low to show it."""
     n, _, dims, frames = shape
-    hertz = log_uniform(rng, (5.0, 15.0), n)
+    hertz = log_uniform(rng, (6.0, 15.0), n)
     seen = chosen & (fps > 2 * hertz)
     cycle = 2 * np.pi * _each(hertz / np.maximum(fps, 1)) * np.arange(frames)
     size = rng.standard_normal((n, 1, dims, 1))

@@ -33,7 +33,7 @@ OPERATORS: Mapping[str, frozenset[str]] = {
     }),
 }  # fmt: skip
 # Of each kind: the rank of its inputs in their order, and of its output; the window is the last axis of the first.
-RANKS: Mapping[str, tuple[tuple[int, ...], int]] = {"smoothnet": ((3,), 3), "general": ((4, 2, 0), 4)}
+RANKS: Mapping[str, tuple[tuple[int, ...], int]] = {"smoothnet": ((3,), 3), "general": ((4, 2, 0, 0), 4)}
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,8 @@ def _check_ends(graph: dict[int, list[Any]], kind: str, metadata: dict[str, str]
     weights = {_text(_message(tensor), 8) for tensor in graph.get(5, [])}
     given = [value for value in map(_message, graph.get(11, [])) if _text(value, 1) not in weights]
     results = [_message(value) for value in graph.get(12, [])]
+    if kind == "general" and len(given) == len(inputs) - 1:  # exported before networks were told the frame rate
+        inputs = inputs[:-1]
     if len(given) != len(inputs) or len(results) != 1:
         raise SmoothNetError(f"it has {len(given)} inputs and {len(results)} outputs, not {len(inputs)} and 1")
     try:

@@ -205,7 +205,7 @@ def test_a_network(place, monkeypatch):
         Blend,
         build=lambda settings: Blend(settings.SLIDE_WINDOW_SIZE),
         load=load_blend,
-        channels=lambda model, normalize, dims, shown, strength: model,
+        channels=lambda model, normalize, dims, shown, strength, fps: model,
         multiply_adds=lambda model: model.window_size,
         settings=lambda model: {"window": model.window_size},
     )

@@ -122,11 +122,13 @@ def size_of(points: np.ndarray) -> float:
 
 @needs_node
 def test_recordings_come_out_as_python_smooths_them(tmp_path):
-    cases = [(name, strength) for name in MOTIONS for strength in STRENGTHS]
-    tasks = [{"task": "smooth", "points": plain(MOTIONS[n]), "options": {"strength": s}} for n, s in cases]
-    for (name, strength), answer in zip(cases, values(ask(tmp_path, tasks)), strict=True):
+    cases = [(name, s, (None, 60, 1e4, 25)[i % 4]) for i, s in enumerate(STRENGTHS) for name in MOTIONS]
+    tasks = [
+        {"task": "smooth", "points": plain(MOTIONS[n]), "options": {"strength": s, "fps": fps}} for n, s, fps in cases
+    ]
+    for (name, strength, fps), answer in zip(cases, values(ask(tmp_path, tasks)), strict=True):
         points = MOTIONS[name]
-        wanted = Smoother.from_checkpoint(strength=strength)(points)
+        wanted = Smoother.from_checkpoint(strength=strength, fps=fps)(points)
         assert_close(as_array(answer, points), wanted, size_of(points), f"{name} at strength {strength}")
 
 
@@ -136,14 +138,18 @@ def test_streams_come_out_as_python_smooths_them(tmp_path):
         name for name in MOTIONS if MOTIONS[name].shape[1] < 17
     ]  # each frame is a window: the large ones take long
     most = Smoother.from_checkpoint().window - 1
-    cases = [(name, *((0, 1.0), (7, 0.5), (most, 2.0))[i % 3]) for i, name in enumerate(names)]
+    cases = [(name, *((0, 1.0, None), (7, 0.5, 120), (most, 2.0, 30))[i % 3]) for i, name in enumerate(names)]
     tasks = [
-        {"task": "stream", "points": plain(MOTIONS[name]), "options": {"delay": delay, "strength": strength}}
-        for name, delay, strength in cases
+        {
+            "task": "stream",
+            "points": plain(MOTIONS[name]),
+            "options": {"delay": delay, "strength": strength, "fps": fps},
+        }
+        for name, delay, strength, fps in cases
     ]
-    for (name, delay, strength), answer in zip(cases, values(ask(tmp_path, tasks)), strict=True):
+    for (name, delay, strength, fps), answer in zip(cases, values(ask(tmp_path, tasks)), strict=True):
         points = MOTIONS[name]
-        wanted = Smoother.from_checkpoint(strength=strength)(points, delay=delay)
+        wanted = Smoother.from_checkpoint(strength=strength, fps=fps)(points, delay=delay)
         missing = [f if f else [[None] * points.shape[2]] * points.shape[1] for f in answer]
         assert_close(as_array(missing, points), wanted, size_of(points), f"{name}, delay {delay}, strength {strength}")
 

@@ -215,10 +215,29 @@ def test_a_checkpoint_gives_the_network_again(model):
 def test_a_gradient_reaches_every_weight():
     torch.manual_seed(1)
     network = GeneralSmoother(W, hidden_size=16, res_hidden_size=8, num_blocks=2, knots=8)
-    network(noisy_body(7)).square().sum().backward()
+    network(noisy_body(7), fps=60.0).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
         assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_the_frame_rate_counts_where_it_is_known(model):
+    """Of one for all or of each window; what is unknown is 0, what is out of range counts as the next that is in it."""
+    windows = noisy_body(9)
+    unknown, slow, fast = (smooth(model, windows, fps=fps) for fps in (0.0, 30.0, 120.0))
+    assert not torch.allclose(unknown, slow, atol=1e-4) and not torch.allclose(slow, fast, atol=1e-4)
+    each = smooth(model, windows, fps=torch.tensor([0.0, 30.0, 120.0]))
+    for i, alone in enumerate((unknown, slow, fast)):
+        assert torch.allclose(each[i], alone[i], atol=1e-6)
+    assert torch.equal(smooth(model, windows, fps=1e9), smooth(model, windows, fps=240.0))
+
+
+def test_weights_that_were_never_told_a_frame_rate_take_no_notice_of_it(model):
+    state = {name: value for name, value in model.state_dict().items() if name != "rate.weight"}
+    older = load_general({"model": {"name": "general", **model.settings}, "state_dict": state})
+    windows = noisy_body(9)
+    assert torch.equal(smooth(older, windows, fps=60.0), smooth(older, windows))
+    assert torch.allclose(smooth(older, windows), smooth(model, windows), atol=1e-6)
 
 
 def test_a_gradient_of_a_still_window_is_finite():
@@ -236,9 +255,9 @@ def test_the_exported_network_computes_the_same(model, tmp_path):
         warnings.simplefilter("ignore")  # this exporter needs no further package, and torch says it is old
         torch.onnx.export(
             model,
-            (noisy_body(8), torch.ones(3, 5), torch.tensor(1.0)),
+            (noisy_body(8), torch.ones(3, 5), torch.tensor(1.0), torch.tensor(0.0)),
             str(path),
-            input_names=["windows", "shown", "strength"],
+            input_names=["windows", "shown", "strength", "fps"],
             output_names=["smoothed"],
             dynamic_axes={"windows": axes, "shown": {0: "windows", 1: "joints"}, "smoothed": axes},
             opset_version=17,
@@ -249,9 +268,10 @@ def test_the_exported_network_computes_the_same(model, tmp_path):
         windows, shown = noisy_body(seed, count, joints, dims), torch.ones(count, joints)
         shown[0, 1:2] = 0
         windows = windows * shown[:, :, None, None]
-        for strength in (0.4, 1.0, 2.0):
-            feed = {"windows": windows.numpy(), "shown": shown.numpy(), "strength": np.array(strength, np.float32)}
-            expected = smooth(model, windows, shown, strength=torch.tensor(strength))
+        for strength, fps in ((0.4, 0.0), (1.0, 25.0), (2.0, 1e6)):
+            feed = {"windows": windows.numpy(), "shown": shown.numpy()}
+            feed |= {name: np.array(value, np.float32) for name, value in {"strength": strength, "fps": fps}.items()}
+            expected = smooth(model, windows, shown, torch.tensor(strength), torch.tensor(fps))
             np.testing.assert_allclose(session.run(None, feed)[0], expected.numpy(), atol=2e-5)
 
 

@@ -34,6 +34,7 @@ PLAIN = View(
     mirrored=0,
     scaled_motion=0,
     still=0,
+    rhythm=0,
     moving_camera=0,
 )
 
@@ -171,12 +172,13 @@ def test_a_missing_path_is_named(tmp_path):
 def test_windows_show_the_speed_asked_for(rng, speed, fps):
     view = View(**{**PLAIN.__dict__, "speed": (speed, speed)})
     source = MotionSource([Recording("swing", "g", "", turning(1200, fps=fps), fps=fps)])
-    windows, size, _, fps = clean_windows(source, 20, 6, 3, 32, rng, view)
+    windows, size, _, rate = clean_windows(source, 20, 6, 3, 32, rng, view)
     # Two differences more make a sinusoid (2 sin(w / 2))^2 times larger, w its angular frequency per frame.
     once, thrice = (np.linalg.norm(np.diff(windows, n=n, axis=-1)) for n in (1, 3))
     omega = 2 * np.arcsin(np.sqrt(thrice / once) / 2)
     assert omega == pytest.approx(2 * np.pi * 0.5 * speed / 30, rel=0.1)
     assert (size == 1).all()
+    assert rate == pytest.approx(30 / speed)  # at which it would be as fast as it was
 
 
 def test_reading_between_frames_follows_the_motion():
@@ -216,6 +218,7 @@ def test_errors_of_pairs_stay_with_their_motion(rng):
     seen = truth + 0.05 * np.sin(np.arange(300) / 3)[:, None, None].astype(np.float32) + np.float32(0.7)
     pairs = MotionSource([Recording("p", "g", "1", truth, seen)])
     detected, true, fps = pair_windows(pairs, 30, 4, 3, 32, rng, PLAIN)
+    assert set(fps) <= {30.0, 15.0, 10.0} and len(set(fps)) > 1  # every frame, every 2nd, every 3rd
     np.testing.assert_allclose((detected - true).mean(-1), 0, atol=1e-5)  # the constant 0.7 is gone
     assert np.abs(detected - true).max() > 0.02
     moving = (true - true.mean(-1, keepdims=True)).std(axis=-1).max(axis=(1, 2))
@@ -278,7 +281,9 @@ def test_a_pool_is_made_again_from_its_seed_and_every_window_comes_once(rng):
         for _ in range(2)
     )
     for a, b in zip(first, second, strict=True):
-        assert torch.equal(a.detected, b.detected) and torch.equal(a.truth, b.truth)
+        assert torch.equal(a.detected, b.detected) and torch.equal(a.truth, b.truth) and torch.equal(a.fps, b.fps)
+    told = torch.cat([group.fps for group in first])
+    assert 0.3 < (told > 0).float().mean() < 0.9  # the network learns to do without as well
     batches = list(pool_batches(first, 200, torch.Generator().manual_seed(0)))
     seen = sum(len(truth) for _, truth in batches)
     assert seen == sum(len(group.truth) for group in first)

@@ -160,6 +160,17 @@ def test_an_estimator_that_filters_lags(rng):
     np.testing.assert_allclose(noise.low_pass(still, everywhere(), rng), still, atol=1e-6)
 
 
+def test_a_shaking_camera_moves_all_joints_6_to_15_times_a_second_where_the_rate_is_known(rng):
+    fps = np.repeat([0.0, 10.0, 60.0], 100)
+    wave = noise.vibration((300, 1, 2, 64), everywhere(300), fps, rng)
+    moved = np.abs(wave).max(axis=(1, 2, 3)) > 0
+    assert not moved[:200].any() and moved[200:].all()  # 10 frames a second cannot show it
+    spectrum = np.abs(np.fft.rfft(wave[200:] * np.hanning(64))) ** 2
+    hertz = np.fft.rfftfreq(64, 1 / 60)
+    inside = spectrum[..., (hertz > 4) & (hertz < 17)].sum(-1) / spectrum.sum(-1)
+    assert np.median(inside) > 0.95
+
+
 def test_the_tremble_has_a_period(rng):
     wave = noise.tremble((200, 4, 2, 32), everywhere(200), rng)
     middle = wave[..., 1:-1]

@@ -51,12 +51,13 @@ def test_the_general_network_is_that_of_torch(number, n, joints, dims):
     windows = windows_of(model.window_size, n, joints, dims, joints)
     shown = (np.random.default_rng(1).random((n, joints)) < 0.7).astype(np.float32)
     shown[0] = 0  # nobody at all
-    for seen, strength in ((None, 1.0), (None, 2.5), (None, 0.4), (shown, 1.0), (shown, 4.0)):
+    cases = ((None, 1.0, 0.0), (None, 2.5, 60.0), (None, 0.4, 15.0), (shown, 1.0, 0.0), (shown, 4.0, 1e6))
+    for seen, strength, fps in cases:
         x = windows if seen is None else windows * seen[:, :, None, None]
         tensors = torch.from_numpy(x), None if seen is None else torch.from_numpy(seen)
         with torch.inference_mode():
-            expected = model(*tensors, strength).numpy()
-        found = run(x, seen, strength)
+            expected = model(*tensors, strength, fps).numpy()
+        found = run(x, seen, strength, fps)
         assert found.dtype == np.float32 and found.shape == x.shape
         there = slice(None) if seen is None else seen > 0
         np.testing.assert_allclose(found[there], expected[there], rtol=0, atol=1e-5 * np.abs(expected).max())
@@ -70,8 +71,8 @@ def test_windows_in_which_nothing_moves_come_back_as_they_are():
     model = general_networks()[0]
     run = plain.load_general({"model": description(model), "state_dict": plain_state(model)}).people
     windows = np.full((2, 3, 2, 16), 7.0, np.float32)
-    np.testing.assert_allclose(run(windows, None, 1.0), windows)
-    np.testing.assert_allclose(run(windows * 0, None, 1.0), 0)
+    np.testing.assert_allclose(run(windows, None, 1.0, 0.0), windows)
+    np.testing.assert_allclose(run(windows * 0, None, 1.0, 30.0), 0)
 
 
 @pytest.mark.parametrize("sizes", [(8, 16, 8, 2), (32, 128, 64, 3), (9, 16, 1, 0)])
@@ -94,7 +95,7 @@ def test_every_network_that_comes_along_runs_without_torch_and_as_in_torch(path)
     flat = windows.reshape(3, 51, -1)
     with torch.inference_mode():
         expected = model(torch.from_numpy(windows if network.people else flat)).numpy().reshape(windows.shape)
-    found = network.people(windows, None, 1.0) if network.people else network.run(flat).reshape(windows.shape)
+    found = network.people(windows, None, 1.0, 0.0) if network.people else network.run(flat).reshape(windows.shape)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 

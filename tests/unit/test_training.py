@@ -159,7 +159,7 @@ def test_a_kind_of_network_is_two_rows(tmp_path, monkeypatch):
         Kernel,
         build=lambda settings: Kernel(settings.SLIDE_WINDOW_SIZE, 7),
         load=load,
-        channels=lambda model, normalize, dims, shown, strength: model,
+        channels=lambda model, normalize, dims, shown, strength, fps: model,
         multiply_adds=lambda model: model.window_size**2,
         settings=lambda model: {"window_size": model.window_size, "width": model.width},
     )
