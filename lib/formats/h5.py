@@ -11,14 +11,18 @@ dataset, and "fixed" with a plain matrix.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..utils.apart import harm
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import restricted_load
@@ -26,6 +30,7 @@ from .deeplabcut import label_columns
 from .recording import Recording, Track
 from .tables import by_axes
 
+SECONDS = 20.0  # that a walk through a file may take
 _MOST = 1000  # blocks and levels that a data frame may claim to have
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -59,7 +64,37 @@ def is_h5(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(_SIGNATURE)) == _SIGNATURE
+        if file.read(len(_SIGNATURE)) != _SIGNATURE:
+            return False
+        about = os.fstat(file.fileno())
+    if found := _harm(path, about.st_size, about.st_mtime_ns):
+        raise SmoothNetError(f"{path} is damaged: reading it {found}; restore it or write it again")
+    return True
+
+
+@lru_cache(maxsize=256)
+def _harm(path: Path, size: int, changed: int) -> str | None:
+    """What reading a file does to the process, found out apart: damage can hold the HDF5 library or crash it."""
+    try:
+        h5py = import_h5py()
+    except SmoothNetError:
+        return None  # whoever reads it says what is missing
+
+    def walk() -> None:
+        def visit(name: str, member: Any) -> None:
+            with suppress(Exception):
+                dict(member.attrs)
+            if isinstance(member, h5py.Dataset):
+                with suppress(Exception):
+                    [dimension.label for dimension in member.dims]
+                with suppress(Exception):
+                    if plain_dataset(member.parent, member.name.rpartition("/")[2]).nbytes <= 2**22:
+                        member[()]
+
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+
+    return harm(walk, SECONDS)
 
 
 def members(path: Path) -> dict[str, tuple[int, ...]]:
