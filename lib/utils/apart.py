@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import time
@@ -25,6 +26,7 @@ def harm(work: Callable[[], object], seconds: float) -> str | None:
     if child == 0:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
+        faulthandler.disable()
         with suppress(BaseException):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what a dying library says is not for the user
             work()
