@@ -248,7 +248,8 @@ def trail_joints(clip: Clip, count: int = 4) -> list[int]:
     if ends:
         return ends[: count * names.count(names[ends[0]])]
     values = next(iter(clip.series.values()))
-    spread = np.nan_to_num(np.nanstd(values, axis=0).sum(axis=1)) if np.isfinite(values).any() else []
+    seen = np.isfinite(values).any(axis=0)  # what is never seen has no spread, over which numpy would warn
+    spread = np.nanstd(np.where(seen, values, 0.0), axis=0).sum(axis=1) if seen.any() else []
     return list(np.argsort(spread)[::-1][:count])
 
 

@@ -179,5 +179,5 @@ def test_unusable_logs_are_named(tmp_path, capsys):
     empty.write_text("nothing here\n")
     assert run_main(loss.main, ["--sdaa-log", str(empty), "--cuda-log", str(empty)]) == 2
     assert "empty.log has no line" in capsys.readouterr().err
-    with pytest.raises(SmoothNetError, match="cannot read the log"):
+    with pytest.raises(SmoothNetError, match=r"cannot read .*missing\.log"):
         loss.read_log(tmp_path / "missing.log")
