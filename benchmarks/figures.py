@@ -44,7 +44,7 @@ def methods() -> dict[str, Method]:
     return {
         "RTS": classical_smoother("rts", fps=FPS),
         "Kinect weights": Smoother.from_checkpoint("uiprmd_kinect_3D", window=32),
-        "default": Smoother.from_checkpoint(),
+        "default": Smoother.from_checkpoint(fps=FPS),
     }
 
 
@@ -114,7 +114,7 @@ def windows(path: Path) -> None:
 
     with np.load(ROOT / "data/samples/sports2d_blazepose.npz", allow_pickle=False) as file:
         points = file["keypoints_3d_m"].astype(np.float64)
-    smooth = Smoother.from_checkpoint()
+    smooth = Smoother.from_checkpoint(fps=FPS)
     first, last = FOOT_FRAMES
     shown = np.arange(first, last)
     figure = Figure(figsize=(11, 4.2), layout="constrained")

@@ -107,9 +107,11 @@ def test_fast_motion_is_a_fast_person():
 
 
 def test_the_default_weights_keep_a_rhythm():
-    """Weights that were better by every other figure took somebody with a jump rope for a shaking camera."""
-    kept = accuracy.rhythm({"network": accuracy.method("network")}, "report")
-    assert min(case["network"] for case in kept.values()) > 0.99
+    """Weights that were better by every other figure took somebody with a jump rope for a shaking camera, clean or in
+    noise."""
+    methods = {name: accuracy.method(name) for name in ("network", "untold+network")}
+    for case, kept in accuracy.rhythm(methods, "report").items():
+        assert min(kept.values()) > (0.9 if "noise" in case else 0.99), case
 
 
 def test_any_callable_can_be_measured(tmp_path):

@@ -148,7 +148,7 @@ assert main(["visualize", "--input", "in.npy", "--format", "html", "-o", "pictur
 assert main(["smooth", "--formats"]) == 0
 assert main(["smooth", "in.npy", "-o", "x.npy", "--device", "cuda"]) == 2
 assert main(["train"]) == 2 and main(["eval", "--checkpoint", "general"]) == 2
-np.testing.assert_array_equal(lib.smooth(points, fps=30), np.load("out.npy"))
+np.testing.assert_array_equal(lib.smooth(points), np.load("out.npy"))
 assert lib.Smoother.from_pretrained().stream(0).push(points[0]).shape == (5, 3)
 """
 

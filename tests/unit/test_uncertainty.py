@@ -30,7 +30,7 @@ def test_the_spread_is_that_of_the_windows():
     total, weight = np.zeros(points.shape), np.zeros((len(points), 1, 1))
     for start in window_starts(len(points), window, step):
         frames = slice(start, start + window)
-        one = smoother.network.people(np.moveaxis(points[frames], 0, -1)[None].astype(np.float32), None, 1.0)[0]
+        one = smoother.network.people(np.moveaxis(points[frames], 0, -1)[None].astype(np.float32), None, 1.0, 0.0)[0]
         taper = smoother.network.taper.copy()
         if start % step:
             taper[0] = 0  # as chosen_windows has it of a window that ends the recording
