@@ -280,7 +280,7 @@ def _lengths(file: Npz) -> tuple[np.ndarray, list[str]]:
         raise SmoothNetError(f"imgname in {file.path} must hold one list of image names for each sequence")
     lengths, names = [], []
     for i, sequence in enumerate(imgname):
-        if isinstance(sequence, str) or not hasattr(sequence, "__len__"):
+        if isinstance(sequence, str) or not hasattr(sequence, "__len__") or getattr(sequence, "shape", None) == ():
             raise SmoothNetError(f"imgname of sequence {i} in {file.path} is not a list of image names")
         if len(sequence) == 0:
             raise SmoothNetError(f"sequence {i} in {file.path} has no frames; remove it")

@@ -52,5 +52,6 @@ def plot_change(
 
 
 def _drawable(text: str) -> str:
-    """What no font has, lone surrogates, escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """What no font has: lone surrogates escaped, control characters as "?"."""
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(character if character.isprintable() else "?" for character in shown)

@@ -61,7 +61,7 @@ def load_body(model_dir: str | Path, device: torch.device | str = "cpu") -> Body
         raise SmoothNetError(f"{path} is an .npz file under another name; {SOURCES[REGRESSOR_FILE]}")
     if regressor.ndim != 2 or len(regressor) <= HEAD_TOP or regressor.shape[1] != vertices:
         raise SmoothNetError(f"{path} has shape {regressor.shape}, not (9, {vertices})")
-    if regressor.dtype.kind not in "fiu" or not (np.abs(regressor) < LARGEST).all():
+    if regressor.dtype.kind not in "fiu" or not (np.abs(regressor.astype(np.float64)) < LARGEST).all():
         raise SmoothNetError(f"{path} is damaged: it holds NaN, no numbers, or {LARGEST:g} and more; copy it again")
     with redirect_stdout(io.StringIO()):  # it remarks that there are only 10 shape numbers, as there should be
         network = smplx.SMPL(model_path="", data_struct=SimpleNamespace(**model), create_transl=False)

@@ -183,6 +183,10 @@ REFUSED = {
     "zero sequences": ({"imgname": np.empty(0, object), "joints_3d": np.empty(0, object)}, ["no sequences"]),
     "a sequence without frames": ({"imgname": names([40, 0]), "joints_3d": object_array([TWO[0], TWO[1][:0]])},
                                   ["sequence 1", "no frames"]),
+    "a number as a list": (
+        {"imgname": np.array([np.array(3), ["a"]], dtype=object)},
+        ["imgname of sequence 0", "list of image names"],
+    ),
     "one flat list of names": ({"imgname": np.array(["a", "b"])}, ["imgname", "list of image names"]),
     "a number": ({"joints_3d": np.float64(3)}, ["0 sequences"]),
 }  # fmt: skip
