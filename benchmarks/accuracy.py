@@ -445,13 +445,13 @@ def rhythm(methods: Mapping[str, Method], part: str) -> dict[str, dict[str, floa
     clip = generated(part, 8.0, 1)[0]
     points = clip.at(30.0, 0.0, 8.0)
     time_ = np.arange(len(points)) / 30.0
+    noise = SHAKE * body_size(points) * _seed("rhythm").standard_normal(points.shape)
     for kind, (axis, joints) in RHYTHMS.items():
         for beat in BEATS:
             wave = np.zeros_like(points)
             for joint, share in joints.items():
                 wave[:, joint, axis] = share * SWING * body_size(points) * np.sin(2 * np.pi * beat * time_)
             inner = slice(30, -30)
-            noise = SHAKE * body_size(points) * _seed("rhythm").standard_normal(points.shape)
             for name_of, seen in (
                 (f"{kind} {beat:g} Hz", points + wave),
                 (f"{kind} {beat:g} Hz, noise", points + wave + noise),

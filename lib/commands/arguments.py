@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PACKAGE = __name__.partition(".")[0]  # lib in a checkout, smoothnet once installed
 SMOOTHING = {"smooth", "visualize", "corpus"}  # what all take decides how poses are smoothed
 _LONGEST = 2000  # characters of a sentence
+INTERRUPTED = 128 + 2  # the status of a program that Ctrl-C ended
 BROKEN_PIPE = 128 + 13  # the status of a program whose output nobody reads any more
 
 
@@ -357,7 +358,7 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
             raise
         status = end.code or 0
     except KeyboardInterrupt:  # as the sentence was printed
-        status = 128 + 2
+        status = INTERRUPTED
     try:
         status = finish_output() or status
         if status and "torch.distributed" in sys.modules:
@@ -365,7 +366,7 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
 
             end_unparted(status)
     except KeyboardInterrupt:
-        status = 128 + 2
+        status = INTERRUPTED
     return status
 
 
@@ -397,7 +398,7 @@ def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None
             raise
         return ended
     except KeyboardInterrupt:
-        return 128 + 2
+        return INTERRUPTED
     if len(message) > _LONGEST:  # of a name that has thousands of characters
         message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
     rank = os.environ.get("RANK", "0")  # of several processes, which usually have the same to say
@@ -409,7 +410,7 @@ def _ended_by(error: BaseException | None) -> int | None:
     """The status of a signal that arrived while a package was imported, which some turn into an ImportError."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
-            return 128 + 2
+            return INTERRUPTED
         if isinstance(error, SystemExit) and isinstance(error.code, int):
             return error.code
         error = error.__cause__ or error.__context__

@@ -27,7 +27,7 @@ from ..formats import write_recording
 from ..inference.methods import Smoothing
 from ..inference.options import SmoothingOptions
 from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write, printable
+from ..utils.files import atomic_write, printable, refuse_endless
 from .inputs import Item, find_inputs
 from .shards import smooth_parquet, smooth_tar
 from .storage import fetched, is_url, join, measure, put, reason
@@ -125,8 +125,7 @@ def smooth_item(number: int, item: Item, job: Job) -> Result:
             with fetched(item.source, place if job.staging is None else None) as path:
                 if not path.exists():
                     raise FileNotFoundError(f"{item.source} does not exist")
-                if not path.is_file() and not path.is_dir():  # whose end nobody knows
-                    raise SmoothNetError(f"{item.source} is a device, pipe or socket; copy it into a file")
+                refuse_endless(path, item.source)
                 values["sha256"] = measure(path)[1]
                 target = place / item.name.rsplit("/", 1)[-1]
                 values |= SMOOTH[item.kind](path, target, smoothing_for(job.options)).values()

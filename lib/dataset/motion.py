@@ -220,8 +220,7 @@ def plausible(recordings: Sequence[Recording], fastest: float = FASTEST) -> list
     """
 
     def speed(recording: Recording) -> float:
-        body = recording.truth - recording.truth.mean(axis=1, keepdims=True)
-        size = float(np.sqrt((body**2).sum(-1).mean())) or 1.0
+        size = _body_size(recording.truth) or 1.0
         step = np.linalg.norm(np.diff(recording.truth, axis=0), axis=-1).max(initial=0.0)
         return float(step) / size * recording.fps
 
@@ -446,6 +445,12 @@ def pair_windows(
     return seen, true, rate
 
 
+def _body_size(poses: np.ndarray) -> float:
+    """RMS distance of the joints (T, K, D) from their centroid."""
+    body = poses - poses.mean(axis=1, keepdims=True)
+    return float(np.sqrt((body**2).sum(-1).mean()))
+
+
 def _rhythm(poses: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarray:
     """(W, 1, D) shift of a whole body that sways or bounces: a sine, or the parabolas of hops, nearly."""
     hertz = min(float(log_uniform(rng, (0.8, 4.5), 1)[0]), fps / 4)
@@ -453,8 +458,7 @@ def _rhythm(poses: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarr
     course = np.abs(np.sin(cycle)) if rng.random() < 0.5 else 0.5 * np.sin(2 * cycle)
     way = 0.2 * rng.standard_normal((poses.shape[2],))
     way[min(1, len(way) - 1)] += 1
-    body = poses - poses.mean(axis=1, keepdims=True)
-    size = np.sqrt((body**2).sum(-1).mean()) * log_uniform(rng, (0.04, 0.5), 1)[0]
+    size = _body_size(poses) * log_uniform(rng, (0.04, 0.5), 1)[0]
     return (size * course[:, None, None] * way).astype(np.float32)
 
 
@@ -484,8 +488,7 @@ def _seen(poses: np.ndarray, dims: int, rng: np.random.Generator, view: View) ->
     poses = poses @ _orientation(poses.shape[-1], rng, view).astype(np.float32)
     if dims < poses.shape[-1]:
         poses = _project(poses, rng, view)
-    body = poses[-1] - poses[-1].mean(axis=1, keepdims=True)
-    size = float(np.sqrt((body**2).sum(-1).mean()))
+    size = _body_size(poses[-1])
     if size == 0:
         size = float(np.sqrt((poses[-1] ** 2).sum(-1).mean())) or 1.0
     return poses, size

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.files import refuse_endless
 from . import (
     arrays,
     bvh,
@@ -265,8 +266,7 @@ def read_recording(
     said = check_words(format, dims, layout)
     if not path.exists():
         raise SmoothNetError(f"{path} does not exist")
-    if not path.is_file() and not path.is_dir():  # whose end nobody knows
-        raise SmoothNetError(printable(f"{path} is a device, pipe or socket; copy what comes out of it into a file"))
+    refuse_endless(path, printable(path))
     try:
         if format is None:
             format = next((name for name, row in FORMATS.items() if row.sniff(path)), None)

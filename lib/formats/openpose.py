@@ -30,13 +30,9 @@ def _is_openpose(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("people"), list)
 
 
-def openpose_files(folder: Path) -> list[Path]:
-    return frame_files(folder, ".json")
-
-
 def sniff_openpose(path: Path) -> bool:
     """A folder with JSON files, the first of them with a list of `people`."""
-    files = openpose_files(path) if path.is_dir() else []
+    files = frame_files(path, ".json") if path.is_dir() else []
     return bool(files) and _is_openpose(read_document(files[0]).value)
 
 
@@ -67,7 +63,7 @@ def _one_sequence(path: Path) -> list[Path]:
     """The files of the folder, which must be frames of one sequence."""
     if not path.is_dir():
         raise SmoothNetError(f"{path}: OpenPose input is a folder with one JSON file a frame")
-    files = openpose_files(path)
+    files = frame_files(path, ".json")
     if not files:
         raise SmoothNetError(f"{path} holds no .json file; OpenPose writes one a frame")
     check_one_sequence(path, files)

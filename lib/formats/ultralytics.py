@@ -82,7 +82,7 @@ def sniff_ultralytics(path: Path) -> bool:
     if path.suffix.lower() == ".csv" and path.is_file():
         return _is_csv(path)
     if path.is_dir() and not any(path.glob("*.json")):
-        files = text_files(path)
+        files = frame_files(path, ".txt")
         return bool(files) and _first_label(files) is not None
     return sniff_frames(path, people)
 
@@ -197,10 +197,6 @@ def _csv_frames(
 # ----------------------------------------------------------------------------------------------------- labels
 
 
-def text_files(folder: Path) -> list[Path]:
-    return frame_files(folder, ".txt")
-
-
 def _first_label(files: list[Path]) -> list[str] | None:
     """The numbers of the first detection, None where it is no line of save_txt."""
     for file in files[:50]:
@@ -214,7 +210,7 @@ def _first_label(files: list[Path]) -> list[str] | None:
 
 
 def _read_labels(path: Path, dims: int | None) -> Recording:
-    files = text_files(path)
+    files = frame_files(path, ".txt")
     if not files:
         raise SmoothNetError(f"{path} holds no .txt file; save_txt=True writes one a frame into labels/")
     check_one_sequence(path, files)

@@ -53,7 +53,7 @@ class Prepared:
 
     ready: Callable[[float | None, Callable[[int], None]], Ready]
     stream: Callable[[], AnyStream]
-    spread: Callable[[np.ndarray, int], np.ndarray] | None = None  # see Smoother.spread; points, max_gap
+    spread: Callable[[np.ndarray, int, float | None], np.ndarray] | None = None  # see Smoother.spread; max_gap, fps
 
 
 def network_method(options: SmoothingOptions) -> Prepared:
@@ -68,7 +68,8 @@ def network_method(options: SmoothingOptions) -> Prepared:
         advice = f"The network of {options.checkpoint} does not fit this recording: use the weights that come along"
 
     def ready(fps: float | None, progress: Callable[[int], None]) -> Ready:
-        smoother.progress, smoother.fps = progress, fps
+        told = smoother.at(fps)
+        told.progress = progress
 
         def run(network: Smoother, points: np.ndarray) -> np.ndarray:
             return network(points, step=options.step, delay=options.delay, max_gap=options.gap_frames(fps))
@@ -78,13 +79,13 @@ def network_method(options: SmoothingOptions) -> Prepared:
             clean = _clean(
                 classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps))
             )
-        rotations = smoother.for_rotations()
+        rotations = told.for_rotations()
         point_pieces, rotation_pieces = (
             partial(one.blocks, step=options.step, max_gap=options.gap_frames(fps)) if options.delay is None else None
-            for one in (smoother, rotations)
+            for one in (told, rotations)
         )
         return Ready(
-            partial(run, smoother),
+            partial(run, told),
             partial(run, rotations),
             smoother.window,
             clean=clean,
@@ -96,14 +97,14 @@ def network_method(options: SmoothingOptions) -> Prepared:
     def stream() -> AnyStream:
         if options.outliers:
             raise SmoothNetError("--outliers does not go with --stream for a network; choose a classical --method")
-        smoother.fps = options.fps
-        return smoother.stream(options.delay, max_gap=options.gap_frames(options.fps))
+        return smoother.at(options.fps).stream(options.delay, max_gap=options.gap_frames(options.fps))
 
     if options.delay is not None:
         smoother.stream(options.delay)  # says what is wrong with the delay before anything is read
 
-    def spread(points: np.ndarray, max_gap: int) -> np.ndarray:
-        return smoother.spread(points, smoother(points, step=options.step, max_gap=max_gap), options.step, max_gap)
+    def spread(points: np.ndarray, max_gap: int, fps: float | None) -> np.ndarray:
+        told = smoother.at(fps)
+        return told.spread(points, told(points, step=options.step, max_gap=max_gap), options.step, max_gap)
 
     calibrated = smoother.network.people is not None and options.strength == 1 and options.delay is None
     return Prepared(ready, stream, spread if calibrated else None)
@@ -220,7 +221,7 @@ class Smoothing:
         max_gap = self.options.gap_frames(fps)
 
         def run(points: np.ndarray) -> np.ndarray:
-            return np.repeat(deviations(spread(points, max_gap))[..., None], points.shape[2], axis=2)
+            return np.repeat(deviations(spread(points, max_gap, fps))[..., None], points.shape[2], axis=2)
 
         ready = self._method.ready(fps, lambda frames: None)
         found = along(recording, run, ready, self.options.min_score, max_gap)

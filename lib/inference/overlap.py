@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.plain import Steps, Work
+from ..models.plain import Work
 from ..models.windows import smooth_blocks, window_starts
 from ..utils.blocks import Frames, by_frames
 from ..utils.gaps import bridge_windows, shown_points
@@ -83,12 +83,7 @@ def start_windows(start: Start, windows: np.ndarray, whole: bool) -> Work:
     def network(some: np.ndarray, seen: np.ndarray | None) -> np.ndarray:
         return start(some, seen, False).frames(0, some.shape[-1]).transpose(1, 2, 3, 0)
 
-    def at_once() -> Steps:
-        smoothed = smooth_windows(network, windows).transpose(3, 0, 1, 2)
-        return lambda first, last: smoothed[first:last]
-        yield
-
-    return Work(1, at_once())
+    return Work.at_once(lambda: smooth_windows(network, windows))
 
 
 def _smooth_apart(network: People, windows: np.ndarray, behind: np.ndarray) -> np.ndarray:

@@ -368,10 +368,9 @@ class Smoother:
         return lambda starts: tapered(taper, starts, hurried)
 
     def _move(self) -> None:
-        """To the device that "auto" means, if there is another than the CPU; asked once."""
-        load, self.network.elsewhere = self.network.elsewhere, None
-        if load is not None:
-            other = load()
+        """To the device that "auto" means, if there is another than the CPU."""
+        if self.network.elsewhere is not None:
+            other = self.network.elsewhere()
             if other.device.type != "cpu":
                 self.network = other
 

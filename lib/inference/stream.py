@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..models.network import as_numpy
+from ..models.plain import Work
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, shown_points
-from .overlap import Start, Work, blank_missing, pad_window, start_windows, window_weight
+from .overlap import Start, blank_missing, pad_window, start_windows, window_weight
 
 NOT_FINITE = "the network gave what is no finite number; its weights may be damaged"
 

@@ -12,7 +12,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .normalize import with_normalization
 from .onnx_file import read_onnx
-from .plain import PLAIN, Begin, Steps, Work, named_in
+from .plain import PLAIN, Begin, Work, named_in
 from .safetensors_file import is_safetensors, read_safetensors
 from .trial import check_answer, check_known
 
@@ -42,7 +42,8 @@ class Network:
         taper: (W,) weights of a window's frames in the mean over windows; None: all the same.
         step: frames between windows, unless the user says otherwise.
         strongest: the largest strength it has.
-        elsewhere: the same network on the device that "auto" means, for work that pays for importing torch; or None.
+        elsewhere: the same network on the device that "auto" means, for work that pays for importing torch;
+            loaded once; or None.
     """
 
     run: Callable[[np.ndarray], np.ndarray]
@@ -94,14 +95,8 @@ class Network:
         Args:
             whole: all frames will be asked for at once: what they take is in the steps as well.
         """
-
-        def at_once() -> Steps:
-            smoothed = self.smooth(windows, shown, normalize, strength, fps).transpose(3, 0, 1, 2)
-            return lambda first, last: smoothed[first:last]
-            yield
-
         if self.begin is None:
-            return Work(1, at_once())
+            return Work.at_once(lambda: self.smooth(windows, shown, normalize, strength, fps))
         centred, origin = _centred(windows, shown)
         place = origin[:, 0, :, 0].astype(windows.dtype)[:, None]
         return self.begin(centred, shown, max(strength, 1.0), fps or 0.0, whole).plus(place)
@@ -152,7 +147,7 @@ def load_network(path: str | Path, device: str = "cpu", window: int | None = Non
     except SmoothNetError as error:
         raise SmoothNetError(f"the checkpoint {path}: {error}") from error
     if device == "auto" and importlib.util.find_spec("torch") is not None:
-        network.elsewhere = partial(_load_torch, path, device, window)
+        network.elsewhere = cache(partial(_load_torch, path, device, window))
     return network
 
 
@@ -256,11 +251,10 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
         return session.run(None, dict(zip(names, arrays, strict=True)))[0]
 
     names = [given.name for given in session.get_inputs()]
-    rated = names[3:] == ["fps"]  # models exported before have no such input
 
     def people(windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float) -> np.ndarray:
         shown = np.ones(windows.shape[:2]) if shown is None else shown
-        return answer(windows, shown, np.array(strength), *([np.array(fps)] if rated else []))
+        return answer(*(windows, shown, np.array(strength), np.array(fps))[: len(names)])  # older ones ask no fps
 
     seen_whole = file.kind == "general"  # all joints of a person at once
 

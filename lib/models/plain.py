@@ -90,6 +90,16 @@ class Work:
         self._frames: FramesOf | None = None
         self._place: np.ndarray | float = 0.0
 
+    @classmethod
+    def at_once(cls, smooth: Callable[[], np.ndarray]) -> Work:
+        """All of it in one step: () -> (n, K, D, W)."""
+
+        def way() -> Steps:
+            return _part_of(smooth().transpose(3, 0, 1, 2))
+            yield  # which makes a way of it
+
+        return cls(1, way())
+
     def plus(self, place: np.ndarray) -> Work:
         """The same, with something added to its frames."""
         self._place = place

@@ -110,6 +110,12 @@ def printable(path: str | os.PathLike) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def refuse_endless(path: Path, name: object = None) -> None:
+    """Raise SmoothNetError, which calls it `name`, for a device, pipe or socket, whose end nobody knows."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SmoothNetError(f"{name or path} is a device, pipe or socket; copy what comes out of it into a file")
+
+
 def read_bounded(path: str | os.PathLike, largest: int, what: str) -> bytes:
     """The bytes of a file that may be anybody's.
 
@@ -122,8 +128,7 @@ def read_bounded(path: str | os.PathLike, largest: int, what: str) -> bytes:
     """
     path = Path(path)
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():  # whose end nobody knows
-            raise SmoothNetError(f"{path} is a device, pipe or socket; copy what comes out of it into a file")
+        refuse_endless(path)
         size = path.stat().st_size
         if size > largest:
             raise SmoothNetError(f"{path} has {size} bytes; {what} that large")

@@ -676,7 +676,6 @@ def change_argument(case: Case, rng: random.Random) -> None:
     if flag == "--manifest":  # the report goes beside it
         beside = ("report.html", "report.json", "players")
         case.outputs += [
-            *case.outputs,
             *beside,
             *(f"{value}{more}" for more in ("", ".lock", "-wal", "-shm", "-journal")),
         ]

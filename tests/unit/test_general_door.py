@@ -193,3 +193,37 @@ def test_labelled_data_tell_their_frame_rate(checkpoint, smoother):
     for attrs, expected in (({"fps": 60}, Smoother.from_checkpoint(checkpoint, fps=60)), ({}, smoother)):
         data = xarray.DataArray(x, dims=("time", "keypoints", "space"), attrs=attrs)
         np.testing.assert_allclose(smoother(data).values, expected(x), atol=1e-5)
+
+
+def test_a_stream_keeps_its_frame_rate_whatever_else_is_smoothed(checkpoint, tmp_path):
+    x = recording(50)
+    np.savez(tmp_path / "rated.npz", keypoints=x, fps=120.0)
+    smoothing = Smoothing(SmoothingOptions(checkpoint=str(checkpoint)))
+    alone, beside = smoothing.stream(), smoothing.stream()
+    expected = [alone.push(frame) for frame in x]
+    for t, frame in enumerate(x):
+        if t == 20:
+            smoothing(smoothing.read(tmp_path / "rated.npz"))
+        came = beside.push(frame)
+        assert (came is None and expected[t] is None) or np.array_equal(came, expected[t])
+
+
+def test_a_network_moves_to_its_device_once_for_all_frame_rates(monkeypatch):
+    loaded = []
+
+    class Device:
+        type = "cuda"
+
+    def load(*_):
+        network = Smoother.from_checkpoint().network
+        network.device = Device()
+        loaded.append(network)
+        return network
+
+    monkeypatch.setattr("lib.models.network._load_torch", load)
+    monkeypatch.setattr("lib.inference.smoother.PAYS", 0)
+    smoother = Smoother.from_checkpoint(device="auto")
+    for fps in (30, 60, 30):
+        told = smoother.at(fps)
+        told(recording(60, joints=5))
+        assert told.network is loaded[0] and len(loaded) == 1

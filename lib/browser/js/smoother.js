@@ -43,9 +43,9 @@ export class Smoother {
   }
 
   /** A generator that yields the number of frames done after each window and returns the smoothed points. */
-  *steps(points, { strength = this.strength, fps = undefined, step = this.network.step, maxGap = MAX_GAP } = {}) {
+  *steps(points, { strength = this.strength, fps, step = this.network.step, maxGap = MAX_GAP } = {}) {
     checkStrength(this.network, strength);
-    const network = fps === undefined ? this.network : this.network.at(fps);
+    const network = this._told(fps);
     if (!(Number.isInteger(step) && step >= 1)) throw new Error(`step must be at least 1 frame, not ${step}`);
     const { frames, joints, dims, data } = points, size = joints * dims;
     const found = shownPoints(points), result = emptyPoints(frames, joints, dims);
@@ -63,10 +63,14 @@ export class Smoother {
     return result;
   }
 
+  /** The network, told another frame rate than the smoother's where one is given. */
+  _told(fps) {
+    return fps === undefined ? this.network : this.network.at(fps);
+  }
+
   /** Start smoothing frames as they come; see Stream. The delay is W - 1 frames if not given, the step the network's own where that loses next to nothing. */
-  stream({ fps = undefined, ...options } = {}) {
-    const network = fps === undefined ? this.network : this.network.at(fps);
-    return new Stream(network, { strength: this.strength, ...options });
+  stream({ fps, ...options } = {}) {
+    return new Stream(this._told(fps), { strength: this.strength, ...options });
   }
 }
 
