@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.commands.arguments import Parser, run_main
@@ -58,6 +60,7 @@ def compare(losses: Sequence[float], reference: Sequence[float]) -> dict[str, fl
     return result
 
 
+@np.errstate(over="ignore")  # matplotlib's margin above a loss of 1e300
 def plot(losses: Sequence[float], reference: Sequence[float], path: Path) -> None:
     """Write both curves and their difference as a picture: a JPEG if that is the path's ending, else a PNG."""
     from matplotlib.figure import Figure

@@ -4,13 +4,30 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..formats.recording import Recording
 from ..utils.errors import SmoothNetError
 from ..utils.files import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# fonts with Chinese, Japanese and Korean letters, for names in them where one is installed
+EASTERN = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "SimHei",
+)
 
 
 def plot_change(
@@ -22,9 +39,19 @@ def plot_change(
     lines.
     """
     try:
-        from matplotlib.figure import Figure
+        from matplotlib import font_manager, rc_context
     except ImportError as error:
         raise SmoothNetError("--plot needs matplotlib: pip install matplotlib") from error
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    family = ["DejaVu Sans", *(name for name in EASTERN if name in here)]
+    with rc_context({"font.family": family}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of letters that no font here has: boxes stand for them
+        _picture(recording, smoothed, fps, joints).savefig(path, dpi=100)
+
+
+def _picture(recording: Recording, smoothed: list[np.ndarray], fps: float | None, joints: int) -> Figure:
+    from matplotlib.figure import Figure
+
     sizes = [np.isfinite(values).sum() for values in smoothed]
     track, values = recording.tracks[int(np.argmax(sizes))], smoothed[int(np.argmax(sizes))]
     change = np.sqrt(np.nanmean(np.where(np.isfinite(values), values - track.points, 0) ** 2, axis=(0, 2)))
@@ -48,7 +75,7 @@ def plot_change(
     axes[0, 0].legend(loc="best", fontsize="small")
     title = f"{printable(recording.path.name)}: the joints that changed most"
     figure.suptitle(_drawable(title), parse_math=False)
-    figure.savefig(path, dpi=100)
+    return figure
 
 
 def _drawable(text: str) -> str:

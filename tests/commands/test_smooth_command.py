@@ -5,6 +5,7 @@
 import io
 import json
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -70,6 +71,16 @@ def test_several_files_into_a_folder_with_pictures(checkpoint, tmp_path):
     assert main([*inputs, "-o", str(tmp_path / "new" / "out"), "--checkpoint", checkpoint, "--plot"]) == 0
     assert files_in(tmp_path / "new" / "out") == ["a.npy", "a.png", "b.csv", "b.png"]
     assert (tmp_path / "new" / "out" / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_letters_that_no_font_has_are_drawn_without_a_warning(checkpoint, tmp_path):
+    pytest.importorskip("matplotlib")
+    np.save(tmp_path / "姿\U000e0101.npy", walk())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        words = [str(tmp_path / "姿\U000e0101.npy"), "-o", str(tmp_path / "b.npy"), "--checkpoint", checkpoint]
+        assert main([*words, "--plot"]) == 0
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("frames", [0, 1, 3])

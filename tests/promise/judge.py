@@ -124,8 +124,11 @@ def right(case: Case, work: Path, status: int = 0) -> None:
         out, fill = outputs[0], "--fill" in case.argv
         for source in smoothed_inputs(case, work):
             same_form(source, out / source.name if out.is_dir() and source.is_file() else out, fill)
-    elif case.command == "corpus" and len(outputs) > 1 and (outputs[1] / "manifest.sqlite").is_file():
-        same_corpus(work, outputs[0], outputs[1] / "manifest.sqlite", status)
+    elif case.command == "corpus":
+        named = [word.removeprefix("--manifest=") for word in case.argv if word.startswith("--manifest=")]
+        manifest = work / named[-1] if named else outputs[1] / "manifest.sqlite"
+        if manifest.is_file():
+            same_corpus(work, outputs[0], manifest, status)
     elif case.command == "page" and outputs and outputs[0].is_file():
         text = outputs[0].read_text(encoding="utf-8")
         if outputs[0].suffix == ".html":

@@ -676,7 +676,7 @@ def change_argument(case: Case, rng: random.Random) -> None:
     if flag == "--manifest":  # the report goes beside it
         beside = ("report.html", "report.json", "players")
         case.outputs += [
-            *beside,
+            *(os.path.join(os.path.dirname(value), name) for name in beside),
             *(f"{value}{more}" for more in ("", ".lock", "-wal", "-shm", "-journal")),
         ]
 

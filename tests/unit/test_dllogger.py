@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import types
+import warnings
 
 import pytest
 import torch
@@ -172,6 +173,13 @@ def test_script_reads_rank_0_only_and_writes_the_plot(tmp_path, capsys):
     c = write_log(tmp_path / "c.log", [5.0])
     assert loss.main(["--sdaa-log", str(c), "--cuda-log", str(b), "--plot", str(picture)]) == 1
     assert "fail" in capsys.readouterr().out
+
+
+def test_a_loss_beyond_all_measure_is_drawn(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss.plot([0.5, 1e300], [0.5, 1e-300], tmp_path / "loss.png")
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_unusable_logs_are_named(tmp_path, capsys):
