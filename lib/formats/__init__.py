@@ -240,6 +240,7 @@ def check_words(format: str | None, dims: int | None, layout: str | Layout | Non
     return parse_layout(layout)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a file's 1e300 and NaN are judged by what they are found to be
 def read_recording(
     path: str | os.PathLike,
     format: str | None = None,

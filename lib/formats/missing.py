@@ -151,17 +151,16 @@ def mark_absurd(tracks: list[Track]) -> list[str]:
     if len(values) < 20 or max(abs(values.min()), abs(values.max())) <= 1e6:
         return []
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
-    with np.errstate(over="ignore"):
-        scale = max(high - low, 1e-3 * abs(middle))
-        if not 0 < scale < math.inf:
-            return []
-        count, worst = 0, 0.0
-        for track in tracks:
-            off = (np.abs(track.points - middle) > 1e4 * scale) & (np.abs(track.points) > 1e6)
-            if off.any():
-                count += int(off.any(axis=2).sum())
-                worst = max(worst, float(np.abs(track.points[off]).max()))
-                track.points[off.any(axis=2)] = np.nan
+    scale = max(high - low, 1e-3 * abs(middle))
+    if not 0 < scale < math.inf:
+        return []
+    count, worst = 0, 0.0
+    for track in tracks:
+        off = (np.abs(track.points - middle) > 1e4 * scale) & (np.abs(track.points) > 1e6)
+        if off.any():
+            count += int(off.any(axis=2).sum())
+            worst = max(worst, float(np.abs(track.points[off]).max()))
+            track.points[off.any(axis=2)] = np.nan
     if not count:
         return []
     return [f"{count} absurd point{'s' * (count > 1)} (as far as {worst:.2g}) taken as missing"]
@@ -169,5 +168,4 @@ def mark_absurd(tracks: list[Track]) -> list[str]:
 
 def _reaches(points: np.ndarray, limit: float) -> bool:
     """Whether a coordinate of a point that is there lies beyond the limit."""
-    with np.errstate(invalid="ignore"):
-        return any((np.abs(points[frames]) > limit).any() for frames in blocks(len(points)))
+    return any((np.abs(points[frames]) > limit).any() for frames in blocks(len(points)))

@@ -51,8 +51,7 @@ def settle(recording: Recording, layout: Layout) -> None:
 
 def _refuse_far(recording: Recording, tracks: list[Track]) -> None:
     for track in tracks:
-        with np.errstate(invalid="ignore"):
-            far = np.argwhere(by_frames(track.points, lambda part: (np.abs(part) > _FARTHEST).any(axis=2)))
+        far = np.argwhere(by_frames(track.points, lambda part: (np.abs(part) > _FARTHEST).any(axis=2)))
         if len(far):
             frame, joint = far[0]
             raise SmoothNetError(

@@ -469,6 +469,14 @@ def test_one_absurd_value_is_reported_and_many_are_refused(tmp_path):
         read(tmp_path, PIXELS[FOUND.all(axis=1)] * 1e18)
 
 
+@pytest.mark.filterwarnings("error")
+def test_absurd_values_beside_missing_points_warn_nobody(tmp_path):
+    values = np.where(FOUND[..., None], PIXELS, 0).astype(np.float64)
+    values[::2, 7] = [1e300, 3.0]
+    values[1::2, 7] = 0
+    assert "(as far as 1e+300) taken as missing" in read(tmp_path, values).understood
+
+
 # -------------------------------------------------------------------------------------- one recording, three forms
 
 
