@@ -489,7 +489,7 @@ def accelerator(kind: str, batch: int, steps: int):
     ways = (("float32", None, False), ("bfloat16", torch.bfloat16, False), ("compiled", torch.bfloat16, True))
     for name, dtype, compiled in ways:
         model = network(32, DROPOUT).to(device)
-        call = torch.compile(model, backend=devices.compile_backend(device)) if compiled else None
+        call = devices.compiled(model, device) if compiled else None
         objective = TrainingObjective(model, smoothnet_loss(1.0, 0.1), network=call)
         optimizer = torch.optim.Adam(model.parameters(), amsgrad=True)
         devices.reset_peak_memory(device)

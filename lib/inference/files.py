@@ -357,7 +357,8 @@ def _staging(target: Path) -> Iterator[Path]:
     with ending_cleanly():
         folder = None
         try:
-            folder = Path(tempfile.mkdtemp(prefix=f"{STAGING}{_host()}.{os.getpid()}.", dir=near))
+            with undisturbed():  # a signal must not come between the folder and its name
+                folder = Path(tempfile.mkdtemp(prefix=f"{STAGING}{_host()}.{os.getpid()}.", dir=near))
             yield folder
         except OSError as error:
             if folder is not None:

@@ -236,7 +236,7 @@ def make_objective(
 ) -> TrainingObjective:
     """The network with its loss; large batches are cut to pieces that fit the device's memory."""
     micro_batch = cfg.TRAIN.MICRO_BATCH or fitting_micro_batch(model, source.channels, cfg.TRAIN.BATCH_SIZE, device)
-    compiled = torch.compile(model, backend=devices.compile_backend(device)) if cfg.TRAIN.COMPILE else None
+    compiled = devices.compiled(model, device) if cfg.TRAIN.COMPILE else None
     return TrainingObjective(model, loss, micro_batch, compiled, products=products or ONEDNN)
 
 

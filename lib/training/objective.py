@@ -31,7 +31,7 @@ class TrainingObjective(nn.Module):
         loss: what to minimise; its gradient is checked here.
         micro_batch: windows in a piece of plain autograd; 0: the whole batch. The hand-written pass goes by the
             caches whatever it is, so its dropout masks do not depend on it.
-        network: what to call for plain autograd, e.g. torch.compile(model); the model if None.
+        network: what to call for plain autograd, e.g. the compiled model; the model if None.
         fused: use the hand-written pass on the CPU.
         products: who does the matrix products of that pass, see lib.models.fused.
     """
@@ -52,7 +52,9 @@ class TrainingObjective(nn.Module):
         self.micro_batch = micro_batch
         self.fused = fused and loss.gradient is not None and type(model) is SmoothNet and network is None
         self.products = products
-        self.call = (network or model,)  # in a tuple, so that its parameters are not registered twice
+        self.call = (
+            model if network is None else network,
+        )  # in a tuple, so that its parameters are not registered twice
 
     def forward(
         self,

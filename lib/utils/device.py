@@ -306,6 +306,26 @@ def compile_backend(device: torch.device) -> str:
     return DEVICES[device.type].compiler
 
 
+def compiled(model: torch.nn.Module, device: torch.device) -> Callable[..., torch.Tensor]:
+    """The network, compiled for a device when it is first called.
+
+    Raises:
+        SmoothNetError: by the call, if it cannot be compiled, as without a C++ compiler.
+    """
+    network = torch.compile(model, backend=compile_backend(device))
+
+    def call(*args: Any, **kwargs: Any) -> torch.Tensor:
+        try:
+            return network(*args, **kwargs)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = " ".join(str(getattr(error, "inner_exception", error)).split())[:200]
+            raise SmoothNetError(
+                f"{device} cannot compile the network ({reason}); train without TRAIN.COMPILE"
+            ) from error
+
+    return call
+
+
 def profiler_activities(device: torch.device) -> list[torch.profiler.ProfilerActivity]:
     """What torch.profiler records: the host, and the device's own activity."""
     known = torch.profiler.ProfilerActivity

@@ -30,6 +30,7 @@ from lib.training.loss import Batch, Loss, smoothnet_loss
 from lib.training.objective import TrainingObjective
 from lib.training.recipes import Recipe, find_recipe
 from lib.training.state import TrainingState, find_resume
+from lib.utils import device as devices
 from lib.utils.errors import SmoothNetError
 
 CPU = torch.device("cpu")
@@ -83,6 +84,25 @@ def test_another_loss_is_what_is_trained(tmp_path, monkeypatch, path):
     if path != "autocast":  # the first step of Adam is the sign of the gradient
         for key, value in model.state_dict().items():
             assert (found["state_dict"][key] - value).abs().mean() < 1e-5, key
+
+
+def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "compile_backend", lambda device: "aot_eager")  # which needs no C++ compiler
+    write_poses(tmp_path / "poses")
+    plain = run_training(tmp_path, "plain", "TRAIN.EPOCH", "1", "MODEL.DROPOUT", "0.0")
+    compiled = run_training(tmp_path, "compiled", "TRAIN.EPOCH", "1", "MODEL.DROPOUT", "0.0", "TRAIN.COMPILE", "True")
+    for name, value in plain["state_dict"].items():
+        torch.testing.assert_close(compiled["state_dict"][name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_network_that_cannot_be_compiled_is_one_sentence(tmp_path, monkeypatch):
+    def no_compiler(graph: object, inputs: object) -> None:
+        raise RuntimeError("No working C++ compiler found")
+
+    monkeypatch.setattr(devices, "compile_backend", lambda device: no_compiler)
+    write_poses(tmp_path / "poses")
+    with pytest.raises(SmoothNetError, match=r"cpu cannot compile .*No working C\+\+ compiler.* without TRAIN.COMPILE"):
+        run_training(tmp_path, "run", "TRAIN.COMPILE", "True")
 
 
 def test_a_gradient_that_is_not_that_of_the_loss_is_refused():
