@@ -222,6 +222,9 @@ def same_form(old: Path, new: Path, fill: bool) -> None:
         delimiter = "\t" if old.suffix == ".trc" else ","
         texts = [path.read_bytes().decode("utf-8-sig", errors="replace") for path in (old, new)]
         rows = [list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)) for text in texts]
+        assert len(rows[0]) == len(rows[1]), "other rows"
+        if fill:  # which completes the rows that end where points are missing
+            rows[0] = [[*a, *[""] * (len(b) - len(a))] for a, b in zip(*rows, strict=True)]
         assert [len(row) for row in rows[0]] == [len(row) for row in rows[1]], "other cells"
         pairs = [(a, b) for x, y in zip(*rows, strict=True) for a, b in zip(x, y, strict=True)]
         near(old.name, np.array([number(a) for a, _ in pairs]), np.array([number(b) for _, b in pairs]), fill)
