@@ -5,6 +5,7 @@
     python benchmarks/accuracy.py                                # classical smoothers and the default weights
     python benchmarks/accuracy.py --data FOLDER --json out.json  # with the clean motion and the pairs found there
     python benchmarks/accuracy.py --methods input,rts,rts:0.5,butterworth:6Hz,hampel+rts,uiprmd_kinect_3D:8,my.pth.tar
+    python benchmarks/accuracy.py --frames 16 [--joint 9]        # short recordings, one joint alone
     python benchmarks/accuracy.py --quick                        # some seconds; for CI
 
 Everything is deterministic. Choose settings with --part settings and report figures of --part report (the default):
@@ -52,6 +53,7 @@ DEFAULT_METHODS = (
     "untold+network",
 )
 REFERENCE = "rts"  # what the others must beat
+EVERYTHING = (slice(None), slice(None))
 MARGIN = 1.0005  # by so much a figure must be larger to count as worse
 
 
@@ -400,8 +402,14 @@ def measure(methods: Mapping[str, Method], items: Sequence[tuple[np.ndarray, np.
     }
 
 
-def made_errors(methods: Mapping[str, Method], clips: Sequence[Clip], part: str, quick: bool) -> dict[str, Any]:
-    """Case -> method -> scores."""
+def made_errors(
+    methods: Mapping[str, Method],
+    clips: Sequence[Clip],
+    part: str,
+    quick: bool,
+    shown: tuple[slice, slice] = EVERYTHING,
+) -> dict[str, Any]:
+    """Case -> method -> scores, of `shown`: which frames and joints the methods are given."""
     results = {}
     for case in cases(part, quick):
         rng = _seed(case.name, part, "errors")
@@ -409,7 +417,8 @@ def made_errors(methods: Mapping[str, Method], clips: Sequence[Clip], part: str,
             (case.kind(rng, truth, case.fps, case.level, clip), truth, float(case.fps))
             for clip, truth in truths(clips, case, part, 2.0 if quick else 6.0)
         ]
-        results[case.name] = measure(methods, items)
+        cut = [(points[shown], truth[shown], fps) for points, truth, fps in items]
+        results[case.name] = measure(methods, cut)
     return results
 
 
@@ -664,10 +673,27 @@ def report(result: Mapping[str, Any], details: bool) -> str:
     return "\n\n".join(parts)
 
 
+def report_short(
+    methods: Mapping[str, Method], data: Path | None, part: str, quick: bool, shown: tuple[slice, slice]
+) -> str:
+    """Of short recordings or single joints, geometric means of method / input."""
+    everything = {"input": method("input"), **methods}
+    noisy = made_errors(everything, clips_of(data, part, quick), part, quick, shown)
+    rows = [["method", "MPJPE", "Accel"]]
+    for name in everything:
+        ratios = [[row[name][key] / row["input"][key] for row in noisy.values()] for key in ("mpjpe", "accel")]
+        rows.append([name, *(f"{np.exp(np.mean(np.log(values))):.3f}" for values in ratios)])
+    return table(rows)
+
+
+def clips_of(data: Path | None, part: str, quick: bool) -> list[Clip]:
+    return [*generated(part, 3.0 if quick else 10.0, 1 if quick else 3), *recorded(data, part)]
+
+
 def run(methods: Mapping[str, Method], data: Path | None, part: str = "report", quick: bool = False) -> dict[str, Any]:
     """Measure everything; `methods` may be any callables, of which "input" and "rts" are added where not among them."""
     everything = {"input": method("input"), REFERENCE: method(REFERENCE), **methods}
-    clips = [*generated(part, 3.0 if quick else 10.0, 1 if quick else 3), *recorded(data, part)]
+    clips = clips_of(data, part, quick)
     noisy = made_errors(everything, clips, part, quick)
     still = clean(everything, clips, part, quick)
     rhythms = rhythm(everything, part)
@@ -694,6 +720,8 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(DEFAULT_METHODS), help="comma-separated; see above")
     parser.add_argument("--part", choices=PARTS, default="report")
     parser.add_argument("--quick", action="store_true", help="few cases and short ones")
+    parser.add_argument("--frames", type=int, help="only the cases of made errors, cut to so many frames")
+    parser.add_argument("--joint", type=int, help="only those, of one joint alone, which has a number from 0 on")
     parser.add_argument("--details", action="store_true", help="every case")
     parser.add_argument("--json", type=Path, help="write all figures there")
     args = parser.parse_args()
@@ -701,6 +729,10 @@ def main() -> None:
         if args.data is not None and not args.data.is_dir():
             raise SmoothNetError(f"the data folder {args.data} does not exist")
         methods = {name.strip(): method(name.strip()) for name in args.methods.split(",") if name.strip()}
+        if args.frames is not None or args.joint is not None:
+            joints = slice(None) if args.joint is None else slice(args.joint, args.joint + 1)
+            print(report_short(methods, args.data, args.part, args.quick, (slice(args.frames), joints)))
+            return
         result = run(methods, args.data, args.part, args.quick)
         print(report(result, args.details))
         if args.json:
