@@ -199,6 +199,8 @@ def open_manifest(path: Path) -> Manifest:
     Raises:
         SmoothNetError: it cannot be written, is none, is damaged, or another run has it.
     """
+    if path.is_dir():
+        raise SmoothNetError(f"the manifest {path} is a folder; name a file in it with --manifest")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -219,6 +221,8 @@ def open_manifest(path: Path) -> Manifest:
             connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         elif version != VERSION:
             raise sqlite3.DatabaseError("it was written by another program, or another version of this one")
+        elif (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(f"it is damaged ({' '.join(found.split())})")
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()

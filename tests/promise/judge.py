@@ -126,7 +126,8 @@ def right(case: Case, work: Path, status: int = 0) -> None:
             same_form(source, out / source.name if out.is_dir() and source.is_file() else out, fill)
     elif case.command == "corpus":
         named = [word.removeprefix("--manifest=") for word in case.argv if word.startswith("--manifest=")]
-        manifest = work / named[-1] if named else outputs[1] / "manifest.sqlite"
+        beside = f"{os.path.normpath(case.outputs[0])}.corpus"
+        manifest = work / named[-1] if named else work / beside / "manifest.sqlite"
         if manifest.is_file():
             same_corpus(work, outputs[0], manifest, status)
     elif case.command == "page" and outputs and outputs[0].is_file():

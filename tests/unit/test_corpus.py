@@ -497,6 +497,25 @@ def test_a_damaged_manifest_is_one_sentence(tmp_path):
         run(source, tmp_path / "out")
 
 
+def test_damage_anywhere_in_a_manifest_is_found_before_anything_is_done(tmp_path):
+    source = make(tmp_path / "in", *(f"{i:03}.npy" for i in range(3)))
+    run(source, tmp_path / "out")
+    book = tmp_path / "out.corpus/manifest.sqlite"
+    content = book.read_bytes()
+    for page in range(4096, len(content), 4096):
+        book.write_bytes(content[: page + 3] + b"\xff\xff" + content[page + 5 :])  # how many rows are in that page
+        with pytest.raises(SmoothNetError, match=r"manifest\.sqlite cannot be used.*(damaged|malformed)"):
+            run(source, tmp_path / "out")
+
+
+def test_a_manifest_that_is_a_folder_is_refused_and_nothing_written(tmp_path):
+    source = make(tmp_path / "in", "a.npy")
+    (tmp_path / "books").mkdir()
+    with pytest.raises(SmoothNetError, match=r"books is a folder; name a file"):
+        run(source, tmp_path / "out", manifest=tmp_path / "books")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["books", "in"]
+
+
 def test_a_pipe_among_the_inputs_fails_alone(tmp_path):
     make(tmp_path / "in", "a.npy")
     os.mkfifo(tmp_path / "pipe.npy")
