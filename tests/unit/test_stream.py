@@ -65,6 +65,7 @@ def test_the_full_delay_equals_the_whole_recording(smoother, frames, max_gap, se
         np.testing.assert_allclose(frame, expected, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("error")
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(2, W), st.integers(0, 45), st.integers(0, 12), st.integers(0, 2**32 - 1), *gaps.values()
