@@ -9,6 +9,7 @@ out where it is smoothed.
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 import stat
@@ -164,9 +165,15 @@ def _local_file(path: str, name: str) -> Item:
 
 def _local_frames(path: str, name: str) -> Item:
     with os.scandir(path) as entries:
-        facts = [entry.stat() for entry in entries if entry.is_file() and not entry.name.startswith(".")]
-    newest = max((f.st_mtime_ns for f in facts), default=0)
-    return Item(name, path, "frames", sum(f.st_size for f in facts), f"{len(facts)} files, {newest}")
+        shown = [entry for entry in entries if entry.is_file() and not entry.name.startswith(".")]
+        facts = sorted((entry.name, entry.stat().st_size, str(entry.stat().st_mtime_ns)) for entry in shown)
+    return _frames(name, path, facts)
+
+
+def _frames(name: str, source: str, facts: Sequence[tuple[str, int, str]]) -> Item:
+    """A folder of frames, from the name, size and stamp of each: a frame that is renamed or replaced changes it."""
+    digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    return Item(name, source, "frames", sum(size for _, size, _ in facts), f"{len(facts)} files, {digest}")
 
 
 # ---------------------------------------------------------------- lists
@@ -263,11 +270,9 @@ def _remote_walk(fs: Any, root: str, item: Any) -> Iterator[Item]:
         below = _below(folder, root)
         prefix = f"{below}/" if below else ""
         if below and _are_frames(files, folders):
-            entries = [files[name] for name in sorted(files)]
-            tags = [item(entry, "").stamp for entry in entries]
-            size = sum(entry["size"] for entry in entries)
+            frames = [(name, item(files[name], name)) for name in sorted(files)]
             source = item({"name": folder, "size": 0}, below).source
-            yield Item(below, source, "frames", size, f"{len(entries)} files, {max(tags)}")
+            yield _frames(below, source, [(name, frame.size, frame.stamp) for name, frame in frames])
             continue
         for name in sorted(files):
             if _wanted(name):

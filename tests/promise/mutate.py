@@ -725,8 +725,8 @@ def change_input(case: Case, rng: random.Random) -> None:
         what = replace_whole(path, rng)
     else:
         what = change_place(path, rng)
-    if path.suffix == ".yaml":  # a file that is not there has the new name of its dataset
-        words += [new for new in re.findall(r"-> (\S+?)(?:,|$)", what) if len(new) > 1]
+    if path.suffix == ".yaml":
+        words.append("groundtruth")  # in the file that is not there, of a dataset of another name
     # Of a pair of pose files either can be the one to name, of logs and movements as well.
     case.note(
         f"{path.name}: {what}", *words, *(Path(name).name for name in case.inputs), path.stem, "line" * bool(case.stdin)

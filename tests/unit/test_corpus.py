@@ -384,6 +384,9 @@ def test_a_folder_of_frames_is_replaced_whole(tmp_path):
     (clip / f"x_{11:012}_keypoints.json").unlink()
     assert run(tmp_path / "in", out).done == 1
     assert len(contents(out)) == 11 and not (out / ".smoothnet").exists()
+    (clip / f"x_{10:012}_keypoints.json").rename(clip / f"x_{11:012}_keypoints.json")
+    assert run(tmp_path / "in", out).done == 1
+    assert sorted(contents(out)) == sorted(contents(tmp_path / "in"))
 
 
 def test_two_runs_at_once_and_files_that_are_no_manifest(tmp_path):
