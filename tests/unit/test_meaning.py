@@ -100,6 +100,41 @@ def test_tables_of_positions_and_quaternions(swap, tmp_path):
     np.testing.assert_allclose(moved, blur(positions))
 
 
+def write_table(path, names, values):
+    np.savetxt(path, values, delimiter=",", header=",".join(names), comments="", fmt="%.9f", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "kinds"),
+    [
+        ("w x y z", ["rotations"]),
+        ("qw qx qy qz", ["rotations"]),
+        ("x y z qw qx qy qz", ["points", "rotations"]),
+        ("tx ty tz qw qx qy qz", ["points", "rotations"]),
+    ],
+)
+def test_quaternions_in_named_columns(words, kinds, tmp_path):
+    words = words.split()
+    positions = np.cumsum(np.random.default_rng(0).normal(size=(60, 5, 3)), axis=0)
+    values = np.concatenate([positions, matrix_to_quaternion(turning())], axis=-1)[..., -len(words) :]
+    names = [f"j{joint}_{word}" for joint in range(5) for word in words]
+    recording = read_recording(write_table(tmp_path / "a.csv", names, values.reshape(60, -1)))
+    assert [track.kind for track in recording.tracks] == kinds and not recording.left_alone
+    write_recording(recording, [blur(track.points) for track in recording.tracks], tmp_path / "b.csv")
+    after = np.loadtxt(tmp_path / "b.csv", delimiter=",", skiprows=1).reshape(60, 5, -1)
+    np.testing.assert_allclose(np.linalg.norm(after[..., -4:], axis=-1), 1, atol=1e-6)
+    assert (np.abs(after - values) > 1e-4).any(axis=(0, 1)).all()
+
+
+def test_columns_that_may_be_rotations_need_a_word(tmp_path):
+    path = write_table(tmp_path / "a.csv", [f"j{k}_{a}" for k in range(5) for a in ("rx", "ry", "rz")], angles(5))
+    with pytest.raises(SmoothNetError, match=r"a\.csv.*--layout axis-angle, or --layout x,y,z"):
+        read_recording(path)
+    for layout, kind in (("axis-angle", "rotations"), ("x,y,z", "points")):
+        assert [track.kind for track in read_recording(path, layout=layout).tracks] == [kind]
+
+
 def test_six_numbers_are_rotations(tmp_path):
     matrices = turning()
     for form, numbers in (
@@ -335,6 +370,10 @@ def test_names_in_chinese(tmp_path):
     recording = read_recording(tmp_path / "a.npz")
     assert [(track.part, track.scores is not None) for track in recording.tracks] == [("关键点", True)]
     assert recording.left_alone == ["速度"]
+    table = np.column_stack([np.arange(20) * 2, PIXELS[20:40, 0], SCORES[20:40, 0]])
+    write_table(tmp_path / "a.csv", ["帧", "鼻子_x", "鼻子_y", "鼻子_置信度"], table)
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("鼻子",) and recording.tracks[0].scores is not None and not recording.left_alone
 
 
 def test_boxes_alone_are_no_points(tmp_path):
@@ -347,6 +386,10 @@ def test_left_alone_in_text_files(tmp_path):
     rows = "".join(f"{t},{t}.5,1.5,0.9,{t * t}.25\n" for t in range(9))
     (tmp_path / "a.csv").write_text("frame,nose_x,nose_y,nose_score,speed\n" + rows)
     assert read_recording(tmp_path / "a.csv").left_alone == ["speed"]
+    others = [f"{name}_{axis}" for name in ("bbox", "nose_vel", "wrist acc", "LKneeAngles") for axis in "xy"]
+    write_table(tmp_path / "b.csv", ["nose_x", "nose_y", *others], PIXELS[20:40].reshape(20, -1)[:, :10])
+    recording = read_recording(tmp_path / "b.csv")
+    assert recording.tracks[0].points.shape == (20, 1, 2) and recording.left_alone == others
     results = [{"image_id": t, "category_id": 1, "keypoints": [t, 2, 1], "bbox": [1, 2, 3, 4]} for t in range(9)]
     (tmp_path / "a.json").write_text(json.dumps(results))
     assert read_recording(tmp_path / "a.json").left_alone == ["bbox"]
@@ -429,10 +472,11 @@ def test_an_index_that_does_not_start_at_nought(tmp_path):
 # --------------------------------------------------------------------------------------------------- missing points
 
 
-@pytest.mark.parametrize("mark", [0, -1, -9999])
+@pytest.mark.parametrize("mark", [0, -1, -9999, -999, -100, 999])
 @pytest.mark.parametrize("kind", ["npy", "csv"])
 def test_marks_of_missing_points(mark, kind, tmp_path):
     lost = SCORES < 0.3
+    lost[40:42] = True
     values = np.where((lost | ~FOUND)[..., None], mark, PIXELS).astype(np.float64)
     if kind == "csv":
         np.savetxt(tmp_path / "a.csv", values.reshape(FRAMES, -1), delimiter=",")
@@ -462,11 +506,13 @@ def test_the_root_at_nought_is_no_hole(tmp_path):
     np.testing.assert_array_equal(np.isfinite(points).all(axis=2), FOUND)
 
 
-def test_true_positions_at_a_mark_stay(tmp_path):
+@pytest.mark.parametrize("at", [0, 7, -60])
+def test_true_positions_at_a_mark_stay(at, tmp_path):
     """A joint that walks through (0, 0), and one that rests where others pass: no jump, no mark."""
     walk = np.zeros((41, 2, 2))
     walk[:, 0] = np.arange(-20, 21)[:, None]
     walk[:, 1] = np.arange(-20, 21)[:, None] + 100.5
+    walk = np.repeat(walk, 2, axis=0) + at
     assert np.isfinite(read(tmp_path, walk).tracks[0].points).all()
 
 
