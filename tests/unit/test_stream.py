@@ -52,6 +52,7 @@ def through(stream, frames):
 @pytest.mark.parametrize("step", [1, 3])
 def test_a_network_that_fails_on_some_window_is_named(step):
     """One that is good on what it was tried with when it was read."""
+
     def run(windows):
         return np.where(np.abs(windows).max(axis=(1, 2), keepdims=True) > 1e3, np.nan, windows)
 
