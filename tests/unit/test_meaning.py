@@ -51,13 +51,20 @@ def smooth(recording, out):
 # -------------------------------------------------------------------------------------------------- rotations
 
 
+@pytest.mark.parametrize("name", ["", "x", "poses", "rotmats"])
 @pytest.mark.parametrize("shape", [(60, 5, 3, 3), (60, 45), (12, 5, 5, 3, 3)])
-def test_matrices_stay_rotations(shape, tmp_path):
+def test_matrices_stay_rotations(shape, name, tmp_path):
     matrices = turning().reshape(shape)
-    recording = read(tmp_path, matrices)
+    if name:
+        np.savez(tmp_path / "a.npz", **{name: matrices})
+        recording = read_recording(tmp_path / "a.npz")
+        write_recording(recording, [blur(track.points) for track in recording.tracks], tmp_path / "b.npz")
+        after = np.load(tmp_path / "b.npz")[name].reshape(-1, 3, 3)
+    else:
+        recording = read(tmp_path, matrices)
+        after = smooth(recording, tmp_path / "b.npy").reshape(-1, 3, 3)
     assert {track.kind for track in recording.tracks} == {"rotations"}
     assert "rotations as 3 x 3 matrices" in recording.understood
-    after = smooth(recording, tmp_path / "b.npy").reshape(-1, 3, 3)
     np.testing.assert_allclose(after @ after.transpose(0, 2, 1), np.tile(np.eye(3), (len(after), 1, 1)), atol=1e-9)
     np.testing.assert_allclose(np.linalg.det(after), 1)
     assert np.abs(after - matrices.reshape(-1, 3, 3)).max() > 1e-3
