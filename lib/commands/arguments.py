@@ -403,7 +403,8 @@ def _run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None
     if len(message) > _LONGEST:  # of a name that has thousands of characters
         message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
     rank = os.environ.get("RANK", "0")  # of several processes, which usually have the same to say
-    print(f"error: {message}" if rank == "0" else f"error of process {rank}: {message}", file=sys.stderr)
+    who = "error" if rank == "0" else f"error of process {rank}"
+    print(f"{who}: {message}\n", end="", file=sys.stderr)  # in one piece, since several processes may write
     return 2
 
 

@@ -12,9 +12,10 @@ import copy
 import functools
 import io
 import math
+import re
 import shutil
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,19 +27,21 @@ from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bombs
 from .content import Content
 from .layout import ROTATION_WORDS, Layout, Piece, parse_layout
-from .meaning import Meaning, of_array
+from .meaning import MayBeAngles, Meaning, are_boxes, of_array, refuse_angles
 from .recording import Recording, Track
 from .rotations import FORMS, from_6d, looks_like, to_6d
 
 # What the names of arrays say. Words that make it no position, whatever else the name says:
 _NO_POSITION = (
     *("bbox", "box", "veloc", "accel", "angle", "euler", "torque", "force", "gyro", "resolution", "size"),
-    *("intrinsic", "extrinsic"),
+    *("intrinsic", "extrinsic", "框", "速度", "角", "力矩", "内参", "外参"),
 )
-_SCORE_WORDS = ("score", "conf", "likelihood", "visib")
-_POSITION_WORDS = (
-    *("keypoint", "kpt", "joint", "point", "landmark", "marker", "pose", "position", "coord", "world", "px"),
+_SCORE_WORDS = ("score", "conf", "likelihood", "visib", "分数", "得分", "置信", "可见")
+# Words that leave no doubt, and others that name rotations as well as positions.
+_POINT_WORDS = (
+    *("keypoint", "kpt", "joint", "point", "landmark", "marker", "position", "coord", "关键点", "关节", "坐标"),
 )
+_POSITION_WORDS = (*_POINT_WORDS, "pose", "world", "px", "姿态")
 # Words that make it no position where no word above says that it is one.
 _OTHER_WORDS = (
     *("cam", "mask", "valid", "index", "indices", "idx", "ids", "time", "frame", "beta", "shape", "vert", "faces"),
@@ -46,6 +49,12 @@ _OTHER_WORDS = (
 )
 _ROTATION_NAMES = ("quat", "rotmat", "rot_mat", "rotation", "orient", "rotvec", "axis_angle", "axisangle", "rot6d")
 _ANGLE_AXIS_NAMES = ("rotvec", "axis_angle", "axisangle")
+# Joints of SMPL, SMPL-H and SMPL-X, with and without the root.
+BODY_JOINTS = (24, 23, 22, 21, 52, 51, 55, 54)
+FRAME_OF_REFERENCE = r"(?:_(?:world|w|global|cam|c|incam|camera))?"
+TRANSLATION = re.compile(
+    rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation){FRAME_OF_REFERENCE}"
+)
 _JOINT_NAMES = ("joint_names", "keypoint_names", "joints_names", "names", "node_names", "marker_names")
 # Bytes from which on an array becomes the track itself, in its own type, rather than a copy in float64.
 LARGE = 2**24
@@ -194,18 +203,64 @@ def read_points(path: Path, dims: int | None = None, layout: Layout | None = Non
     if not is_numpy(path):
         raise SmoothNetError(f"{path} is not a .npy or .npz file")
     source = open_arrays(path)
-    chosen = other_points(source, layout)
-    tracks = []
-    for name in chosen:
-        tracks += read_piece(source, name, dims, layout)
+    tracks = read_points_of(source, other_points(source, layout), dims, layout)
     tracks += _named_rotations(source)
     if not tracks:
-        shapes = ", ".join(f"{name or 'array'} {h.shape} {h.dtype}" for name, h in source.headers.items())
-        raise SmoothNetError(
-            f"{path} holds no array of points: needed are numbers of shape (T, K, D), (T, K*D) or "
-            f"(T, P, K, D), found {shapes or 'nothing that can be read without unpickling'}"
-        )
+        raise _no_points(source)
     return record(source, path.suffix[1:].lower(), tracks)
+
+
+def _no_points(source: Arrays) -> SmoothNetError:
+    shapes = ", ".join(f"{name or 'array'} {h.shape} {h.dtype}" for name, h in source.headers.items())
+    advice = ""
+    if any(header.dtype.kind in "fiu" and len(header.shape) > 1 for header in source.headers.values()):
+        advice = "; say what its axes are, as in --layout tdk"
+        if "" not in source.headers:
+            advice += ', or call the array of points "keypoints"'
+    return SmoothNetError(
+        f"{source.path} holds no array of points: needed are numbers of shape (T, K, D), (T, K*D) or "
+        f"(T, P, K, D), found {shapes or 'nothing that can be read without unpickling'}{advice}"
+    )
+
+
+def read_points_of(
+    source: Arrays, names: list[str], dims: int | None = None, layout: Layout | None = None
+) -> list[Track]:
+    """The tracks of the arrays that can be positions, but for those that turn out to be none beside others.
+
+    An array whose name says nothing is left alone where its values are boxes, or cannot be told, and a named one has
+    the points. What a user says of rotations is not meant for translations, nor for what is called joints.
+    """
+    boxes = {name for name in names if not _is_named(name) and are_boxes(source[name])}
+    names = names if boxes == set(names) else [name for name in names if name not in boxes]
+    doubtful = {name for name in names if not says_points(name) and not TRANSLATION.fullmatch(name.lower())}
+    any_named = any(map(_is_named, names))
+    any_rotations = bool(doubtful or source.meanings)
+    tracks: list[Track] = []
+    for name in names:
+        own = layout if name in doubtful or not any_rotations else _without_rotations(layout)
+        try:
+            tracks += read_piece(source, name, dims, own)
+        except SmoothNetError:
+            if _is_named(name) or not any_named:
+                raise
+    return tracks
+
+
+def _is_named(name: str) -> bool:
+    """Whether the name of an array says that it holds poses."""
+    return any(word in name.lower() for word in _POSITION_WORDS)
+
+
+def says_points(name: str) -> bool:
+    """Whether the name says that they are positions, no rotations."""
+    return any(word in name.lower() for word in _POINT_WORDS) and not any(w in name.lower() for w in _ROTATION_NAMES)
+
+
+def _without_rotations(layout: Layout | None) -> Layout | None:
+    if layout is None or layout.pieces is None or any(piece.form == "points" for piece in layout.pieces):
+        return layout
+    return replace(layout, columns=None)
 
 
 def read_rotations(path: Path, form: str, format: str, layout: Layout | None = None) -> Recording:
@@ -251,7 +306,7 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
     where = f"{source.path}, {name or 'array'}"
     if name not in source.meanings:
         layout = _own_layout(source, name) if dims is None and layout in (None, Layout()) else layout
-        source.meanings[name] = of_array(array, where, dims, layout)
+        source.meanings[name] = _meaning(array, name, where, dims, layout)
     meaning = source.meanings[name]
     coarse = any(piece.form == "points" for piece in meaning.pieces) and _too_coarse(array)
     if coarse:
@@ -284,6 +339,24 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
                 )
             )
     return tracks
+
+
+def _meaning(array: np.ndarray, name: str, where: str, dims: int | None, layout: Layout | None) -> Meaning:
+    """That of an array of this name, which can say what its values do not."""
+    if TRANSLATION.fullmatch(name.lower()) and array.ndim == 3 and array.shape[2] == 3:
+        # One of each person: people are no joints of one body.
+        axes = layout.axes if layout is not None and len(layout.axes or "") == 4 else None
+        return of_array(array[:, :, None], where, None, Layout(axes, ("x", "y", "z")))
+    try:
+        meaning = of_array(array, where, dims, layout)
+        said = dims is not None or (layout is not None and layout.columns is not None)
+        if "pose" in name.lower() and not said and meaning.pieces == (Piece((0, 1, 2)),):
+            refuse_angles(meaning.view(array), where, BODY_JOINTS)
+        return meaning
+    except MayBeAngles:
+        if not says_points(name):
+            raise
+        return of_array(array, where, dims, replace(layout or Layout(), columns=("x", "y", "z")))
 
 
 def _is_track(source: Arrays, name: str, array: np.ndarray) -> bool:
@@ -423,8 +496,7 @@ def other_points(source: Arrays, layout: Layout | None = None) -> list[str]:
         usable = len(shape) == 2 or (len(shape) > 2 and (shape[-1] in (1, 2, 3, 4, 6, 7, 9) or _has_layout(layout)))
         return [""] if usable else []
 
-    def named(name: str) -> bool:
-        return any(word in name.lower() for word in _POSITION_WORDS)
+    named = _is_named
 
     def apart(name: str) -> bool:
         lowered = name.lower()
@@ -438,6 +510,8 @@ def other_points(source: Arrays, layout: Layout | None = None) -> list[str]:
         n for n, s in arrays.items() if len(s) in (3, 4, 5) and (1 <= s[-1] <= 4 or (named(n) and s[-1] in (6, 7, 9)))
     ]
     flat = [n for n, s in arrays.items() if len(s) == 2]
+    if not spatial and not any(map(named, flat)):  # a table of positions and quaternions under any name
+        spatial = [n for n, s in arrays.items() if len(s) in (3, 4, 5) and s[-1] in (6, 7, 9)]
     if spatial:
         # A pose at rest, say, has an axis of joints where the others have frames.
         frames = {length for n in spatial for length in arrays[n][:2]}

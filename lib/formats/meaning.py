@@ -23,6 +23,10 @@ from .rotations import looks_like
 _ORDER = "tcpkd"
 
 
+class MayBeAngles(SmoothNetError):
+    """Numbers that can be joints or the axis-angle pose of SMPL, unless a name says which."""
+
+
 @dataclass(frozen=True)
 class Meaning:
     """How an array is looked at: reshaped to `shape`, with a letter of layout.LETTERS for each axis."""
@@ -229,11 +233,11 @@ def _pieces(view: np.ndarray, where: str, dims: int | None) -> tuple[Piece, ...]
     if rotation:
         return rotation
     if numbers == 3:
-        _refuse_angles(view, where)
+        refuse_angles(view, where)
         return (Piece((0, 1), score=2) if _third_is_score(flat, where) else Piece((0, 1, 2)),)
     if numbers == 4:
         known = _unmarked(flat)
-        if len(known) > 2 and (known[:, 2:] > known[:, :2]).all():
+        if _look_like_boxes(known):
             raise SmoothNetError(
                 f"{where} looks like boxes (left, top, right, bottom); for points say --layout x,y,z,score"
             )
@@ -248,6 +252,16 @@ def _pieces(view: np.ndarray, where: str, dims: int | None) -> tuple[Piece, ...]
         f"{where}: each joint has {numbers} numbers and nothing tells what they are; say it, as in --layout "
         "x,y,z,qw,qx,qy,qz"
     )
+
+
+def _look_like_boxes(known: np.ndarray) -> bool:
+    """Whether (N, 4) are left, top, right, bottom."""
+    return len(known) > 2 and bool((known[:, 2:] > known[:, :2]).all())
+
+
+def are_boxes(array: np.ndarray) -> bool:
+    """Whether the last axis of an array (..., 4) holds left, top, right, bottom."""
+    return array.ndim > 1 and array.shape[-1] == 4 and _look_like_boxes(_unmarked(_sample(array.reshape(-1, 4))))
 
 
 def _sample(flat: np.ndarray) -> np.ndarray:
@@ -324,9 +338,13 @@ def _third_is_score(flat: np.ndarray, where: str) -> bool:
 _SMPL_POSES = (24, 52, 55)
 
 
-def _refuse_angles(view: np.ndarray, where: str) -> None:
-    """Refuse (T, ..., J, 3) of SMPL's joint counts that can be angles: bones keep their length, angles do not."""
-    if view.shape[-2] not in _SMPL_POSES or view.shape[0] < 5:
+def refuse_angles(view: np.ndarray, where: str, joints: tuple[int, ...] = _SMPL_POSES) -> None:
+    """Refuse (T, ..., J, 3) of these joint counts that can be angles: bones keep their length, angles do not.
+
+    Raises:
+        MayBeAngles: with the words of --layout that say which they are.
+    """
+    if view.shape[-2] not in joints or view.shape[0] < 5:
         return
     poses = view.reshape(-1, view.shape[-2], 3)[:2000].astype(np.float64)
     poses = poses[np.isfinite(poses).all(axis=(1, 2))]
@@ -342,7 +360,7 @@ def _refuse_angles(view: np.ndarray, where: str) -> None:
     # Measured: 0.07 to 0.15 for joints (triangulated, BlazePose), 0.28 to 0.35 for angles.
     if np.median(steadiest) < 0.2 or np.isinf(steadiest).all():
         return
-    raise SmoothNetError(
+    raise MayBeAngles(
         f"{where}: {view.shape[-2]} x 3 numbers can be joints or the axis-angle pose of SMPL; say --layout x,y,z or "
         "--layout axis-angle"
     )
@@ -403,7 +421,7 @@ def _stride(matrix: np.ndarray, where: str, dims: int | None) -> tuple[int, tupl
         _refuse_fours(matrix, where)
     dims = dims or _two_or_three(matrix, where)
     if dims == 3 and columns % 3 == 0:
-        _refuse_angles(matrix.reshape(len(matrix), -1, 3), where)
+        refuse_angles(matrix.reshape(len(matrix), -1, 3), where)
     return dims, (Piece(tuple(range(dims))),)
 
 

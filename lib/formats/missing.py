@@ -19,10 +19,10 @@ _MARKS = (0.0, -1.0)  # what estimators write for a point they did not find
 def mark_missing(tracks: list[Track], missing: float | str = "auto") -> dict[float, int]:
     """Make NaN what a value marks as missing; how many points, by that value.
 
-    A point is marked where all its coordinates are exactly the mark: 0, -1 or a number far outside of all others that
-    comes more than once (-9999). 0 and -1 can be true positions too (the root that all others refer to), so a mark
-    must stand apart: a whole pose of it, a jump away from the frames before and after, or a joint that always has it
-    while it lies outside of the body.
+    A point is marked where all its coordinates are exactly the mark: 0, -1 or another number that comes more than once
+    (-9999). Where that does not lie far outside of all others it can be a true position too (the root that all others
+    refer to), so a mark must stand apart: a whole pose of it, a jump away from the frames before and after, or, of 0
+    and -1, a joint that always has it while it lies outside of the body.
 
     Args:
         tracks: of one part, in one unit.
@@ -115,16 +115,16 @@ def _stands_apart(track: Track, same: np.ndarray, value: float, others: _Others)
     """Of the points that are the mark, (frames, joints), those that can be no positions."""
     if not same.any():
         return same
-    if value not in _MARKS:
-        return same if others.far else np.zeros_like(same)
-    several = track.points.shape[1] > 1
+    if value not in _MARKS and others.far:
+        return same
+    several, many = track.points.shape[1] > 1, track.points.shape[1] > 2
     whole = (same | by_frames(track.points, lambda part: np.isnan(part).all(axis=2))).all(axis=1)
-    gone = same & whole[:, None] & several & (value == 0 or others.outside)
+    gone = same & whole[:, None] & several & (value == 0 or others.outside or many)
     for joint in np.flatnonzero((same & ~gone).any(axis=0)):
         marked = same[:, joint] & ~gone[:, joint]
         shown = np.isfinite(track.points[:, joint]).all(axis=1) & ~same[:, joint]
         if not shown.any():
-            gone[marked, joint] = several and others.apart()
+            gone[marked, joint] = several and value in _MARKS and others.apart()
         elif _jumps(track.points[:, joint].astype(np.float64, copy=False), marked, shown, value, others.extent):
             gone[marked, joint] = True
     return gone
@@ -134,13 +134,15 @@ def _jumps(path: np.ndarray, marked: np.ndarray, shown: np.ndarray, value: float
     """Whether a joint (frames, dims) goes to the mark and back in steps that it does not make otherwise."""
     frames = np.flatnonzero(shown)
     steps = np.linalg.norm(np.diff(path[frames], axis=0), axis=1)[np.diff(frames) == 1]
-    usual = float(np.median(steps)) if len(steps) else 0.0
+    usual = 5 * float(np.median(steps)) if len(steps) else 0.0
+    if value not in _MARKS and len(steps):  # rounded positions rest, and leap to where others are
+        usual = max(usual, 2 * float(np.quantile(steps, 0.95)))
     after = np.clip(np.searchsorted(frames, np.flatnonzero(marked)), 0, len(frames) - 1)
     before = np.clip(after - 1, 0, None)
     nearest = np.minimum(
         np.linalg.norm(path[frames[after]] - value, axis=1), np.linalg.norm(path[frames[before]] - value, axis=1)
     )
-    return bool(np.median(nearest) > max(5 * usual, 0.02 * extent))
+    return bool(np.median(nearest) > max(usual, 0.02 * extent))
 
 
 def mark_absurd(tracks: list[Track]) -> list[str]:

@@ -18,6 +18,7 @@ from .content import Content
 from .layout import Layout
 from .meaning import of_table
 from .recording import Recording, Track
+from .rotations import looks_like
 from .tables import (
     Table,
     all_numbers,
@@ -34,13 +35,19 @@ from .tables import (
     split_row,
 )
 
-TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec"}
+TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"}
 FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum", "fnum"}
+FRAMES |= {"帧", "帧号"}
 _INDICES = {"", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id"}
 _INDICES |= {"time_ms", "timestamp_ms"}
 SCORES = {"score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability"}
-SCORES |= {"c", "p", "s", "v", "vis", "visible"}
+SCORES |= {"c", "p", "s", "v", "vis", "visible", "置信度", "得分", "分数"}
 _SEPARATORS = " \t_.-:/"
+# Words of names that have x and y without being points.
+_NO_POINTS = {"bbox", "box", "vel", "acc", "accel", "gyro", "force", "torque", "moment", "euler"}
+_NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations")
+_QUATERNION = ("qw", "qx", "qy", "qz")
+_BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 _LONGEST_NAME = 200  # of a column that can be a joint's
 
 
@@ -60,6 +67,12 @@ def column_role(name: str) -> tuple[str, str] | None:
 def is_world(joint: str) -> bool:
     """Whether a joint stands in metres beside others in pixels (MediaPipe's world landmarks)."""
     return "world" in joint.lower()
+
+
+def is_point(joint: str) -> bool:
+    """Whether what has x and y can be a point by its name: no box, no velocity."""
+    words = joint.lower().translate(_BLANKS).split()
+    return not any(word in _NO_POINTS or word.endswith(_NO_POINTS_ENDS) for word in words)
 
 
 def _what(word: str) -> str | None:
@@ -115,16 +128,22 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     """One row a frame. Columns make joints by name; without names, some columns (told by their values) make one."""
     table, names = _read_table(path)
     columns = _sort_columns(table, names)
-    groups = by_axes(columns.joints)
     said = layout is not None and (layout.columns is not None or layout.axes is not None)
-    if groups and not said:
+    turns, others = _quaternions(table, columns, names)
+    groups = by_axes(others.joints)
+    if (groups or (turns and not others.plain)) and not said:
+        columns = others
         apart = [
             (axes, [name for name in order if is_world(name) == w]) for axes, order in groups for w in (False, True)
         ]
         tracks = [_named_track(table, columns.joints, axes, order) for axes, order in apart if order]
+        if turns:
+            track = make_track(table, 0, list(turns.values()), [None] * len(turns), list(turns), "wxyz")
+            track.part = "rotations"
+            tracks.append(track)
         joint_names = tuple(name for name in columns.joints if {"x", "y"} <= columns.joints[name].keys())
         recording = Recording(path, "csv", tracks, frame_count(table), columns.fps, source=table)
-        recording.names = joint_names if len(tracks) == 1 else None
+        recording.names = (joint_names or tuple(turns)) if len(tracks) == 1 else None
         used = {i for name in joint_names for i in columns.joints[name].values()}
         scoreless = [i for group in columns.joints.values() for i in group.values() if i not in used]
         recording.left_alone = [names[i] for i in sorted({*columns.plain, *scoreless})]
@@ -187,7 +206,7 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
                 number_frames(table, column, name)
         elif header and lowered in _INDICES:
             continue
-        elif role is not None:
+        elif role is not None and is_point(role[0]):
             joint, what = role
             if what in columns.joints[joint]:
                 raise SmoothNetError(f"{table.path}: two columns stand for {what} of {joint or 'the point'}")
@@ -195,6 +214,35 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
         elif all_numbers(table, column):
             columns.plain.append(column)
     return columns
+
+
+def _quaternions(table: Table, columns: _Columns, names: list[str]) -> tuple[dict[str, list[int]], _Columns]:
+    """Joint -> columns of w, x, y, z, where columns of these names (or qw, qx, qy, qz) hold unit quaternions; and what
+    is left of the columns."""
+    parts: dict[str, dict[str, int]] = defaultdict(dict)
+    for column in columns.plain:
+        cut = max(names[column].rfind(separator) for separator in _SEPARATORS) + 1
+        word = names[column][cut:].strip().lower()
+        if word in ("w", *_QUATERNION):
+            parts[names[column][:cut].strip(_SEPARATORS)][word] = column
+    turns: dict[str, list[int]] = {}
+    points = dict(columns.joints)
+    for joint, words in parts.items():
+        own = points.get(joint, {})
+        if words.keys() >= set(_QUATERNION):
+            places = [words[word] for word in _QUATERNION]
+        elif "w" in words and own.keys() >= {"x", "y", "z"}:
+            places = [words["w"], *(own[axis] for axis in "xyz")]
+        else:
+            continue
+        values = [table.column(column, f"{column + 1} {names[column]}") for column in places]
+        if looks_like("wxyz", np.stack(values, axis=1)):
+            turns[joint] = places
+            if places[1] in own.values():
+                del points[joint]
+    taken = {column for places in turns.values() for column in places}
+    plain = [column for column in columns.plain if column not in taken]
+    return turns, _Columns(points, plain, columns.fps)
 
 
 def _named_track(table: Table, joints: dict[str, dict[str, int]], axes: str, order: list[str]) -> Track:
@@ -220,6 +268,12 @@ def _plain_recording(
             notes.append(f"the first column taken for {'a count of the rows' if counts else 'the time'}")
     if not plain:
         raise SmoothNetError(f"{table.path} has no columns of coordinates (such as nose_x, nose_y) that hold numbers")
+    words = {names[column].replace(".", "_").rpartition("_")[2].strip().lower() for column in plain}
+    if words == {"rx", "ry", "rz"} and (layout is None or layout.columns is None):
+        raise SmoothNetError(
+            f"{table.path}: columns rx, ry, rz can be the axis times the angle of rotations; say --layout axis-angle, "
+            "or --layout x,y,z if they are positions"
+        )
     matrix = np.stack([table.column(column, f"{column + 1} {names[column]}".strip()) for column in plain], axis=1)
     meaning = of_table(matrix, str(table.path), dims, layout)
     # Looked at in the same way, the numbers of the columns say where those of each joint stand: (joints, numbers).

@@ -10,31 +10,40 @@ jaw_pose, leye_pose, transl), AIST++ (smpl_poses, smpl_trans) and WHAM (pose_wor
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from .arrays import Arrays, is_numpy, open_arrays, other_points, read_piece, record
-from .layout import Layout, Piece
-from .meaning import Meaning
+from .arrays import (
+    BODY_JOINTS,
+    FRAME_OF_REFERENCE,
+    TRANSLATION,
+    Arrays,
+    is_numpy,
+    open_arrays,
+    other_points,
+    read_piece,
+    read_points_of,
+    record,
+    says_points,
+)
+from .layout import ROTATION_WORDS, Layout, Piece
+from .meaning import MayBeAngles, Meaning, of_array, refuse_angles
 from .recording import Recording
 from .rotations import looks_like
 
-# Joints of SMPL, SMPL-H and SMPL-X, with and without the root.
-_BODY = (24, 23, 22, 21, 52, 51, 55, 54)
-_FRAME = r"(?:_(?:world|w|global|cam|c|incam|camera))?"
 # Name -> the joints it may have. Hand poses of 6 or 12 numbers are PCA coefficients, no rotations.
 _NAMES = (
-    (re.compile(rf"(?:smplx?_|smplh_)?(?:full_?)?poses?{_FRAME}"), _BODY),
-    (re.compile(rf"(?:smplx?_|smplh_)?(?:body_poses?|poses?_body|thetas?){_FRAME}"), None),
-    (re.compile(rf"(?:smplx?_|smplh_)?(?:global_orient|root_orient|root_pose){_FRAME}"), (1,)),
+    (re.compile(rf"(?:smplx?_|smplh_)?(?:full_?)?poses?{FRAME_OF_REFERENCE}"), BODY_JOINTS),
+    (re.compile(rf"(?:smplx?_|smplh_)?(?:body_poses?|poses?_body|thetas?){FRAME_OF_REFERENCE}"), None),
+    (re.compile(rf"(?:smplx?_|smplh_)?(?:global_orient|root_orient|root_pose){FRAME_OF_REFERENCE}"), (1,)),
     (re.compile(r"(?:left|right|l|r)_?hand_pose|pose_(?:left|right|l|r)_?hand"), (15,)),
     (re.compile(r"hand_pose|pose_hand"), (15, 30)),
     (re.compile(r"jaw_pose|pose_jaw|[lr]eye_pose|(?:left|right)_eye_pose|pose_[lr]eye"), (1,)),
     (re.compile(r"pose_eyes?|eye_pose"), (1, 2)),
 )
-TRANSLATION = re.compile(rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation){_FRAME}")
 _WHOLE = _NAMES[0][0]
 # "poses" alone can be points; these beside it say whose poses they are.
 _COMPANY = {"betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"}
@@ -59,15 +68,56 @@ def pose_form(name: str, array_shape: tuple[int, ...]) -> tuple[str, tuple[int, 
     return (form, (frames, numbers // each, each)) if fits else None
 
 
-def _poses(source: Arrays) -> dict[str, tuple[str, tuple[int, int, int]]]:
+@dataclass(frozen=True)
+class _Pose:
+    form: str
+    shape: tuple[int, ...]  # (T, J, numbers), or (T, P, J, numbers) of several people
+
+
+def _poses(source: Arrays) -> dict[str, _Pose]:
     found = {}
     for name, header in source.headers.items():
-        form = pose_form(name, header.shape) if header.dtype.kind == "f" else None
-        if form and form[0] == "matrix" and not looks_like("matrix", source[name].reshape(-1, 9)):
-            form = None
-        if form:
-            found[name] = form
+        pose = _pose(name, header.shape) if header.dtype.kind == "f" else None
+        if pose and pose.form == "matrix" and not looks_like("matrix", source[name].reshape(-1, 9)):
+            pose = None
+        if pose:
+            found[name] = pose
     return found
+
+
+def _pose(name: str, shape: tuple[int, ...]) -> _Pose | None:
+    form = pose_form(name, shape)
+    if form:
+        return _Pose(*form)
+    # With the axis of people left out it has to be the pose of one.
+    form = pose_form(name, (shape[0], *shape[2:])) if len(shape) > 2 and shape[1] else None
+    return _Pose(form[0], (*shape[:2], *form[1][1:])) if form else None
+
+
+def _axes(source: Arrays, poses: dict[str, _Pose], layout: Layout | None) -> dict[str, Meaning]:
+    """How each pose is looked at; where there are people, the first says which axis theirs is, for all."""
+    said = layout.axes if layout is not None and layout.axes in ("tpkd", "ptkd", "tckd", "ctkd") else None
+    meanings: dict[str, Meaning] = {}
+    of_shape: dict[tuple[int, ...], str] = {}
+    for name, pose in poses.items():
+        pieces, note = (Piece(tuple(range(pose.shape[-1])), pose.form),), ""
+        axes = "tkd" if len(pose.shape) == 3 else of_shape.get(pose.shape[:2])
+        if axes is None:
+            words = Layout(said, ROTATION_WORDS[pose.form])
+            meaning = of_array(source[name].reshape(pose.shape), f"{source.path}, {name}", None, words)
+            axes, note = of_shape.setdefault(pose.shape[:2], meaning.axes), meaning.note
+        meanings[name] = Meaning(pose.shape, axes, pieces, note)
+    return meanings
+
+
+def _translation(shape: tuple[int, ...], poses: dict[str, Meaning]) -> Meaning | None:
+    """How an array of this shape is looked at if it has a translation for each of the poses."""
+    numbers = tuple(n for n in shape if n != 1)
+    for pose in poses.values():
+        people = pose.shape[:2] if len(pose.shape) == 4 else (pose.shape[0], 1)
+        if numbers == (*(n for n in people if n != 1), 3) and shape[:1] == pose.shape[:1] and shape[-1] == 3:
+            return Meaning((*pose.shape[:-2], 1, 3), pose.axes, (Piece((0, 1, 2)),))
+    return None
 
 
 def sniff_smpl(path: Path) -> bool:
@@ -76,8 +126,22 @@ def sniff_smpl(path: Path) -> bool:
         return False
     source = open_arrays(path)
     poses = _poses(source)
-    company = bool({name.lower() for name in source.headers} & _COMPANY)
+    company = bool({name.lower() for name in source.headers} & _COMPANY) or _are_angles(source, poses)
     return any(company or not re.fullmatch("(full_?)?poses?", name.lower()) for name in poses)
+
+
+def _are_angles(source: Arrays, poses: dict[str, _Pose]) -> bool:
+    """Whether arrays called poses are angles: others are called joints, and in these no bone keeps its length."""
+    if not any(says_points(name) and len(header.shape) > 1 for name, header in source.headers.items()):
+        return False
+    for name, pose in poses.items():
+        if pose.form != "axis-angle":
+            continue
+        try:
+            refuse_angles(source[name].reshape(pose.shape), str(source.path), BODY_JOINTS)
+        except MayBeAngles:
+            return True
+    return False
 
 
 def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None) -> Recording:
@@ -89,24 +153,25 @@ def read_smpl(path: Path, dims: int | None = None, layout: Layout | None = None)
         raise SmoothNetError(f'{path} has no array "poses" of axis-angle numbers (frames, 3 x joints)')
     wholes = [name for name in poses if _WHOLE.fullmatch(name.lower())]
     tracks = []
-    for name, (form, shape) in poses.items():
+    meanings = _axes(source, poses, layout)
+    for name, meaning in meanings.items():
         origin = None if name in wholes else _columns_of(source, name, wholes)
         if origin is not None:
             source.copies[name] = origin
             continue
-        source.meanings[name] = Meaning(shape, "tkd", (Piece(tuple(range(shape[2])), form),))
+        source.meanings[name] = meaning
         tracks += read_piece(source, name)
-    frames = {shape[0] for _, shape in poses.values()}
     for name, header in source.headers.items():
         if TRANSLATION.fullmatch(name.lower()) and header.dtype.kind == "f":
-            numbers = tuple(n for n in header.shape[1:] if n != 1)
-            if header.shape and header.shape[0] in frames and numbers == (3,):
-                source.meanings[name] = Meaning((header.shape[0], 1, 3), "tkd", (Piece((0, 1, 2)),))
+            found = _translation(header.shape, meanings)
+            if found is not None:
+                source.meanings[name] = found
                 tracks += read_piece(source, name)
     notes = []
-    points = [name for name in other_points(source) if not _belongs_to_body(name)]
-    for name in points:
-        tracks += read_piece(source, name, dims, layout)
+    known = set(source.meanings)
+    others = [name for name in other_points(source) if not _belongs_to_body(name)]
+    tracks += read_points_of(source, others, dims, layout)
+    points = [name for name in others if name in source.meanings and name not in known]
     if points:
         notes.append(f"{', '.join(points)} smoothed apart from the rotations: the two agree less exactly than before")
     source.stale = {n for n, h in source.headers.items() if _SURFACES.fullmatch(n.lower()) and h.dtype.kind == "f"}

@@ -125,6 +125,8 @@ def smooth_recording(
         sums[track.part].add(track, values, found, rejected, residual_lag(fps))
         smoothed.append(values)
     check_output(recording, smoothed, min_score, advice=ready.advice)
+    if min_score is not None and recording.tracks and all(track.scores is None for track in recording.tracks):
+        report.notes = [*report.notes, "no scores were found, so --min_score does nothing"]
     report.parts = {name: total.part() for name, total in sums.items()}
     return smoothed, report
 

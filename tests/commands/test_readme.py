@@ -508,6 +508,16 @@ def test_nothing_is_left_to_do(name):
     assert "TODO" not in text_of(name)
 
 
+@pytest.mark.parametrize("name", ["docs/speed.md", "docs/benchmarks.md"])
+def test_tables_of_speed_say_the_instruction_set(name):
+    assert {"AVX-512", "AVX2"} <= set(re.findall(r"AVX-?\d+", text_of(name)))
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if "--checkpoint results/path_to/epoch_23" in text_of(name)])
+def test_commands_with_an_epoch_of_the_model_zoo_say_how_epochs_are_counted(name):
+    assert "`epoch_24.pth.tar`" in text_of(name)
+
+
 def test_the_table_of_arguments_is_that_of_the_launcher():
     rows = [line.strip("| ").split(" | ") for line in text_of("run_scripts/README.md").splitlines() if "`--" in line]
     rows = [[cell.strip() for cell in row] for row in rows if len(row) == 4]

@@ -63,6 +63,25 @@ def test_step_delay_and_min_score_reach_the_smoother(checkpoint, tmp_path):
         np.testing.assert_array_equal(np.load(out)["scores"], scores)
 
 
+@pytest.mark.parametrize(
+    ("arrays", "options", "words"),
+    [
+        (
+            {"keypoints": walk(), "bboxes": np.ones((20, 1, 4)), "betas": np.ones(10)},
+            [],
+            "a.npz (npz): keypoints: 20 frames x 3 joints, x y, 1 person; not smoothed: bboxes, betas\n",
+        ),
+        ({"keypoints": np.stack([walk(), walk() + 50], axis=1)}, [], "x y, 2 people\n"),
+        ({"keypoints": walk()}, ["--min_score", "0.3"], "; no scores were found, so --min_score does nothing. "),
+    ],
+    ids=["what stays", "people", "no scores"],
+)
+def test_what_was_understood_is_printed(arrays, options, words, checkpoint, tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", **arrays)
+    argv = [str(tmp_path / "a.npz"), "-o", str(tmp_path / "b.npz"), "--checkpoint", checkpoint, *options]
+    assert main(argv) == 0 and words in capsys.readouterr().out
+
+
 def test_several_files_into_a_folder_with_pictures(checkpoint, tmp_path):
     pytest.importorskip("matplotlib")
     np.save(tmp_path / "a.npy", walk())

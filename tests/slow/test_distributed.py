@@ -3,6 +3,7 @@
 """Several processes (gloo, on the cpu) do what one process does."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -83,6 +84,13 @@ def test_two_processes_resume_where_they_were(base, tmp_path, free_port):
     assert launch(base, tmp_path / "parts", "--epoch", "2", "--resume", "auto", *arguments).returncode == 0
     for name, value in weights(tmp_path / "whole").items():
         assert torch.equal(weights(tmp_path / "parts")[name], value), name
+
+
+def test_a_mistake_is_a_sentence_of_each_process_and_nothing_else(base, tmp_path, free_port):
+    done = launch(base, tmp_path / "run", *two(free_port), "--dataset_name", "nowhere")
+    assert done.returncode == 2 and done.stderr
+    for line in done.stderr.splitlines():  # of one process, where it ended before the other had begun
+        assert re.fullmatch(r"error( of process 1)?: ((?!error).)*nowhere_gt_3D_train\.npz((?!error).)*", line), line
 
 
 def test_a_process_that_dies_ends_the_run(base, tmp_path, free_port):

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -81,3 +82,12 @@ def test_training_with_autocast_and_smoothing_run_everywhere(processor, threads,
     np.save(tmp_path / "in.npy", points)
     call(processor, threads, "smooth_smoothnet.py", tmp_path / "in.npy", "-o", tmp_path / "out.npy")
     assert np.isfinite(np.load(tmp_path / "out.npy")).all()
+
+
+def test_continuous_integration_plays_the_same_processors():
+    """Benchmarks and the products under each of them, besides this machine's own."""
+    text = (ROOT / ".ci/run").read_text()
+    (listed,) = re.findall(r"^for processor in (.*); do$", text, re.MULTILINE)
+    played = [tuple(pair.split()) for pair in re.findall(r'"([^"]+)"', listed)]
+    assert played == [tuple(limits.values()) for limits in PROCESSORS.values() if len(limits) == 2]
+    assert text.count("ATEN_CPU_CAPABILITY=$aten ONEDNN_MAX_CPU_ISA=$onednn") == 2

@@ -451,6 +451,15 @@ def test_what_is_not_understood_gets_a_sentence(tmp_path):
     files = dict(REFUSED)
     quaternions = np.random.default_rng(0).normal(size=(30, 5, 4))
     quaternions /= np.linalg.norm(quaternions, axis=2, keepdims=True)
+    table = "".join(",".join(f"{n:.9f}" for n in row) + "\n" for row in quaternions[:, 0])
+    files["quaternions.csv"] = (f"hip_w,hip_x,hip_y,hip_z\n{table}", "rotations")
+    for name, arrays in (
+        ("people.npz", {"pose": np.ones((30, 2, 72)), "trans": np.ones((30, 2, 3))}),
+        ("body.npz", {"body_pose": np.ones((30, 69)), "joints": np.ones((30, 5, 3))}),
+    ):
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        files[name] = (buffer.getvalue(), "body parameters")
     for name, array, words in (
         ("quaternions.npy", quaternions, "rotations"),
         ("time.npy", np.ascontiguousarray(motion(80, 6, 3).transpose(1, 0, 2)), "frames first"),
@@ -466,6 +475,34 @@ def test_what_is_not_understood_gets_a_sentence(tmp_path):
         assert answer.get("kind") == "FileError", (name, answer)
         assert name in answer["error"] and "\n" not in answer["error"], name
         assert re.search(words, answer["error"]), (name, answer["error"])
+
+
+@needs_node
+def test_what_lies_beside_points_comes_back_as_it_was(tmp_path):
+    points, rng = motion(60, 5, 2, scale=300), np.random.default_rng(0)
+    corner = rng.uniform(0, 50, (60, 1, 2)) + np.array([0, 400])
+    arrays = {"boxes of people": np.concatenate([corner, corner + 60], axis=-1), "more": rng.normal(size=(60, 1, 4))}
+    np.savez(tmp_path / "a.npz", keypoints=points, 速度=points, **arrays)
+    points[20:23, 1] = -99  # a mark of missing points that lies near
+    np.savez(tmp_path / "b.npz", 点=points, 框=arrays["more"], people=arrays["boxes of people"])
+    names = ["nose_x", "nose_y", "bbox_x", "bbox_y"]
+    np.savetxt(tmp_path / "c.csv", points.reshape(60, -1)[:, 4:8], delimiter=",", header=",".join(names), comments="")
+    smoothing = Smoothing(SmoothingOptions())
+    for name in ("a.npz", "b.npz", "c.csv"):
+        smooth_files([tmp_path / name], tmp_path / f"python_{name}", smoothing)
+        values(ask(tmp_path, [{"task": "file", "paths": [str(tmp_path / name)], "folder": str(tmp_path / "out")}]))
+        old, python, ours = (read_columns(p / n) for p, n in (
+            (tmp_path, name), (tmp_path, f"python_{name}"), (tmp_path / "out", name)))  # fmt: skip
+        for key, array in old.items():
+            assert np.array_equal(array, python[key]) == np.array_equal(array, ours[key]), (name, key)
+            assert_close(ours[key], python[key], 300, (name, key))
+
+
+def read_columns(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix == ".npz":
+        return dict(np.load(path))
+    names, *rows = path.read_text().splitlines()
+    return dict(zip(names.split(","), np.array([row.split(",") for row in rows], float).T, strict=True))
 
 
 @needs_node

@@ -117,6 +117,17 @@ def test_autocast_uses_float32_and_says_why_where_bfloat16_does_not_pay(monkeypa
         devices._slow_bfloat16.cache_clear()
 
 
+def test_switches_of_cudnn_are_set_where_it_computes(monkeypatch):
+    switches = ("enabled", "benchmark", "deterministic")
+    for name in switches:
+        monkeypatch.setattr(torch.backends.cudnn, name, getattr(torch.backends.cudnn, name))
+    for values in ((False, True, True), (True, False, False)):
+        assert devices.apply_cudnn(torch.device("cuda"), *values)
+        assert tuple(getattr(torch.backends.cudnn, name) for name in switches) == values
+    assert not devices.apply_cudnn(CPU, False, True, True)
+    assert torch.backends.cudnn.enabled
+
+
 def test_autocast_and_scaler_on_the_cpu():
     layer = torch.nn.Linear(4, 4)
     with devices.autocast(CPU, torch.bfloat16):

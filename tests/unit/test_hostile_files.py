@@ -99,6 +99,20 @@ def test_an_h5_that_asks_for_gigabytes(tmp_path):
         read_recording(tmp_path / "a.h5")
 
 
+def test_an_h5_that_is_a_bomb(tmp_path):
+    """Its numbers are there, packed to a thousandth."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data_frame(file, data=np.zeros((5 * 10**6, 2)), chunks=(10**5, 2), compression="gzip")
+    assert (tmp_path / "a.h5").stat().st_size < 300_000
+    tracemalloc.start()
+    with pytest.raises(SmoothNetError, match=r"a\.h5 was refused: its \d+ bytes would unpack to 80000000"):
+        read_recording(tmp_path / "a.h5")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
+
+
 def test_an_h5_that_lies_in_other_files(tmp_path):
     h5py = pytest.importorskip("h5py")
     precious = walk().tobytes()

@@ -51,13 +51,20 @@ def smooth(recording, out):
 # -------------------------------------------------------------------------------------------------- rotations
 
 
+@pytest.mark.parametrize("name", ["", "x", "poses", "rotmats"])
 @pytest.mark.parametrize("shape", [(60, 5, 3, 3), (60, 45), (12, 5, 5, 3, 3)])
-def test_matrices_stay_rotations(shape, tmp_path):
+def test_matrices_stay_rotations(shape, name, tmp_path):
     matrices = turning().reshape(shape)
-    recording = read(tmp_path, matrices)
+    if name:
+        np.savez(tmp_path / "a.npz", **{name: matrices})
+        recording = read_recording(tmp_path / "a.npz")
+        write_recording(recording, [blur(track.points) for track in recording.tracks], tmp_path / "b.npz")
+        after = np.load(tmp_path / "b.npz")[name].reshape(-1, 3, 3)
+    else:
+        recording = read(tmp_path, matrices)
+        after = smooth(recording, tmp_path / "b.npy").reshape(-1, 3, 3)
     assert {track.kind for track in recording.tracks} == {"rotations"}
     assert "rotations as 3 x 3 matrices" in recording.understood
-    after = smooth(recording, tmp_path / "b.npy").reshape(-1, 3, 3)
     np.testing.assert_allclose(after @ after.transpose(0, 2, 1), np.tile(np.eye(3), (len(after), 1, 1)), atol=1e-9)
     np.testing.assert_allclose(np.linalg.det(after), 1)
     assert np.abs(after - matrices.reshape(-1, 3, 3)).max() > 1e-3
@@ -93,9 +100,46 @@ def test_tables_of_positions_and_quaternions(swap, tmp_path):
         ("rotations", (60, 5, 6)),
     ]
     after = smooth(recording, tmp_path / "b.npy").reshape(60, 5, 7)
+    np.savez(tmp_path / "a.npz", data=table.reshape(60, 5, 7))  # under a name that says nothing
+    assert [track.kind for track in read_recording(tmp_path / "a.npz").tracks] == ["points", "rotations"]
     turned, moved = (after[..., :4], after[..., 4:]) if swap else (after[..., 3:], after[..., :3])
     np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), 1)
     np.testing.assert_allclose(moved, blur(positions))
+
+
+def write_table(path, names, values):
+    np.savetxt(path, values, delimiter=",", header=",".join(names), comments="", fmt="%.9f", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "kinds"),
+    [
+        ("w x y z", ["rotations"]),
+        ("qw qx qy qz", ["rotations"]),
+        ("x y z qw qx qy qz", ["points", "rotations"]),
+        ("tx ty tz qw qx qy qz", ["points", "rotations"]),
+    ],
+)
+def test_quaternions_in_named_columns(words, kinds, tmp_path):
+    words = words.split()
+    positions = np.cumsum(np.random.default_rng(0).normal(size=(60, 5, 3)), axis=0)
+    values = np.concatenate([positions, matrix_to_quaternion(turning())], axis=-1)[..., -len(words) :]
+    names = [f"j{joint}_{word}" for joint in range(5) for word in words]
+    recording = read_recording(write_table(tmp_path / "a.csv", names, values.reshape(60, -1)))
+    assert [track.kind for track in recording.tracks] == kinds and not recording.left_alone
+    write_recording(recording, [blur(track.points) for track in recording.tracks], tmp_path / "b.csv")
+    after = np.loadtxt(tmp_path / "b.csv", delimiter=",", skiprows=1).reshape(60, 5, -1)
+    np.testing.assert_allclose(np.linalg.norm(after[..., -4:], axis=-1), 1, atol=1e-6)
+    assert (np.abs(after - values) > 1e-4).any(axis=(0, 1)).all()
+
+
+def test_columns_that_may_be_rotations_need_a_word(tmp_path):
+    path = write_table(tmp_path / "a.csv", [f"j{k}_{a}" for k in range(5) for a in ("rx", "ry", "rz")], angles(5))
+    with pytest.raises(SmoothNetError, match=r"a\.csv.*--layout axis-angle, or --layout x,y,z"):
+        read_recording(path)
+    for layout, kind in (("axis-angle", "rotations"), ("x,y,z", "points")):
+        assert [track.kind for track in read_recording(path, layout=layout).tracks] == [kind]
 
 
 def test_six_numbers_are_rotations(tmp_path):
@@ -170,6 +214,21 @@ SMPL_FILES = {
         "root_orient": angles(1), "pose_body": angles(21), "pose_hand": angles(30), "pose_jaw": angles(1, seed=5),
         "pose_eye": angles(2), "trans": line(), "betas": np.ones(16),
     },
+    "several people": {
+        "pose": np.stack([angles(24), angles(24, seed=1)], axis=1), "trans": np.stack([line(), line() + 1], axis=1),
+        "betas": np.ones((40, 2, 10)),
+    },
+    "several people first": {
+        "pose": np.stack([angles(24), angles(24, seed=1)]).reshape(2, 40, 24, 3), "trans": np.stack([line(), line()]),
+    },
+    "one person with an axis": {
+        "global_orient": angles(1)[:, None], "body_pose": angles(21)[:, None], "left_hand_pose": angles(15)[:, None],
+        "transl": line()[:, None], "betas": np.ones((40, 1, 10)),
+    },
+    "matrices of several people": {
+        "global_orient": turning(40, 2).reshape(40, 2, 1, 3, 3), "body_pose": turning(40, 46).reshape(40, 2, 23, 3, 3),
+        "transl": np.stack([line(), line()], axis=1),
+    },
 }  # fmt: skip
 
 
@@ -188,9 +247,22 @@ def test_all_of_a_body_model_is_smoothed(case, tmp_path):
     write_recording(recording, smoothed, tmp_path / "b.npz")
     after = np.load(tmp_path / "b.npz", allow_pickle=False)
     for name in expected:
-        assert np.abs(after[name][1:-1] - arrays[name][1:-1]).max() > 1e-6 or "trans" in name
+        assert np.abs(after[name] - arrays[name]).max() > 1e-6 or "trans" in name
         assert np.abs(after[name] - arrays[name]).max() < 0.5
     assert all(np.array_equal(after[name], arrays[name]) for name in arrays if name not in expected)
+
+
+def test_each_person_has_a_translation(tmp_path):
+    """People are no joints of one body, whether they have poses beside them or not."""
+    trans = np.stack([line(), line() + 1, line() * 2], axis=1)
+    for pose in ({"pose": np.stack([angles(24)] * 3, axis=1)}, {"keypoints": np.stack([METRES[:40, :9]] * 3, axis=1)}):
+        np.savez(tmp_path / "a.npz", trans=trans, **pose)
+        recording = read_recording(tmp_path / "a.npz")
+        points = [track.points for track in recording.tracks if track.part == "trans"]
+        np.testing.assert_array_equal(points, trans.transpose(1, 0, 2)[:, :, None])
+        assert "trans: 40 frames x 1 joint, x y z, 3 people" in recording.understood
+    np.savez(tmp_path / "b.npz", pose=np.ones((3, 10, 72)), trans=np.ones((3, 10, 3)))
+    assert read_recording(tmp_path / "b.npz", layout="ptkd").frame_count == 10
 
 
 def test_a_wrap_of_the_root_is_no_jump(tmp_path):
@@ -224,6 +296,29 @@ def test_joints_and_surfaces_beside_a_pose(tmp_path):
     assert set(np.load(tmp_path / "b.npz")) == {"pose", "trans", "joints3d"}
 
 
+def jittered(points):
+    """Joints found so badly that no bone keeps its length, as angles do not."""
+    return points + np.random.default_rng(5).normal(size=points.shape) * 0.2
+
+
+def test_joints_tell_that_a_pose_beside_them_is_of_angles(tmp_path):
+    joints = jittered(METRES[20:60, :24])
+    for arrays in ({"pose": angles(24)}, {"pose": angles(22), "shape": np.ones((40, 10))}):
+        np.savez(tmp_path / "a.npz", joints3d=joints, **arrays)
+        for layout in (None, "axis-angle"):  # which is meant for the pose
+            kinds = {t.part: t.kind for t in read_recording(tmp_path / "a.npz", layout=layout).tracks}
+            assert kinds == {"pose": "rotations", "joints3d": "points"}
+
+
+@pytest.mark.parametrize("joints", [21, 22, 23, 24, 51, 52, 54, 55])
+def test_poses_of_a_body_model_alone_need_a_word(joints, tmp_path):
+    np.savez(tmp_path / "a.npz", poses=angles(joints))
+    with pytest.raises(SmoothNetError, match=r"a\.npz, poses.*--layout x,y,z or --layout axis-angle"):
+        read_recording(tmp_path / "a.npz")
+    assert read_recording(tmp_path / "a.npz", layout="axis-angle").tracks[0].kind == "rotations"
+    assert read_recording(tmp_path / "a.npz", layout="x,y,z").tracks[0].kind == "points"
+
+
 def test_matrices_under_a_name_of_smpl(tmp_path):
     np.savez(tmp_path / "a.npz", body_pose=turning(40, 23), global_orient=turning(40, 1), betas=np.ones(10))
     recording = read_recording(tmp_path / "a.npz")
@@ -254,6 +349,40 @@ def test_boxes_and_what_else_lies_beside_keypoints_is_left_alone(tmp_path):
     assert not np.array_equal(after["keypoints"], PIXELS, equal_nan=True)
 
 
+@pytest.mark.parametrize("layout", [None, "x,y"])
+@pytest.mark.parametrize("points", ["keypoints", "people", "关键点"])
+@pytest.mark.parametrize("name", ["tracks", "people_in_frame", "边框", "roi"])
+def test_boxes_are_known_by_their_values_too(name, points, layout, tmp_path):
+    corner = np.random.default_rng(0).uniform(0, 50, (FRAMES, 2, 2))
+    boxes = np.concatenate([corner, corner + 60], axis=-1)
+    np.savez(tmp_path / "a.npz", **{points: PIXELS, name: boxes})
+    recording = read_recording(tmp_path / "a.npz", layout=layout)
+    assert [track.part for track in recording.tracks] == [points] and recording.left_alone == [name]
+    smooth(recording, tmp_path / "b.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npz")[name], boxes)
+
+
+def test_an_array_that_cannot_be_told_is_left_alone_beside_keypoints(tmp_path):
+    values = np.random.default_rng(0).normal(size=(FRAMES, 1, 4)) * 100
+    np.savez(tmp_path / "a.npz", keypoints=PIXELS, more=values)
+    recording = read_recording(tmp_path / "a.npz")
+    assert [track.part for track in recording.tracks] == ["keypoints"] and recording.left_alone == ["more"]
+    np.savez(tmp_path / "b.npz", keypoints=values, more=PIXELS)
+    with pytest.raises(SmoothNetError, match=r"b\.npz, keypoints: the fourth number.*--layout"):
+        read_recording(tmp_path / "b.npz")
+
+
+def test_names_in_chinese(tmp_path):
+    np.savez(tmp_path / "a.npz", 关键点=PIXELS, 分数=SCORES, 速度=np.gradient(PIXELS, axis=0))
+    recording = read_recording(tmp_path / "a.npz")
+    assert [(track.part, track.scores is not None) for track in recording.tracks] == [("关键点", True)]
+    assert recording.left_alone == ["速度"]
+    table = np.column_stack([np.arange(20) * 2, PIXELS[20:40, 0], SCORES[20:40, 0]])
+    write_table(tmp_path / "a.csv", ["帧", "鼻子_x", "鼻子_y", "鼻子_置信度"], table)
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("鼻子",) and recording.tracks[0].scores is not None and not recording.left_alone
+
+
 def test_boxes_alone_are_no_points(tmp_path):
     corner = np.random.default_rng(0).uniform(0, 50, (60, 2, 2))
     with pytest.raises(SmoothNetError, match="looks like boxes"):
@@ -264,6 +393,10 @@ def test_left_alone_in_text_files(tmp_path):
     rows = "".join(f"{t},{t}.5,1.5,0.9,{t * t}.25\n" for t in range(9))
     (tmp_path / "a.csv").write_text("frame,nose_x,nose_y,nose_score,speed\n" + rows)
     assert read_recording(tmp_path / "a.csv").left_alone == ["speed"]
+    others = [f"{name}_{axis}" for name in ("bbox", "nose_vel", "wrist acc", "LKneeAngles") for axis in "xy"]
+    write_table(tmp_path / "b.csv", ["nose_x", "nose_y", *others], PIXELS[20:40].reshape(20, -1)[:, :10])
+    recording = read_recording(tmp_path / "b.csv")
+    assert recording.tracks[0].points.shape == (20, 1, 2) and recording.left_alone == others
     results = [{"image_id": t, "category_id": 1, "keypoints": [t, 2, 1], "bbox": [1, 2, 3, 4]} for t in range(9)]
     (tmp_path / "a.json").write_text(json.dumps(results))
     assert read_recording(tmp_path / "a.json").left_alone == ["bbox"]
@@ -346,10 +479,11 @@ def test_an_index_that_does_not_start_at_nought(tmp_path):
 # --------------------------------------------------------------------------------------------------- missing points
 
 
-@pytest.mark.parametrize("mark", [0, -1, -9999])
+@pytest.mark.parametrize("mark", [0, -1, -9999, -999, -100, 999])
 @pytest.mark.parametrize("kind", ["npy", "csv"])
 def test_marks_of_missing_points(mark, kind, tmp_path):
     lost = SCORES < 0.3
+    lost[40:42] = True
     values = np.where((lost | ~FOUND)[..., None], mark, PIXELS).astype(np.float64)
     if kind == "csv":
         np.savetxt(tmp_path / "a.csv", values.reshape(FRAMES, -1), delimiter=",")
@@ -379,11 +513,13 @@ def test_the_root_at_nought_is_no_hole(tmp_path):
     np.testing.assert_array_equal(np.isfinite(points).all(axis=2), FOUND)
 
 
-def test_true_positions_at_a_mark_stay(tmp_path):
+@pytest.mark.parametrize("at", [0, 7, -60])
+def test_true_positions_at_a_mark_stay(at, tmp_path):
     """A joint that walks through (0, 0), and one that rests where others pass: no jump, no mark."""
     walk = np.zeros((41, 2, 2))
     walk[:, 0] = np.arange(-20, 21)[:, None]
     walk[:, 1] = np.arange(-20, 21)[:, None] + 100.5
+    walk = np.repeat(walk, 2, axis=0) + at
     assert np.isfinite(read(tmp_path, walk).tracks[0].points).all()
 
 
@@ -439,6 +575,16 @@ def test_axes_said_by_the_user(layout, order, tmp_path):
         np.testing.assert_array_equal(recording.tracks[0].points, points)
         write_recording(recording, [recording.tracks[0].points + 1], tmp_path / "b.npy")
         np.testing.assert_allclose(np.load(tmp_path / "b.npy"), flat + 1)
+
+
+def test_an_array_of_other_axes_says_how_to_name_them(tmp_path):
+    np.savez(tmp_path / "a.npz", keypoints=PIXELS.transpose(0, 2, 1))
+    np.savez(tmp_path / "b.npz", one=PIXELS.reshape(FRAMES, -1), two=PIXELS.reshape(FRAMES, -1))
+    with pytest.raises(SmoothNetError, match=r"a\.npz holds no array of points.*--layout tdk"):
+        read_recording(tmp_path / "a.npz")
+    assert read_recording(tmp_path / "a.npz", layout="tdk").tracks[0].points.shape == (FRAMES, JOINTS, 2)
+    with pytest.raises(SmoothNetError, match=r'b\.npz holds no array of points.*"keypoints"'):
+        read_recording(tmp_path / "b.npz")
 
 
 def test_cameras_said_by_the_user(tmp_path):

@@ -118,9 +118,21 @@ def renamed(domain):
     return change
 
 
+def weights_of(value):
+    def change(model):
+        for weight in model.graph.initializer:
+            if weight.data_type == FLOAT:
+                array = onnx.numpy_helper.to_array(weight)
+                weight.CopyFrom(onnx.numpy_helper.from_array(np.full_like(array, value), weight.name))
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (weights_of(np.nan), "values up to nan .* its weights are damaged"),
+        (weights_of(1e30), "values up to (inf|nan) .* its weights are damaged"),
         (endless_loop, "operator 'Loop'"),
         (hidden_branch, "holds what exported models do not"),
         (external, "weights in another file"),

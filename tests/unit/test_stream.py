@@ -49,6 +49,22 @@ def through(stream, frames):
     return given + stream.flush()
 
 
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_network_that_fails_on_some_window_is_named(step):
+    """One that is good on what it was tried with when it was read."""
+
+    def run(windows):
+        return np.where(np.abs(windows).max(axis=(1, 2), keepdims=True) > 1e3, np.nan, windows)
+
+    broken = Smoother(Network(run, W, "none", None, torch.device("cpu")), "none")
+    good, bad = recording(40, 0), recording(40, 0) + 1e4
+    assert np.isfinite(broken(good, step=step)).all()
+    with pytest.raises(SmoothNetError, match="no finite number"):
+        broken(bad, step=step)
+    with pytest.raises(SmoothNetError, match="no finite number"):
+        through(broken.stream(), bad)
+
+
 gaps = {"missing": st.sampled_from([0.0, 0.1, 0.6]), "absent": st.sampled_from([0.0, 0.3, 0.7])}
 
 

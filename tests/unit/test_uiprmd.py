@@ -101,6 +101,11 @@ def test_the_script_writes_the_pairs_and_refuses_in_one_sentence(raw, tmp_path):
     }
     again = run(raw)
     assert again.returncode == 2 and "uiprmd_gt_3D_train.npz is there already" in again.stderr
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "poses")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.npz")}
+    through = command("data/prepare_uiprmd.py", raw, "--output", tmp_path / "elsewhere")
+    assert through.returncode == 2 and "is there already" in through.stderr
+    assert {path: path.read_bytes() for path in before} == before
     assert run(raw, "--force").returncode == 0
 
 

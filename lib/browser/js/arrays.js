@@ -3,15 +3,18 @@
 /** NumPy files with points, .npy and .npz: lib/formats/arrays.py. Members that hold no points are copied as they are. */
 import { FileError } from "./documents.js";
 import { emptyPoints } from "./gaps.js";
-import { flatRows, jointNumbers, refuseSecondAxisTime } from "./meaning.js";
+import { flatRows, jointNumbers, lookLikeBoxes, refuseSecondAxisTime, sampleRows } from "./meaning.js";
 
 const LARGEST = 2 ** 29; // bytes that an .npz may unpack to
 // What the names of arrays say: see lib/formats/arrays.py.
-const NO_POSITION = ["bbox", "box", "veloc", "accel", "angle", "euler", "torque", "force", "gyro", "resolution", "size", "intrinsic", "extrinsic"];
-const SCORE_WORDS = ["score", "conf", "likelihood", "visib"];
-const POSITION_WORDS = ["keypoint", "kpt", "joint", "point", "landmark", "marker", "pose", "position", "coord", "world", "px"];
+const NO_POSITION = ["bbox", "box", "veloc", "accel", "angle", "euler", "torque", "force", "gyro", "resolution", "size", "intrinsic", "extrinsic", "框", "速度", "角", "力矩", "内参", "外参"];
+const SCORE_WORDS = ["score", "conf", "likelihood", "visib", "分数", "得分", "置信", "可见"];
+const POSITION_WORDS = ["keypoint", "kpt", "joint", "point", "landmark", "marker", "pose", "position", "coord", "world", "px", "关键点", "关节", "坐标", "姿态"];
 const OTHER_WORDS = ["cam", "mask", "valid", "index", "indices", "idx", "ids", "time", "frame", "beta", "shape", "vert", "faces", "center", "centre", "scale", "expression", "dmpl", "color", "colour", "image", "img", "edge", "parent", "weight", "quat", "rotmat", "rot_mat", "rotation", "orient", "rotvec", "axis_angle", "axisangle", "rot6d"];
 const FPS_NAMES = ["fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate"];
+// Names of SMPL: lib/formats/smpl.py. A pose alone can be points; the company says that it is none.
+const SMPL_POSE = /^(smplx?_|smplh_)?((full_?)?poses?|body_poses?|poses?_body|thetas?|(global|root)_orient|root_pose)(_(world|w|global|cam|c|incam|camera))?$/i;
+const SMPL_COMPANY = ["betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"];
 const named = (name, words) => words.some((word) => name.toLowerCase().includes(word));
 const sizeOf = (shape) => shape.reduce((a, b) => a * b, 1);
 
@@ -217,11 +220,20 @@ async function readArrays(file, layout) {
     const array = member.name.endsWith(".npy") ? parseNpy(await unpacked(member)) : null;
     if (array) arrays.set(member.name.slice(0, -4), array);
   }
-  if (arrays.has("poses") && ["trans", "betas", "gender", "mocap_framerate"].some((n) => arrays.has(n)) && arrays.get("poses").shape.at(-1) % 3 === 0 && arrays.get("poses").shape.length === 2) {
+  const poses = [...arrays].filter(([n, a]) => SMPL_POSE.test(n) && a.kind === "f" && a.shape.length > 1 && a.shape.at(-1) % 3 === 0).map(([n]) => n);
+  if (poses.length && (SMPL_COMPANY.some((n) => arrays.has(n)) || poses.some((n) => !/^(full_?)?poses?$/i.test(n)))) {
     throw new FileError(`${file.name} holds body parameters (SMPL), whose rotations only the command line smooths: pip install smoothnet`);
   }
   const tracks = [], notes = [];
-  for (const name of pointArrays(arrays)) tracks.push(...arrayTracks(file.name, arrays, name, layout));
+  const chosen = pointArrays(arrays), boxes = chosen.filter((n) => !named(n, POSITION_WORDS) && areBoxes(arrays.get(n)));
+  const usable = boxes.length === chosen.length ? chosen : chosen.filter((n) => !boxes.includes(n)), anyNamed = usable.some((n) => named(n, POSITION_WORDS));
+  for (const name of usable) {
+    try {
+      tracks.push(...arrayTracks(file.name, arrays, name, layout));
+    } catch (error) { // what cannot be told is left alone beside what has the points
+      if (!(error instanceof FileError) || !anyNamed || named(name, POSITION_WORDS)) throw error;
+    }
+  }
   if (!tracks.length) {
     const found = [...arrays].map(([n, a]) => `${n || "array"} (${a.shape.join(", ")})`).join(", ");
     throw new FileError(`${file.name} holds no array of points: needed are numbers of shape (T, K, D), (T, K*D) or (T, P, K, D), found ${found || "nothing that can be read without unpickling"}`);
@@ -265,6 +277,11 @@ function pointArrays(arrays) {
     return [...shapes.keys()].filter((n) => spatial.includes(n) || (called.includes(n) && frames.has(shapes.get(n)[0])));
   }
   return called.length ? called : flat.length === 1 ? flat : [];
+}
+
+/** Whether the last axis holds left, top, right, bottom. */
+function areBoxes(array) {
+  return array.shape.length > 1 && array.shape.at(-1) === 4 && lookLikeBoxes(sampleRows(npyNumbers(array), 4));
 }
 
 function arrayTracks(fileName, arrays, name, layout) {

@@ -16,7 +16,7 @@ export const LAYOUTS = {
   "x, y, z, score": { numbers: 4, dims: 3, score: 3 },
 };
 const SAY = "say what the numbers of a joint are";
-const ROTATIONS = "these look like rotations, which only the command line smooths: pip install smoothnet";
+export const ROTATIONS = "these look like rotations, which only the command line smooths: pip install smoothnet";
 const ENOUGH = 100000;
 
 /** What the last axis of (N, numbers) holds: {numbers, dims, score}. */
@@ -32,11 +32,17 @@ export function jointNumbers(flat, numbers, where, layout = null) {
   if (numbers === 3) return thirdIsScore(rows, where) ? { ...LAYOUTS["x, y, score"] } : { ...LAYOUTS["x, y, z"] };
   if (numbers === 4) {
     const known = unmarked(rows, 4);
-    if (known.length > 2 && known.every((r) => r[2] > r[0] && r[2] > r[1] && r[3] > r[0] && r[3] > r[1])) throw new FileError(`${where} looks like boxes (left, top, right, bottom); if they are points, ${SAY}`);
+    if (lookLikeBoxes(rows)) throw new FileError(`${where} looks like boxes (left, top, right, bottom); if they are points, ${SAY}`);
     if (!mayBeScore(known.map((r) => r[3]))) throw new FileError(`${where}: the fourth number of a joint is no score; ${SAY}`);
     return { ...LAYOUTS["x, y, z, score"] };
   }
   throw new FileError(`${where}: each joint has ${numbers} numbers and nothing tells what they are; the command line can be told with --layout`);
+}
+
+/** Whether rows of four are left, top, right, bottom. */
+export function lookLikeBoxes(rows) {
+  const known = unmarked(rows, 4);
+  return known.length > 2 && known.every((r) => r[2] > r[0] && r[3] > r[1]);
 }
 
 /** How many numbers of rows (T, N) make a joint, and what they are. */
@@ -77,7 +83,7 @@ function flatMeaning(matrix, rows, columns, where) {
 }
 
 /** At most ENOUGH rows, evenly taken. */
-function sampleRows(flat, numbers) {
+export function sampleRows(flat, numbers) {
   const count = Math.floor(flat.length / numbers), stride = Math.max(1, Math.ceil(count / ENOUGH)), rows = [];
   for (let i = 0; i < count; i += stride) rows.push(Array.from(flat.subarray(i * numbers, (i + 1) * numbers)));
   return rows;
@@ -111,7 +117,7 @@ function thirdIsScore(rows, where) {
 }
 
 /** Unit quaternions, rotation matrices, two columns of one, or a point with a quaternion. */
-function isRotation(rows, numbers) {
+export function isRotation(rows, numbers) {
   const known = rows.filter((row) => row.every(Number.isFinite) && row.some((v) => v !== 0)).slice(0, 2000);
   if (!known.length || known.length < 0.5 * Math.min(rows.length, 2000)) return false;
   const near = (value, goal) => Math.abs(value - goal) < 0.02, dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);

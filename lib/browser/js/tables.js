@@ -3,15 +3,16 @@
 /** Text tables with one row a frame, CSV and OpenSim's TRC: lib/formats/{tables,plain_csv,trc}.py. */
 import { FileError, numberStyle, timelineOf } from "./documents.js";
 import { emptyPoints, isShown } from "./gaps.js";
-import { flatRows } from "./meaning.js";
+import { flatRows, isRotation, ROTATIONS } from "./meaning.js";
 import { medianOf } from "./tracks.js";
 
 const NOTHING = new Set(["", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"]);
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, UNBOUNDED = /^[+-]?(inf|infinity|nan)$/i;
-const TIMES = new Set(["time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec"]);
-const FRAMES = new Set(["frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum"]);
+const TIMES = new Set(["time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"]);
+const FRAMES = new Set(["frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum", "帧", "帧号"]);
 const INDICES = new Set(["", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id", "time_ms", "timestamp_ms"]);
-const SCORES = new Set(["score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability", "c", "p", "s"]);
+const NO_POINTS = new Set(["bbox", "box", "vel", "acc", "accel", "gyro", "force", "torque", "moment", "euler"]);
+const SCORES = new Set(["score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability", "c", "p", "s", "置信度", "得分", "分数"]);
 const SEPARATORS = " \t_.-:/", LONGEST_NAME = 200;
 
 const bareCell = (cell) => (cell ?? "").trim().replace(/^"+|"+$/g, "").trim();
@@ -213,6 +214,11 @@ function countedHeader(first, lines, top, delimiter) {
   return cells.some((cell) => !/^-*\d+$/.test(cell)) && !(numbers.length === 2 && cells[0] === "1");
 }
 
+/** Whether what has x and y can be a point by its name: no box, no velocity (lib/formats/plain_csv.py). */
+function isPoint(joint) {
+  return !joint.toLowerCase().split(/[ \t_.\-:/]+/).some((word) => NO_POINTS.has(word) || /(angles|velocity|velocities|accelerations?)$/.test(word));
+}
+
 export function readCsv(file, layout = null) {
   const { lines, bytes } = tableLines(file), top = lines.findIndex((line) => line.trim());
   if (top < 0) throw new FileError(`${file.name} is empty; a .csv needs one row a frame`);
@@ -230,13 +236,19 @@ export function readCsv(file, layout = null) {
     if (header && TIMES.has(lowered)) { if (table.isNumeric(column)) fps = rateOf(table.column(column, name)); }
     else if (header && FRAMES.has(lowered)) { if (table.isNumeric(column)) table.numberFrames(column, name); }
     else if (header && INDICES.has(lowered)) return;
-    else if (role) {
+    else if (role && isPoint(role[0])) {
       const [joint, what] = role;
       if (!joints.has(joint)) joints.set(joint, new Map());
       if (joints.get(joint).has(what)) throw new FileError(`${file.name}: two columns stand for ${what} of ${joint || "the point"}`);
       joints.get(joint).set(what, column);
     } else if (table.isNumeric(column)) plain.push(column);
   });
+  for (const column of layout ? [] : plain) { // w beside x, y, z
+    const columns = /w$/i.test(names[column]) ? joints.get(strip(names[column].slice(0, -1))) : null;
+    if (!["x", "y", "z"].every((axis) => columns?.has(axis))) continue;
+    const four = [column, ...["x", "y", "z"].map((axis) => columns.get(axis))].map((c) => table.column(c, names[c]));
+    if (isRotation(Array.from(four[0], (_, t) => four.map((values) => values[t])), 4)) throw new FileError(`${file.name}: ${ROTATIONS}`);
+  }
   const groups = new Map();
   for (const [name, columns] of joints) {
     if (!columns.has("x") || !columns.has("y")) continue;

@@ -217,12 +217,12 @@ function standsApart(track, value, others) {
   const { frames, joints, dims, data } = track, same = new Uint8Array(frames * joints), gone = new Uint8Array(frames * joints);
   for (let i = 0; i < same.length; i++) same[i] = data.subarray(i * dims, (i + 1) * dims).every((v) => v === value) ? 1 : 0;
   if (!same.includes(1)) return gone;
-  if (value !== 0 && value !== -1) return others.far ? same : gone;
-  const several = joints > 1;
+  const usual = value === 0 || value === -1, several = joints > 1;
+  if (!usual && others.far) return same;
   for (let t = 0; t < frames; t++) {
     let whole = true;
     for (let k = 0; k < joints; k++) whole &&= same[t * joints + k] === 1 || data.subarray((t * joints + k) * dims, (t * joints + k + 1) * dims).every(Number.isNaN);
-    if (whole && several && (value === 0 || others.outside)) for (let k = 0; k < joints; k++) gone[t * joints + k] = same[t * joints + k];
+    if (whole && several && (value === 0 || others.outside || joints > 2)) for (let k = 0; k < joints; k++) gone[t * joints + k] = same[t * joints + k];
   }
   for (let k = 0; k < joints; k++) {
     const marked = [], shown = [];
@@ -231,7 +231,7 @@ function standsApart(track, value, others) {
       if (same[i]) { if (!gone[i]) marked.push(t); } else if (isShown(data, i * dims, dims)) shown.push(t);
     }
     if (!marked.length) continue;
-    const take = shown.length ? jumpsTo(track, k, marked, shown, value, others.extent) : several && others.apart;
+    const take = shown.length ? jumpsTo(track, k, marked, shown, value, others.extent) : several && usual && others.apart;
     if (take) for (const t of marked) gone[t * joints + k] = 1;
   }
   return gone;
@@ -249,7 +249,10 @@ function jumpsTo(track, k, marked, shown, value, extent) {
     const after = Math.min(next, shown.length - 1), before = Math.max(after - 1, 0);
     return Math.min(length(shown[after], null), length(shown[before], null));
   });
-  return medianOf(nearest) > Math.max(5 * (steps.length ? medianOf(steps) : 0), 0.02 * extent);
+  let usual = steps.length ? 5 * medianOf(steps) : 0;
+  // Rounded positions rest, and leap to where others are.
+  if (value !== 0 && value !== -1 && steps.length) usual = Math.max(usual, 2 * quantile(Float64Array.from(steps).sort(), 0.95));
+  return medianOf(nearest) > Math.max(usual, 0.02 * extent);
 }
 
 export function medianOf(values) {
