@@ -116,6 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cuda-log", "--reference-log", required=True, type=Path, help="log to compare it with")
     parser.add_argument("--plot", type=Path, default=Path("loss.png"), help="picture to write (loss.png)")
     args = parser.parse_args(argv)
+    if args.plot.is_dir():
+        parser.error(f"--plot {args.plot} is a folder; name a picture in it")
     losses, reference = read_log(args.sdaa_log), read_log(args.cuda_log)
     result = compare(losses, reference)
     plot(losses, reference, args.plot)

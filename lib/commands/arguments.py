@@ -319,11 +319,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument ([^:/ ]+)[^:]*: ", r"\1 ", message)
         for word in self._words:
-            if word.startswith("-") and os.path.lexists(word):  # argparse takes it for one of its own
+            if word.startswith("-") and (os.path.lexists(word) or self._may_be_file(word)):
+                # argparse takes it for one of its own
                 message += (
                     f"; {word} is taken for an argument: for the file of that name write {os.curdir}{os.sep}{word}"
                 )
         self.exit(2, f"error: {message} ({self.prog} --help lists the arguments)\n")
+
+    def _may_be_file(self, word: str) -> bool:
+        """Whether a word like "-walk.bvh" is no argument, nor one with its value."""
+        return bool(re.fullmatch(r"-[^-\d.].*\.\w+", word)) and word[:2] not in self._option_string_actions
 
 
 def make_parser(command: str, text: str) -> argparse.ArgumentParser:

@@ -115,6 +115,12 @@ def run(argv, capsys):
     return status, capsys.readouterr().err
 
 
+def test_a_name_that_begins_with_a_dash_is_named(checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    status, message = run(["-walk.csv", "-o", "out.csv", "--checkpoint", checkpoint], capsys)
+    assert status == 2 and "for the file of that name write ./-walk.csv" in message
+
+
 def test_nothing_is_overwritten(checkpoint, tmp_path, capsys):
     path, out = tmp_path / "a.npy", tmp_path / "b.npy"
     np.save(path, walk())

@@ -175,6 +175,15 @@ def test_script_reads_rank_0_only_and_writes_the_plot(tmp_path, capsys):
     assert "fail" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["", "folder"])
+def test_a_picture_is_no_folder(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SystemExit, match="2"):
+        loss.main(["--sdaa-log", "a.log", "--cuda-log", "b.log", f"--plot={name}"])
+    assert f"--plot {name or '.'} is a folder" in capsys.readouterr().err
+
+
 def test_a_loss_beyond_all_measure_is_drawn(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
