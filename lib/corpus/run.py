@@ -172,7 +172,10 @@ def run_corpus(
     if not is_url(folder) and os.path.lexists(folder) and not os.path.isdir(folder):
         raise SmoothNetError(f"{os.fspath(out)} is no folder; name another output")
     options, settings, facts = _settings(options or SmoothingOptions())
-    book = open_manifest(Path(manifest) if manifest is not None else Path(workplace(folder)) / "manifest.sqlite")
+    place = Path(manifest) if manifest is not None else Path(workplace(folder)) / "manifest.sqlite"
+    if not is_url(folder) and not place.exists():
+        _refuse_inputs(folder, names)
+    book = open_manifest(place)
     try:
         book.begin(settings, **facts, engine=engine, out=folder)
         total = book.take(find_inputs(names, folder), retry)
@@ -201,6 +204,16 @@ def run_corpus(
         ) from error
     finally:
         book.close()
+
+
+def _refuse_inputs(out: str, names: list[str]) -> None:
+    """Raise where an output without a manifest lies in an input and holds files: they would be left out as its own."""
+    held = sorted(name for name in os.listdir(out) if not name.startswith(".")) if os.path.isdir(out) else []
+    above = [os.path.realpath(local_name(name)) + os.sep for name in names if not is_url(name)]
+    if held and any((os.path.realpath(out) + os.sep).startswith(folder) for folder in above):
+        raise SmoothNetError(
+            f"{out} lies in an input and holds {held[0]}, which would count as an output; name another output"
+        )
 
 
 def _refuse_gone(out: str, lost: int) -> None:

@@ -670,7 +670,8 @@ def _results(tracks: list[Track], smoothed: list[np.ndarray], source: Arrays) ->
             results[name] = np.asfortranarray(results[name])
     for name, (whole, start) in source.copies.items():
         part = source[name]
-        results[name] = results[whole].reshape(len(part), -1)[:, start : start + part.shape[1]].astype(part.dtype)
+        table = results[whole].reshape(*part.shape[:-1], -1)
+        results[name] = table[..., start : start + part.shape[-1]].astype(part.dtype)
     return results
 
 

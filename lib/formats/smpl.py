@@ -188,14 +188,15 @@ def _belongs_to_body(name: str) -> bool:
 
 def _columns_of(source: Arrays, name: str, wholes: list[str]) -> tuple[str, int] | None:
     """The pose of which this array repeats some columns (AMASS for SMPL-X: pose_body is poses[:, 3:66])."""
-    if source.headers[name].dtype.kind != "f" or len(source.headers[name].shape) != 2:
+    if source.headers[name].dtype.kind != "f" or len(source.headers[name].shape) not in (2, 3):
         return None
     part = source[name]
+    lead = part.shape[:-1]  # frames, and people
     for whole in wholes:
-        table = source[whole].reshape(len(source[whole]), -1)
-        if len(part) != len(table):
+        if source[whole].shape[: len(lead)] != lead:
             continue
-        for start in range(0, table.shape[1] - part.shape[1] + 1, 3):
-            if np.array_equal(table[:, start : start + part.shape[1]], part):
+        table = source[whole].reshape(*lead, -1)
+        for start in range(0, table.shape[-1] - part.shape[-1] + 1, 3):
+            if np.array_equal(table[..., start : start + part.shape[-1]], part):
                 return whole, start
     return None

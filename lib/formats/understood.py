@@ -18,7 +18,7 @@ from .rotations import FORMS
 from .text import printable
 
 _SEVERAL = {"person": "people", "camera": "cameras", "person or camera": "people or cameras"}
-_FARTHEST = 1e15  # beyond, doubles and the network's floats cannot tell positions of a body apart
+FARTHEST = 1e15  # beyond, doubles and the network's floats cannot tell positions of a body apart
 
 
 def settle(recording: Recording, layout: Layout) -> None:
@@ -51,7 +51,7 @@ def settle(recording: Recording, layout: Layout) -> None:
 
 def _refuse_far(recording: Recording, tracks: list[Track]) -> None:
     for track in tracks:
-        far = np.argwhere(by_frames(track.points, lambda part: (np.abs(part) > _FARTHEST).any(axis=2)))
+        far = np.argwhere(by_frames(track.points, lambda part: (np.abs(part) > FARTHEST).any(axis=2)))
         if len(far):
             frame, joint = far[0]
             raise SmoothNetError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..dataset.skeletons import LEFT, RIGHT, SKELETONS, Skeleton, skeleton_for, skeleton_from_names
+from ..formats.text import printable
 from ..utils.errors import SmoothNetError
 
 INPUT, SMOOTHED, TRUTH = "input", "smoothed", "ground truth"
@@ -125,7 +126,7 @@ def make_clip(
     if len(skeleton.joints) != joints:
         raise SmoothNetError(f"the skeleton has {len(skeleton.joints)} joints, the poses have {joints}")
     axes = viewing_axes(reference, skeleton, up) if dims == 3 else None
-    return Clip(series, skeleton, float(fps), unit, title, first_frame, tuple(curves), mesh, axes)
+    return Clip(series, skeleton, float(fps), unit, printable(title), first_frame, tuple(curves), mesh, axes)
 
 
 def of_people(skeleton: Skeleton, people: int) -> Skeleton:

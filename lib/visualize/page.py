@@ -97,7 +97,8 @@ def pack(values: np.ndarray) -> dict:
     empty = ~(low <= high)
     low, high = np.where(empty, 0.0, low), np.where(empty, 0.0, high)
     offset = (low + high) / 2
-    scale = np.where(high > low, (high - low) / (2 * LARGEST), 1.0)
+    scale = (high - low) / (2 * LARGEST)
+    scale = np.where(scale > 0, scale, 1.0)  # also of a range so small that it has no such part
     numbers = np.where(there, np.rint((np.where(there, flat, offset) - offset) / scale), MISSING)
     data = np.clip(numbers, MISSING, LARGEST).astype("<i2").tobytes()
     return {

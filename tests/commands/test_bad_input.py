@@ -432,6 +432,14 @@ STREAMS = {
     "scores of another number": (['{"keypoints": [[1, 2]], "scores": ["a"]}'], "line 1"),
     "numbers of thousands of digits": (["[[" + "9" * 5000 + ", 2]]"], "line 1"),
     "a number beyond all": (["[[1e400, 2], [1" + "0" * 400 + ", 2]]"], "line 1"),
+    "a coordinate that no frame after it would forget": (
+        ["[[1, 2], [3, 4]]", "[[1e20, 2], [3, 4]]"],
+        "line 2: a coordinate is 1e+20; no recording reaches that far",
+    ),
+    "one beyond all of float32": (
+        ['{"people": [{"keypoints": [[1, -1e300], [null, null]]}]}'],
+        "line 1: a coordinate is 1e+300",
+    ),
     "true is no coordinate": (["[[1, 2.5]]", "[[1, true]]"], "line 2"),
     "false among whole numbers": (["[[3, false], [2, 5]]"], "line 1"),
     "a number that is too large": (['{"keypoints": [[1, 2]], "more": 1e400}'], "line 1"),

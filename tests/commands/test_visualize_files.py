@@ -167,6 +167,16 @@ def test_a_picture_that_appears_while_it_is_drawn_stays(checkpoint, tmp_path, mo
     assert run([*base, "--force"], capsys)[0] == 0 and drawn.read_text() != "mine"
 
 
+@pytest.mark.parametrize("form", ["png", "html"])
+def test_a_file_name_of_several_lines_is_drawn(form, tmp_path, capsys):
+    """Some libraries of fonts refuse a line end."""
+    path = people_file(tmp_path).rename(tmp_path / "two\nlines $x$.json")
+    status, message = run(
+        ["--input", path, "-o", tmp_path / "out", "--format", form, "--method", "rts", "--fps", "25"], capsys
+    )
+    assert status == 0 and not message and len([*(tmp_path / "out").glob(f"*.{form}")]) == 1
+
+
 def test_visualize_takes_the_options_of_smooth(tmp_path, capsys):
     path = people_file(tmp_path)
     options = ["--method", "rts", "--cutoff", "4", "--fps", "25", "--outliers", "hampel", "--max_gap", "5", "--fill"]

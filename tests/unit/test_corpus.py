@@ -541,6 +541,15 @@ def test_an_output_that_is_a_file_is_refused_before_anything_is_written(tmp_path
     assert [path.name for path in source.iterdir()] == ["a.npy"]
 
 
+def test_an_output_among_the_inputs_does_not_take_their_files_for_its_own(tmp_path):
+    source = make(tmp_path / "in", "a.npy", "sub/b.npy")
+    with pytest.raises(SmoothNetError, match=r"sub lies in an input and holds b\.npy.*name another output"):
+        run(source, source / "sub", force=True)
+    assert sorted(path.name for path in source.rglob("*")) == ["a.npy", "b.npy", "sub"]
+    for _ in range(2):  # an output of its own may lie there, and is none of the inputs the next time
+        assert run(source, source / "out").done == 2
+
+
 def test_a_manifest_that_is_no_file_is_one_sentence(tmp_path):
     os.mkfifo(tmp_path / "book.sqlite")
     (tmp_path / "folder.sqlite").mkdir()

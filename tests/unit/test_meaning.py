@@ -252,6 +252,20 @@ def test_all_of_a_body_model_is_smoothed(case, tmp_path):
     assert all(np.array_equal(after[name], arrays[name]) for name in arrays if name not in expected)
 
 
+def test_columns_of_a_pose_under_a_name_of_their_own_stay_equal(tmp_path):
+    """With and without an axis of people: they are not smoothed apart."""
+    for people in ([0], [0, 1]):
+        poses = np.stack([angles(52, seed=person) for person in people], axis=1).squeeze()
+        np.savez(tmp_path / "a.npz", poses=poses, pose_body=poses[..., 3:66], root_orient=poses[..., :3], betas=[1, 2])
+        recording = read_recording(tmp_path / "a.npz")
+        assert {track.part for track in recording.tracks} == {"poses"} and len(recording.tracks) == len(people)
+        smooth(recording, tmp_path / "b.npz")
+        after = np.load(tmp_path / "b.npz")
+        assert not np.array_equal(after["poses"], poses)
+        np.testing.assert_array_equal(after["pose_body"], after["poses"][..., 3:66])
+        np.testing.assert_array_equal(after["root_orient"], after["poses"][..., :3])
+
+
 def test_each_person_has_a_translation(tmp_path):
     """People are no joints of one body, whether they have poses beside them or not."""
     trans = np.stack([line(), line() + 1, line() * 2], axis=1)

@@ -177,6 +177,11 @@ def test_packed_numbers_come_back_to_a_65000th_of_their_range():
     assert (np.nanmax(np.abs(back - values), axis=(0, 1)) <= span / 131068 * 1.0001).all()
 
 
+def test_what_hardly_differs_is_packed_without_a_warning():
+    with np.errstate(divide="raise", invalid="raise"):
+        assert pack(np.arange(6.0).reshape(3, 2) * 5e-324)["scale"] == [1.0, 1.0]
+
+
 def test_page_of_500_frames_of_33_joints_is_small(tmp_path):
     values = np.random.default_rng(0).normal(size=(500, 33, 3))
     series = {"input": values, "smoothed": values * 0.9, "ground truth": values * 0.8}
