@@ -123,7 +123,7 @@ def smooth_blocks(
             weight = weight if isinstance(total, np.ndarray) else total.new_tensor(weight)
         else:
             weight = weight[:, :, None]
-        with np.errstate(invalid="ignore"):  # what is missing in all its windows counts in none, and becomes NaN
+        with np.errstate(invalid="ignore"):  # where nobody is for longer than a window no window counts
             return first, (total.reshape(*weight.shape[:2], -1) / weight).reshape(len(total), channels)
 
     runs = _runs(starts, max(1, rows // channels))

@@ -2,6 +2,8 @@
 # Copyright (c) SmoothNet contributors
 """Streams: what comes out when, the full delay equals the whole recording, tracks, bounded memory."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -63,6 +65,15 @@ def test_a_network_that_fails_on_some_window_is_named(step):
         broken(bad, step=step)
     with pytest.raises(SmoothNetError, match="no finite number"):
         through(broken.stream(), bad)
+
+
+def test_an_absence_longer_than_the_window_within_a_gap_gives_no_warning(smoother):
+    x = recording(40, 0)
+    x[10 : 10 + 2 * W] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        smoothed = smoother(x, max_gap=3 * W)
+    np.testing.assert_array_equal(np.isnan(smoothed), np.isnan(x))
 
 
 gaps = {"missing": st.sampled_from([0.0, 0.1, 0.6]), "absent": st.sampled_from([0.0, 0.3, 0.7])}
