@@ -71,6 +71,9 @@ def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
 
     Where no frame shows more than one person, all are one, as in an array that has no place for a second: a
     recording must not be cut otherwise because it was saved in another form.
+
+    Raises:
+        SmoothNetError: the file is sparse, its people cannot be matched, or some points have z and others not.
     """
     detections = [d for d in detections if d.parts]
     ids: list[Hashable] = [d.id for d in detections]
@@ -105,6 +108,11 @@ def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
         slots: list[list[Slot]] = [[] for _ in range(length)]
         for detection in found:
             xyz, score, where = detection.parts[part]
+            if xyz.shape[1] != dims:
+                raise SmoothNetError(
+                    f"{path}: frame {detection.frame} has {xyz.shape[1]} coordinates a joint, frame {found[0].frame} "
+                    f"{dims}; give all the same"
+                )
             t = detection.frame - start
             points[t, : len(xyz)] = xyz
             slots[t] = where

@@ -92,6 +92,15 @@ def test_mediapipe_hands_are_told_by_handedness(tmp_path):
         assert track.points.shape == (FRAMES, 21, 3) and np.abs(np.diff(track.points, axis=0)).max() < 0.03
 
 
+def test_hands_of_which_some_frames_have_no_z_are_refused(tmp_path):
+    path = samples.mediapipe_hands(tmp_path)
+    lines = path.read_text().splitlines()
+    lines[2] = re.sub(r', "z": [^,}]+', "", lines[2])
+    path.write_text("\n".join(lines))
+    with pytest.raises(SmoothNetError, match=r"frame 2 has 2 coordinates a joint, frame 0 3; give all the same"):
+        read_recording(path)
+
+
 def test_mediapipe_faces_leave_blendshapes_alone(tmp_path):
     recording, tracks = tracks_of(samples.mediapipe_face(tmp_path))
     assert tracks["face", 0].points.shape == (6, 478, 3)
