@@ -28,7 +28,7 @@ from lib.dataset.noise import add_errors
 from lib.inference import Smoother
 
 JOINTS, DIMS = 33, 3
-STEPS = (1, 2, 4, 8)
+STEPS = (1, 2, 4, 8, 16)
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     delays = sorted({0, 4, 7, last // 2, 3 * last // 4, last - smoother.network.step // 2, last})
     for delay, cells in costs_of_steps(smoother, args.recordings, delays).items() if args.recordings else ():
-        print(f"delay {delay:2d}, every 1, 2, 4, 8 frames: " + "   ".join(cells), flush=True)
+        print(f"delay {delay:2d}, every 1, 2, 4, 8, 16 frames: " + "   ".join(cells), flush=True)
     torch_against_numpy(args.checkpoint, [int(count) for count in args.frames.split(",") if count])
     return 0
 
