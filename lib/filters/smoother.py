@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import MAX_GAP, bridge, segments, shown_points
+from ..utils.gaps import MAX_GAP, bridge, refuse_far, segments, shown_points
 from . import classical
 from .table import FILTERS, REFERENCE_FPS, STRONGEST, Classical, check_fps
 
@@ -73,12 +73,13 @@ class ClassicalSmoother:
             The same shape and type; NaN where the input was missing.
 
         Raises:
-            SmoothNetError: no array of three axes.
+            SmoothNetError: no array of three axes, or coordinates that no recording reaches.
         """
         if not isinstance(points, np.ndarray) or points.ndim != 3:
             raise SmoothNetError(
                 "points must be a numpy array (frames, joints, dims); xarray and pandas go through smooth_labelled"
             )
+        refuse_far(points)
         cleaned, _ = self.clean(points)
         smoothed = np.full(cleaned.shape, np.nan)
         for part in segments(cleaned, self.max_gap):
@@ -324,6 +325,7 @@ class ClassicalStream:
             if array.ndim != 2 or (self._shape is not None and array.shape != self._shape):
                 wanted = "(joints, dims)" if self._shape is None else str(self._shape)
                 raise SmoothNetError(f"frame {self._count} has the shape {array.shape}, this stream takes {wanted}")
+            refuse_far(array)
             self._shape = array.shape
             frames[key] = np.where(shown_points(array)[:, None], array, np.nan)
         return frames

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..utils.blocks import by_frames
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import FARTHEST
 from .layout import Layout
 from .missing import mark_absurd, mark_missing
 from .recording import Recording, Track
@@ -18,7 +19,6 @@ from .rotations import FORMS
 from .text import printable
 
 _SEVERAL = {"person": "people", "camera": "cameras", "person or camera": "people or cameras"}
-FARTHEST = 1e15  # beyond, doubles and the network's floats cannot tell positions of a body apart
 
 
 def settle(recording: Recording, layout: Layout) -> None:

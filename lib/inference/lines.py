@@ -26,7 +26,6 @@ import numpy as np
 from ..formats.association import Association
 from ..formats.documents import read_numbers
 from ..formats.lines import IDS, PEOPLE, SCORES
-from ..formats.understood import FARTHEST
 from ..utils.errors import SmoothNetError
 from .methods import AnyStream
 
@@ -129,11 +128,6 @@ def _points(person: Any, number: int, min_score: float | None) -> np.ndarray | N
     points = read_numbers(joints, f"line {number}: keypoints")
     if points.ndim != 2 or points.shape[1] not in (2, 3):
         raise SmoothNetError(f"line {number}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
-    largest = np.abs(points).max(initial=0, where=np.isfinite(points))
-    if largest > FARTHEST:  # which the frames after it would still feel
-        raise SmoothNetError(
-            f"line {number}: a coordinate is {largest:.3g}; no recording reaches that far; send null for a missing one"
-        )
     scores = next((person[key] for key in SCORES if key in person), None) if isinstance(person, dict) else None
     if min_score is not None and scores is not None:
         try:

@@ -13,12 +13,30 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import blocks
+from .errors import SmoothNetError
+
+FARTHEST = 1e15  # beyond, doubles and the network's floats cannot tell positions of a body apart
 MAX_GAP = 10  # frames in a row without any point that are bridged
 
 
 def shown_points(points: np.ndarray) -> np.ndarray:
     """(..., D) coordinates -> (...) bool, whether the point is there."""
     return np.isfinite(points).all(axis=-1)
+
+
+def refuse_far(points: np.ndarray) -> None:
+    """Refuse coordinates (of (T, K, D) or (K, D) floats) that no recording reaches, which all others would feel.
+
+    Raises:
+        SmoothNetError: names the largest.
+    """
+    for part in (points[frames] for frames in blocks(len(points))):
+        largest = np.abs(part).max(initial=0, where=np.isfinite(part))
+        if largest > FARTHEST:
+            raise SmoothNetError(
+                f"a coordinate is {largest:.3g}; no recording reaches that far; make it NaN if the point is missing"
+            )
 
 
 def bridge(x: np.ndarray, hold: bool = False) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.filters import classical_smoother
 from lib.inference import Smoother
 from lib.models.network import Network
 from lib.models.smoothnet import SmoothNet
@@ -200,6 +201,17 @@ def test_nobody_in_sight(smoother):
     named = smoother.stream(delay=0, tracks=True)
     assert named.push({}) == {} == named.push(None)
     assert named.push({"a": np.full((3, 2), np.nan), "b": None}) == {}
+
+
+def test_coordinates_that_no_recording_reaches_are_refused_by_every_way(smoother):
+    x = recording(20, 0)
+    x[7, 1, 0] = -1e20
+    median = classical_smoother("median")
+    for smooth in (smoother, median, lambda x: through(smoother.stream(), x), lambda x: through(median.stream(), x)):
+        with pytest.raises(SmoothNetError, match=r"a coordinate is 1e\+20; no recording reaches that far"):
+            smooth(x)
+    x[7, 1, 0] = np.inf  # which is missing
+    assert np.isnan(smoother(x)[7, 1]).all()
 
 
 def test_a_flushed_stream_starts_anew(smoother):
