@@ -21,6 +21,7 @@ from lib.dataset.poses import refuse_existing, write_poses
 from lib.utils.errors import SmoothNetError
 
 FPS = 30.0  # frames per second: the rate of 3DPW and of most webcams
+MOST_FRAMES = 20_000_000  # in all: some 10 GB while they are made
 ACTIONS = ("walk", "squat", "wave", "turn", "reach")
 IMAGE_SIZE = 1000  # pixels, width and height, as the Human3.6M cameras
 FOCAL_LENGTH = 1145.0  # pixels, as the Human3.6M cameras
@@ -240,6 +241,9 @@ def write_demo(
             "demo data need at least 1 train and 1 test sequence and a seed from 0, "
             f"not {train_sequences}, {test_sequences} and seed {seed}"
         )
+    total = (train_sequences + test_sequences) * frames
+    if total > MOST_FRAMES:
+        raise SmoothNetError(f"demo data have at most {MOST_FRAMES:,} frames in all, not {total:,}; make fewer")
     if not force:
         refuse_existing(folder, "demo", "synthetic", representation)
     written = []

@@ -206,7 +206,8 @@ def filter_names(text: str) -> list[str]:
         return list(FILTERS)
     for name, part in zip(names, said, strict=True):
         if name not in FILTERS:
-            raise SmoothNetError(f"there is no filter {part!r}: choose from {', '.join(FILTERS)}, or all")
+            among = "" if part == text.strip() else f" (of {text!r})"
+            raise SmoothNetError(f"there is no filter {part!r}{among}: choose from {', '.join(FILTERS)}, or all")
     return list(dict.fromkeys(names))
 
 

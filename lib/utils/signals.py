@@ -20,7 +20,8 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 def send_again_what_got_lost() -> None:
     """From now on send a signal again whose exception Python drops, since it came within a `__del__` or a callback.
 
-    Otherwise Ctrl-C would now and then print "Exception ignored" and end nothing. A hook that is there stays.
+    Otherwise Ctrl-C would now and then print "Exception ignored" and end nothing; so would it where it came while an
+    object was made, whose `__del__` then misses an attribute. A hook that is there stays.
     """
     if sys.unraisablehook is sys.__unraisablehook__:
         sys.unraisablehook = _lost
@@ -34,7 +35,7 @@ def _lost(lost: Any) -> None:
         number = lost.exc_value.code - 128
     if number in (signal.SIGINT, *ENDING):
         threading.Timer(0.01, os.kill, (os.getpid(), number)).start()  # here it would be lost again
-    else:
+    elif not (isinstance(lost.exc_value, AttributeError) and getattr(lost.object, "__name__", "") == "__del__"):
         sys.__unraisablehook__(lost)
 
 

@@ -265,6 +265,24 @@ def test_a_signal_within_a_destructor_is_not_lost():
     assert done.returncode == 130 and not done.stderr, done.stderr
 
 
+HALF = """
+import signal, sys
+from lib.commands.arguments import run_main
+class Half:
+    def __init__(self):
+        signal.raise_signal(signal.SIGINT)
+        self.rest = 1
+    def __del__(self):
+        self.rest
+sys.exit(run_main(lambda argv: Half() and 0, []))
+"""
+
+
+def test_a_signal_while_an_object_is_made_leaves_no_complaint_of_its_destructor():
+    done = subprocess.run([sys.executable, "-c", HALF], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 130 and not done.stderr, done.stderr
+
+
 def test_a_link_gives_the_output_its_own_name(tmp_path):
     np.save(tmp_path / "real.npy", walk())
     (tmp_path / "a.npy").symlink_to("real.npy")
