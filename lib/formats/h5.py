@@ -254,10 +254,9 @@ def _read_block(file: Any, block: Block) -> np.ndarray:
 
 
 def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
-    h5py = import_h5py()
     blocks, places = recording.source
-    copy = io.BytesIO(recording.path.read_bytes())
-    with h5py.File(copy, "r+") as file:
+
+    def change(file: Any) -> None:
         for index, block in enumerate(blocks):
             parent, _, name = block.dataset.rpartition("/")
             dataset = plain_dataset(file[parent or "/"], name)  # again: the file may have changed since it was read
@@ -274,29 +273,46 @@ def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> Non
                         touched = True
             if touched:
                 dataset[:] = whole
-    with atomic_write(out) as file:
-        file.write(copy.getvalue())
+
+    _write_changed(recording.path, out, change)
 
 
 def write_arrays(path: Path, out: Path, changes: Mapping[str, Callable[[np.ndarray], None]]) -> None:
     """A copy of an HDF5 file with some datasets changed in place: for each by name what changes its array.
 
     Raises:
-        SmoothNetError: the file has changed into one whose numbers lie elsewhere; `out` cannot be written.
+        SmoothNetError: the file has changed into one whose numbers lie elsewhere, or is damaged; `out` cannot be
+            written.
     """
-    h5py = import_h5py()
-    copy = io.BytesIO(path.read_bytes())
-    with h5py.File(copy, "r+") as file:
-        for name, change in changes.items():
+
+    def change(file: Any) -> None:
+        for name, change_array in changes.items():
             parent, _, last = name.rpartition("/")
             dataset = plain_dataset(file[parent or "/"], last)
             array = dataset[:]
             before = array.tobytes()
-            change(array)
+            change_array(array)
             if array.tobytes() != before:
                 dataset[:] = array
-    with atomic_write(out) as target:
-        target.write(copy.getvalue())
+
+    _write_changed(path, out, change)
+
+
+def _write_changed(path: Path, out: Path, change: Callable[[Any], None]) -> None:
+    """A copy of an HDF5 file after `change(file)`; apart first, as damage can lie where only writing comes upon it."""
+    h5py = import_h5py()
+
+    def changed() -> bytes:
+        copy = io.BytesIO(path.read_bytes())
+        with h5py.File(copy, "r+") as file:
+            change(file)
+        return copy.getvalue()
+
+    if found := harm(changed, SECONDS + path.stat().st_size / 1e7):
+        raise SmoothNetError(f"{path} is damaged: writing a copy of it {found}; restore it or write it again")
+    content = changed()
+    with atomic_write(out) as file:
+        file.write(content)
 
 
 def read_texts(group: Any, name: str) -> list[str]:

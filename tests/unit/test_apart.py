@@ -33,3 +33,12 @@ def test_a_file_that_holds_the_library_for_ever_is_refused_by_name(monkeypatch, 
     path.write_bytes(ENDLESS.read_bytes())
     with pytest.raises(SmoothNetError, match=r"endless\.nc"):
         read_recording(path)
+
+
+def test_a_file_over_whose_changes_the_library_dies_is_refused_and_nothing_written(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file["position"] = [1.0, 2.0]
+    with pytest.raises(SmoothNetError, match=r"a\.nc is damaged: writing a copy of it ends with signal 6"):
+        h5.write_arrays(tmp_path / "a.nc", tmp_path / "out.nc", {"position": lambda array: os.abort()})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.nc"]
