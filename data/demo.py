@@ -122,8 +122,8 @@ def make_sequence(rng: np.random.Generator, frames: int, fps: float = FPS, actio
     """
     if action is not None and action not in ACTIONS:
         raise SmoothNetError(f"unknown action {action!r}; choose from {', '.join(ACTIONS)}")
-    if frames < 1 or not fps > 0:
-        raise SmoothNetError(f"a sequence needs at least 1 frame and a positive fps, not {frames} frames at {fps}")
+    if frames < 1 or not 1 <= fps <= 1000:
+        raise SmoothNetError(f"a sequence needs at least 1 frame and 1 to 1000 fps, not {frames} frames at {fps}")
     body = _make_body(rng)
     names, weights = _schedule(rng, frames, fps, action)
     angles = {name: np.zeros(frames) for name in REST}

@@ -243,7 +243,8 @@ def test_data_that_are_there_are_not_replaced_without_force_not_through_links_ei
     [
         (lambda folder: make_sequence(np.random.default_rng(0), 10, action="fly"), "unknown action 'fly'"),
         (lambda folder: make_sequence(np.random.default_rng(0), 0), "at least 1 frame"),
-        (lambda folder: make_sequence(np.random.default_rng(0), 10, fps=0), "positive fps"),
+        (lambda folder: make_sequence(np.random.default_rng(0), 10, fps=0), "1 to 1000 fps"),
+        (lambda folder: make_sequence(np.random.default_rng(0), 10, fps=np.inf), "1 to 1000 fps"),
         (lambda folder: write_demo(folder, representation="smpl"), "3D or 2D"),
         (lambda folder: write_demo(folder, 1, 1, 10**50), "at most 20,000,000 frames"),
         (lambda folder: write_demo(folder, train_sequences=0), "at least 1 train"),
