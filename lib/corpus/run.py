@@ -169,6 +169,8 @@ def run_corpus(
     for name in names:
         if os.path.realpath(local_name(name)) == os.path.realpath(folder) and not is_url(folder):
             raise SmoothNetError(f"{name} is an input; name another output")
+    if not os.fspath(out):
+        raise SmoothNetError("the output has no name; name a folder")
     if not is_url(folder) and os.path.lexists(folder) and not os.path.isdir(folder):
         raise SmoothNetError(f"{os.fspath(out)} is no folder; name another output")
     options, settings, facts = _settings(options or SmoothingOptions())

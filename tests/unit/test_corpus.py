@@ -534,6 +534,15 @@ def test_a_word_on_all_files_that_is_none_is_one_sentence(tmp_path, wrong):
         run(source, tmp_path / "out", SmoothingOptions(method="gaussian", fps=30.0, **wrong))
 
 
+def test_an_output_without_a_name_is_refused_and_nothing_written(tmp_path, monkeypatch):
+    source = make(tmp_path / "in", "a.npy")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(SmoothNetError, match=r"the output has no name"):
+        run(source, "")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.npy", "here", "in"]
+
+
 def test_an_output_that_is_a_file_is_refused_before_anything_is_written(tmp_path):
     source = make(tmp_path / "in", "a.npy")
     with pytest.raises(SmoothNetError, match=r"a\.npy is no folder"):
