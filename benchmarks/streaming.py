@@ -4,8 +4,7 @@
 
 python benchmarks/streaming.py [--recordings 24] [--frames 300,3000,60000] [--checkpoint PATH]
 
-Times are of one thread, and CPU time, so that other programs hardly matter; with `--threads 2` the windows of many
-people are shared by two, and the clock counts.
+Times are of one thread. Those of whole recordings are CPU time, so that other programs hardly matter.
 """
 
 from __future__ import annotations
@@ -107,10 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recordings", type=int, default=24)
     parser.add_argument("--frames", default="300,3000,60000")
     parser.add_argument("--checkpoint")
-    parser.add_argument("--threads", type=int, default=1, help="that share the windows of many people")
     args = parser.parse_args(argv)
     smoother = Smoother.from_checkpoint(args.checkpoint)
-    smoother.threads = args.threads
     last = smoother.window - 1
     longest = last + smoother.network.step - 1
     cases = ((1, longest, 1600), (1, last, 1600), (1, last // 2, 500), (1, 0, 500), (100, longest, 80), (100, last, 80))

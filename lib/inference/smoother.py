@@ -56,8 +56,8 @@ class Smoother:
         window: W, frames the network sees at once.
         normalize: "body", "metres" or "none", with "auto" decided; "own" where the network does it itself.
         progress: called with the number of frames whenever so many have been smoothed; None by default.
-        threads: how many run the network of a long recording, or of a stream of many people, at the same time, on the
-            CPU and without torch; 1 by default. What comes out does not depend on it.
+        threads: how many run the network of a long recording at the same time, on the CPU and without torch; 1 by
+            default. What comes out does not depend on it.
 
     Raises:
         SmoothNetError: an unknown normalisation, or a strength that the network does not have.
@@ -265,7 +265,7 @@ class Smoother:
     def _start(self, windows: np.ndarray, shown: np.ndarray | None, whole: bool) -> Work:
         """The network as overlap.Start, of windows that start with every frame."""
         self._smoothed(len(windows))
-        return self.network.start(windows, shown, self.normalize, self.strength, self.fps, whole, self.threads)
+        return self.network.start(windows, shown, self.normalize, self.strength, self.fps, whole)
 
     def _smooth(self, points: np.ndarray, step: int, max_gap: int) -> np.ndarray:
         """(T, K, D) -> (T, K, D), segment by segment."""

@@ -90,19 +90,17 @@ class Network:
         strength: float = 1.0,
         fps: float | None = None,
         whole: bool = False,
-        threads: int = 1,
     ) -> Work:
         """What `smooth` gives, step by step; in one step where the network knows no smaller ones.
 
         Args:
             whole: all frames will be asked for at once: what they take is in the steps as well.
-            threads: how many go through the steps side by side, each with some of the windows.
         """
         if self.begin is None:
             return Work.at_once(lambda: self.smooth(windows, shown, normalize, strength, fps))
         centred, origin = _centred(windows, shown)
         place = origin[:, 0, :, 0].astype(windows.dtype)[:, None]
-        return self.begin(centred, shown, max(strength, 1.0), fps or 0.0, whole, threads).plus(place)
+        return self.begin(centred, shown, max(strength, 1.0), fps or 0.0, whole).plus(place)
 
 
 def _centred(windows: np.ndarray, shown: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -10,14 +10,12 @@ one chunk of rows fits the processor's cache.
 from __future__ import annotations
 
 import math
-import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -54,8 +52,6 @@ State = Mapping[str, np.ndarray]
 # (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength, frames per second or 0 -> (n, K, D, W); all float32
 ByJoint = Callable[[np.ndarray, "np.ndarray | None", float, float], np.ndarray]
 FramesOf = Callable[[int, int], np.ndarray]  # (first, last) -> (last - first, n, K, D) those frames of the windows
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Steps = Generator[None, None, FramesOf]
 
 
@@ -126,9 +122,8 @@ class Work:
         return self._frames(first, last) + self._place
 
 
-# (windows, shown, strength, fps) as ByJoint; whether all frames will be asked for at once, and are worked out in the
-# steps; how many threads go them side by side
-Begin = Callable[[np.ndarray, "np.ndarray | None", float, float, bool, int], Work]
+# (windows, shown, strength) as ByJoint; whether all frames will be asked for at once, and are worked out in the steps
+Begin = Callable[[np.ndarray, "np.ndarray | None", float, float, bool], Work]
 
 
 def leaky(x: np.ndarray, slope: float, spare: np.ndarray | None = None) -> np.ndarray:
@@ -312,67 +307,27 @@ def general(state: State, settings: Mapping[str, Any]) -> tuple[ByJoint, Begin]:
             done += part.shape[1]
         return smoothed.transpose(1, 2, 3, 0)
 
-    def begin(
-        windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float, whole: bool, threads: int
-    ) -> Work:
+    def begin(windows: np.ndarray, shown: np.ndarray | None, strength: float, fps: float, whole: bool) -> Work:
+        parts = list(chunks(windows, shown, strength, fps, None))
         halves = (0, weights.window // 2, weights.window) if whole else ()
 
-        def one(steps: Steps) -> Steps:
-            frames = yield from steps
-            yield
-            if not whole:
-                return frames
-            done = []
-            for first, last in pairwise(halves):
-                done.append(frames(first, last))
-                yield
-            return _part_of(np.concatenate(done))
-
-        ways = [one(steps) for steps in chunks(windows, shown, strength, fps, None)]
-        groups = [ways[i : i + threads] for i in range(0, len(ways), threads)]
-
         def way() -> Steps:
-            ready: list[FramesOf] = []
-            for group in groups:
-                ready += yield from _together(group)
-            return lambda first, last: np.concatenate(
-                list(_at_once(lambda frames: frames(first, last), ready, threads)), axis=1
-            )
+            ready = []
+            for steps in parts:
+                frames = yield from steps
+                yield
+                if whole:
+                    done = []
+                    for first, last in pairwise(halves):
+                        done.append(frames(first, last))
+                        yield
+                    frames = _part_of(np.concatenate(done))
+                ready.append(frames)
+            return lambda first, last: np.concatenate([frames(first, last) for frames in ready], axis=1)
 
-        return Work(len(groups) * (len(weights.blocks) + (4 if whole else 2)) + 1, way())
+        return Work(len(parts) * (len(weights.blocks) + (4 if whole else 2)) + 1, way())
 
     return run, begin
-
-
-def _together(ways: list[Steps]) -> Generator[None, None, list[FramesOf]]:
-    """A step of each of several ways at the same time, each in a thread of its own."""
-    done: dict[int, FramesOf] = {}
-
-    def step(i: int) -> None:
-        try:
-            next(ways[i])
-        except StopIteration as end:
-            done[i] = end.value
-
-    while len(done) < len(ways):
-        left = [i for i in range(len(ways)) if i not in done]
-        list(_at_once(step, left, len(ways)))
-        if len(done) < len(ways):
-            yield
-    return [done[i] for i in range(len(ways))]
-
-
-def _at_once(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
-    """map(), of several items on threads that stay."""
-    if threads == 1 or len(items) == 1:
-        return map(function, items)
-    return _pool(threads, os.getpid()).map(function, items)
-
-
-@cache
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """The threads of streams; a forked process gets its own."""
-    return ThreadPoolExecutor(threads, "smoothnet-stream")
 
 
 def _part_of(frames: np.ndarray) -> FramesOf:
