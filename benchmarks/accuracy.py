@@ -682,7 +682,7 @@ def report_short(
     rows = [["method", "MPJPE", "Accel"]]
     for name in everything:
         ratios = [[row[name][key] / row["input"][key] for row in noisy.values()] for key in ("mpjpe", "accel")]
-        rows.append([name, *(f"{np.exp(np.mean(np.log(values))):.3f}" for values in ratios)])
+        rows.append([name, *(f"{_geometric(values):.3f}" for values in ratios)])
     return table(rows)
 
 

@@ -496,28 +496,28 @@ def other_points(source: Arrays, layout: Layout | None = None) -> list[str]:
         usable = len(shape) == 2 or (len(shape) > 2 and (shape[-1] in (1, 2, 3, 4, 6, 7, 9) or _has_layout(layout)))
         return [""] if usable else []
 
-    named = _is_named
-
     def apart(name: str) -> bool:
         lowered = name.lower()
-        return not named(name) and any(word in lowered for word in (*_OTHER_WORDS, *_ROTATION_NAMES))
+        return not _is_named(name) and any(word in lowered for word in (*_OTHER_WORDS, *_ROTATION_NAMES))
 
     arrays = {n: shape for n, shape in arrays.items() if not apart(n)}
     if layout is not None and layout.axes is not None:
         near = {len(layout.axes), len(layout.axes) - 1} if "kd" in layout.axes or "dk" in layout.axes else set()
-        return [n for n, s in arrays.items() if len(s) in (near or {len(layout.axes)}) and (len(s) > 2 or named(n))]
+        return [n for n, s in arrays.items() if len(s) in (near or {len(layout.axes)}) and (len(s) > 2 or _is_named(n))]
     spatial = [
-        n for n, s in arrays.items() if len(s) in (3, 4, 5) and (1 <= s[-1] <= 4 or (named(n) and s[-1] in (6, 7, 9)))
+        n
+        for n, s in arrays.items()
+        if len(s) in (3, 4, 5) and (1 <= s[-1] <= 4 or (_is_named(n) and s[-1] in (6, 7, 9)))
     ]
     flat = [n for n, s in arrays.items() if len(s) == 2]
-    if not spatial and not any(map(named, flat)):  # a table of positions and quaternions under any name
+    if not spatial and not any(map(_is_named, flat)):  # a table of positions and quaternions under any name
         spatial = [n for n, s in arrays.items() if len(s) in (3, 4, 5) and s[-1] in (6, 7, 9)]
     if spatial:
         # A pose at rest, say, has an axis of joints where the others have frames.
         frames = {length for n in spatial for length in arrays[n][:2]}
-        return [n for n in arrays if n in spatial or (n in flat and named(n) and arrays[n][0] in frames)]
-    if any(named(n) for n in flat):
-        return [n for n in flat if named(n)]
+        return [n for n in arrays if n in spatial or (n in flat and _is_named(n) and arrays[n][0] in frames)]
+    if any(_is_named(n) for n in flat):
+        return [n for n in flat if _is_named(n)]
     return flat if len(flat) == 1 and not source.meanings else []
 
 

@@ -52,9 +52,8 @@ class TrainingObjective(nn.Module):
         self.micro_batch = micro_batch
         self.fused = fused and loss.gradient is not None and type(model) is SmoothNet and network is None
         self.products = products
-        self.call = (
-            model if network is None else network,
-        )  # in a tuple, so that its parameters are not registered twice
+        # In a tuple, so that its parameters are not registered twice.
+        self.call = (model if network is None else network,)
 
     def forward(
         self,
