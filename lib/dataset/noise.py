@@ -49,8 +49,9 @@ class ErrorModel:
     bursts: float = 0.4  # joints thrown off for 1 to 9 frames
     burst_size: tuple[float, float] = (0.05, 0.8)
     body_bursts: float = 0.06  # the whole body thrown off for 1 to 4 frames
+    mistaken: float = 0.1  # another pose altogether for 1 to 12 frames, again and again: turned, mirrored, flattened
     jumps: float = 0.1  # joints in another place (.03 to .3) for 4 to 28 frames, as a second hypothesis
-    swaps: float = 0.15  # two joints exchanged for 1 to 12 frames
+    swaps: float = 0.15  # joints exchanged in pairs for 1 to 12 frames: two joints, or in a third up to all of them
     frozen: float = 0.15  # joints hold a value for 2 to 12 frames
     repeated: float = 0.04  # the whole body only new in every 2nd to 4th frame
     stutter: float = 0.06  # the whole body shown again for 1 to 3 frames, now and then
@@ -111,6 +112,7 @@ def add_errors(
     noisy += bursts(clean.shape, some(model.bursts), model.burst_size, rng) * unit
     noisy += body_bursts(clean.shape, some(model.body_bursts), (0.2, 3.0), rng) * unit
     noisy += jumps(clean.shape, some(model.jumps), (0.03, 0.3), rng) * unit
+    noisy = mistake(noisy, unit, some(model.mistaken), rng)
     noisy = swap(noisy, some(model.swaps), rng)
     noisy = freeze(noisy, some(model.frozen), rng)
     noisy = repeat_frames(noisy, some(model.repeated), rng)
@@ -306,19 +308,40 @@ def _thrown(shape: tuple[int, ...], sizes: tuple[float, float], rng: Generator) 
     return (place + flicker) * log_uniform(rng, sizes, n)[:, None, None, None] / np.float32(dims**0.5)
 
 
+def mistake(windows: Array, unit: Array, chosen: Array, rng: Generator) -> Array:
+    """Another pose altogether for 1 to 12 frames, up to four times a window and the same each time, as when an estimator
+    wavers between two readings of an image: the body, or some of its joints, mirrored, flattened or shrunk along each
+    axis, in half of the windows turned as well, about a joint that stays, in half of them about a place beside it.
+
+    unit: (N, 1, 1, 1), the body's size.
+    """
+    n, joints, dims, frames = windows.shape
+    mask = event_mask((n, 1, frames), chosen, rng, lengths=(1, 12), events=4)
+    some = rng.random((n, joints)) < np.where(rng.random(n) < 0.5, 1, rng.uniform(0.3, 0.9, n))[:, None]
+    turn = np.linalg.qr(rng.standard_normal((n, dims, dims)))[0]
+    turn = np.where(rng.random((n, 1, 1)) < 0.5, turn, np.eye(dims)) * rng.uniform(-1.2, 1.2, (n, 1, dims))
+    stays = windows[np.arange(n), rng.integers(joints, size=n)][:, None]
+    elsewhere = rng.standard_normal((n, 1, dims, 1)) * _each(log_uniform(rng, (0.03, 1.0), n)) / dims**0.5
+    elsewhere = (elsewhere * _each(rng.random(n) < 0.5) * unit).astype(np.float32)
+    other = np.einsum("nde,njew->njdw", turn.astype(np.float32), windows - stays) + stays + elsewhere
+    return np.where((mask & some[:, :, None])[:, :, None], other, windows)
+
+
 def swap(windows: Array, chosen: Array, rng: Generator) -> Array:
-    """Two joints exchanged for 1 to 12 frames. Windows of one joint stay as they are."""
+    """Two joints exchanged for 1 to 12 frames; in a third of the windows further pairs with them, up to all joints, as
+    where left is taken for right. Windows of one joint stay as they are."""
     n, joints, _, frames = windows.shape
     if joints < 2:
         return windows
-    swapped = windows.copy()
-    a = rng.integers(joints, size=n)
-    b = (a + rng.integers(1, joints, size=n)) % joints
+    order = np.argsort(rng.random((n, joints)), axis=1)
+    pairs = np.where(rng.random(n) < 1 / 3, rng.integers(1, joints // 2 + 1, n), 1)
+    partner = np.tile(np.arange(joints), (n, 1))
+    for pair in range(joints // 2):
+        exchanged = pairs > pair
+        a, b = order[exchanged, 2 * pair], order[exchanged, 2 * pair + 1]
+        partner[exchanged, a], partner[exchanged, b] = b, a
     mask = event_mask((n, 1, frames), chosen, rng, lengths=(1, 12), events=2)
-    index = np.arange(n)
-    swapped[index, a] = np.where(mask, windows[index, b], windows[index, a])
-    swapped[index, b] = np.where(mask, windows[index, a], windows[index, b])
-    return swapped
+    return np.where(mask[:, :, None], np.take_along_axis(windows, partner[:, :, None, None], axis=1), windows)
 
 
 def freeze(windows: Array, chosen: Array, rng: Generator) -> Array:

@@ -105,12 +105,37 @@ def test_bursts_are_short_and_of_the_size_asked_for(rng):
     assert not noise.bursts(SHAPE, ~everywhere(), (0.3, 0.3), rng).any()
 
 
-def test_a_swap_exchanges_two_joints_and_loses_nothing(rng):
+def test_a_swap_exchanges_pairs_of_joints_and_loses_nothing(rng):
     clean = walk(rng)
     swapped = noise.swap(clean, everywhere(), rng)
     assert changed(clean, swapped).any(axis=(1, 2)).mean() > 0.95
-    assert set(changed(clean, swapped).sum(axis=1).ravel()) == {0, 2}
+    exchanged = changed(clean, swapped).sum(axis=1)
+    joints = clean.shape[1]
+    assert set(exchanged.ravel()) == set(range(0, joints + 1, 2))
+    assert 0.6 < (exchanged.max(axis=-1) == 2).mean() < 0.85  # one pair as a rule
     np.testing.assert_array_equal(np.sort(clean, axis=1), np.sort(swapped, axis=1))
+
+
+def test_a_mistaken_pose_is_the_same_each_time_and_a_linear_image_of_the_true_one(rng):
+    clean = walk(rng)
+    mistaken = noise.mistake(clean, np.ones((len(clean), 1, 1, 1), np.float32), everywhere(), rng)
+    assert mistaken.dtype == np.float32
+    moved = changed(clean, mistaken)
+    assert moved.any(axis=(1, 2)).mean() > 0.9
+    whole = 0
+    for true, seen, joints in zip(clean, mistaken, moved, strict=True):
+        frames = joints.any(axis=0)
+        wrong = joints.any(axis=1)
+        if frames.sum() < 4 or wrong.sum() < true.shape[1] - 1:  # all joints but, perhaps, the one that stays
+            continue
+        whole += 1
+        # In all frames the differences of joints are one linear image of the true ones.
+        true, seen = (points[wrong][..., frames] for points in (true, seen))
+        true, seen = ((points[1:] - points[:1]).transpose(0, 2, 1).reshape(-1, 3) for points in (true, seen))
+        image = np.linalg.lstsq(true, seen, rcond=None)[0]
+        np.testing.assert_allclose(true @ image, seen, atol=2e-4 * np.abs(true).max())
+        assert np.linalg.norm(image, 2) < 1.25
+    assert whole > 20
 
 
 def test_one_joint_alone_cannot_be_swapped(rng):
