@@ -16,6 +16,8 @@ from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, shown_points
 from .overlap import Start, blank_missing, pad_window, start_windows, window_weight
 
+NOTHING = 1e-6  # frames of a window whose taper is at most this count next to nothing,
+ENOUGH = 0.01  # where all other windows together count more than this
 NOT_FINITE = "the network gave what is no finite number; its weights may be damaged"
 
 
@@ -115,6 +117,14 @@ class _Segment:
         self.ran = self.newest
         return weight
 
+    def known(self, begin: int, end: int) -> bool:
+        """Whether windows said of all points of the frames from `begin` up to `end` what a further one cannot change
+        if they count next to nothing in it."""
+        if self.length <= self.window:
+            return False
+        place = self.newest + 1 - begin, self.newest + 1 - end
+        return bool((self.weight.back(*place) > ENOUGH).all())
+
     def take(self, number: int, smoothed: np.ndarray, weight: np.ndarray) -> None:
         """Add (frames, K, D) of a window's output from frame `number` on, and how much they count."""
         place = self.newest + 1 - number, self.newest + 1 - number - len(smoothed)
@@ -146,6 +156,7 @@ class _Run:
         end: number of that frame.
         weights: of each segment's window, (W, K or 1, 1).
         next: the frame of the window that is to be added next.
+        spread: all its frames are added at once.
     """
 
     end: int
@@ -153,6 +164,7 @@ class _Run:
     weights: list[np.ndarray]
     work: Work
     next: int
+    spread: bool
 
 
 def _seen(points: np.ndarray | None) -> bool:
@@ -170,9 +182,10 @@ class Stream:
     pad_window.
 
     No push does more than must be done by then, if the network goes in steps: of a window only those frames that are
-    about to come out are asked of it, and the others follow in the next pushes. With a delay above W - 1 the same comes
-    out later, and the network's work on a window is spread evenly over the pushes until its first frame comes out: with
-    the longest delay over all `step` pushes until the next window.
+    about to come out are asked of it, and the others follow in the next pushes. Where there are pushes left until its
+    first frame comes out, the network's work on a window is spread evenly over them: with a delay above W - 1, at which
+    the same comes out later, up to all `step` pushes until the next window; and where the first frames of a window
+    count for nothing beside those before (a taper with a lead, see window_taper), which are then not asked for.
 
     Missing points are treated as the module overlap says and come back missing. Nothing waits for the end of a
     gap: windows that end in it count only where there is no other.
@@ -215,9 +228,10 @@ class Stream:
         self.step = step
         self.max_gap = max_gap
         self._network = network
-        self._spread = delay >= window  # there is time after a window's last frame
         self._share = -(-(window - 1) // max(1, step - 1))  # of a window a push: done before the next
         self._taper = (np.ones(window) if taper is None else taper)[:, None, None]
+        # So many first frames of a window count next to nothing; left out, they leave no more than `step` pushes.
+        self._lead = min(int(np.argmax(self._taper > NOTHING)), longest - delay)
         self._reflect = reflect
         self._strength = strength
         self._ids = None if tracks is None or isinstance(tracks, bool) else frozenset(tracks)
@@ -317,15 +331,19 @@ class Stream:
         if not due and not short:
             return
         windows = np.stack([part.newest_window() for part in (*due, *short)])
-        work = start_windows(self._network, windows, self._spread)
+        begin = end - self.window + 1
+        skipped = max(0, self._count - 1 - self.delay - begin)  # frames that have come out
+        if skipped < self._lead and all(part.known(begin + skipped, begin + self._lead) for part in due):
+            skipped = self._lead
+        spread = bool(due) and self.delay + skipped >= self.window  # there is time after a window's last frame
+        work = start_windows(self._network, windows, spread)
         if due:
-            gone = max(0, self._count - 1 - self.delay - (end - self.window + 1))  # frames that have come out
-            self._runs.append(_Run(end, due, [part.begin() for part in due], work, gone))
+            self._runs.append(_Run(end, due, [part.begin() for part in due], work, skipped, spread))
         if short:
-            begin = max(0, min(first - part.first for part in short))
-            smoothed = self._frames(work, begin, max(part.length for part in short))
+            wanted = max(0, min(first - part.first for part in short))
+            smoothed = self._frames(work, wanted, max(part.length for part in short))
             for i, part in enumerate(short, start=len(due)):
-                part.padded, part.padded_first = smoothed[:, i], part.first + begin
+                part.padded, part.padded_first = smoothed[:, i], part.first + wanted
 
     def _advance(self, now: int | None) -> None:
         """Do of all runs what is to be done in push `now`; None: all of it."""
@@ -337,7 +355,7 @@ class Stream:
             if run.work.left:
                 continue
             frames = 0 if now is None else now - needed + 1  # that come out
-            if now is None or self.step == 1 or self._spread:
+            if now is None or self.step == 1 or run.spread:
                 frames = self.window
             elif before:
                 frames = max(frames, self._share)

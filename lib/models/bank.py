@@ -56,6 +56,7 @@ RIDGE = 1e-3  # of the local fits, whose time is measured in widths
 LARGEST_SIZE = 4096  # of a layer
 LARGEST_WINDOW = 1024  # frames; the fixed matrices grow with its square
 STRONGEST = 4.0  # strength
+LEAD = 1e-7  # weight of the frames of a window that count where no other window covers them
 
 
 def check_settings(
@@ -143,7 +144,9 @@ def window_overlap(checkpoint: Mapping[str, Any], window: int) -> tuple[np.ndarr
 def window_taper(window: int, kind: str) -> np.ndarray:
     """(W,) float64 positive weights of the frames of a window in the mean over windows, largest 1.
 
-    kind: "uniform", "triangle" or "hann"; both fall to one step above 0 at the ends, so that every frame counts.
+    kind: "uniform", "triangle", "hann" or "late-hann". The second and third fall to one step above 0 at the ends, so
+        that every frame counts. Of the fourth the first eighth counts where there is no other window alone, which
+        leaves a stream that much time to run the network.
     """
     place = (np.arange(window) + 0.5) / window
     if kind == "uniform":
@@ -152,7 +155,9 @@ def window_taper(window: int, kind: str) -> np.ndarray:
         return 1 - np.abs(2 * place - 1)
     if kind == "hann":
         return np.sin(np.pi * place) ** 2
-    raise SmoothNetError(f"unknown taper {kind!r}; it is one of uniform, triangle, hann")
+    if kind == "late-hann":
+        return np.where(np.arange(window) < window // 8, LEAD, np.sin(np.pi * place) ** 2)
+    raise SmoothNetError(f"unknown taper {kind!r}; it is one of uniform, triangle, hann, late-hann")
 
 
 def pad_recording(points: np.ndarray, window: int) -> np.ndarray:

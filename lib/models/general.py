@@ -80,7 +80,7 @@ class GeneralSmoother(nn.Module):
         res_hidden_size: int = 96,
         num_blocks: int = 3,
         knots: int = 16,
-        taper: str = "hann",
+        taper: str = "late-hann",
         step: int = 8,
     ):
         super().__init__()

@@ -182,6 +182,12 @@ def test_tapers_are_positive_and_symmetric(kind, window):
     np.testing.assert_allclose(taper, taper[::-1])
 
 
+def test_the_late_taper_is_hanns_after_the_first_eighth_and_still_counts_every_frame():
+    hann, late = window_taper(32, "hann"), window_taper(32, "late-hann")
+    assert 0 < late[:4].max() < 1e-6
+    np.testing.assert_array_equal(late[4:], hann[4:])
+
+
 def test_short_recordings_go_on_as_they_were():
     line = np.arange(10.0)[:, None, None] * np.ones((1, 2, 3))
     np.testing.assert_allclose(pad_recording(line, 32)[:, 1, 2], np.arange(32.0))
@@ -191,7 +197,7 @@ def test_short_recordings_go_on_as_they_were():
 
 
 def test_an_unknown_taper_and_sizes_are_refused():
-    with pytest.raises(SmoothNetError, match="uniform, triangle, hann"):
+    with pytest.raises(SmoothNetError, match="uniform, triangle, hann, late-hann"):
         window_taper(32, "box")
     with pytest.raises(SmoothNetError, match="at least 8"):
         GeneralSmoother(4)

@@ -21,14 +21,18 @@ from lib.utils.errors import SmoothNetError
 W = 16
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
+def checkpoint_of(folder, taper):
     """A small network of chance, which smooths little but does everything that a trained one does."""
     torch.manual_seed(4)
-    model = GeneralSmoother(W, hidden_size=16, res_hidden_size=8, num_blocks=2, knots=8, taper="triangle", step=4)
-    path = tmp_path_factory.mktemp("general") / "general.pth.tar"
+    model = GeneralSmoother(W, hidden_size=16, res_hidden_size=8, num_blocks=2, knots=8, taper=taper, step=4)
+    path = folder / f"{taper}.pth.tar"
     save_checkpoint(path, {"state_dict": model.state_dict(), "model": description(model), "normalize": "none"})
     return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return checkpoint_of(tmp_path_factory.mktemp("general"), "triangle")
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +68,16 @@ def test_its_own_step_is_taken_unless_another_is_asked_for(smoother):
     assert not np.array_equal(smoother(x), smoother(x, step=1))
 
 
-def test_a_stream_gives_what_a_whole_recording_gives(smoother):
-    x = recording(60)
-    x[20:23, 1] = np.nan
+@pytest.mark.parametrize("taper", ["triangle", "late-hann"])
+@pytest.mark.parametrize("frames", [W - 1, W, W + 1, 21, 60])
+def test_a_stream_gives_what_a_whole_recording_gives(tmp_path, taper, frames):
+    smoother = Smoother.from_checkpoint(checkpoint_of(tmp_path, taper))
+    x = recording(frames)
+    x[10:13, 1] = np.nan
+    x[30::7, 2] = np.nan  # often in the last frame of a window
     x[40:45] = np.nan
-    np.testing.assert_allclose(smoother(x, delay=W - 1), smoother(x), atol=1e-4)
+    for delay in (W - 1, W, W + 2):
+        np.testing.assert_allclose(smoother(x, delay=delay), smoother(x), atol=1e-4)
     np.testing.assert_allclose(smoother(x, delay=W - 1, step=1), smoother(x, step=1), atol=1e-4)
     assert np.array_equal(np.isnan(smoother(x)), np.isnan(x))
 
@@ -142,8 +151,9 @@ def test_many_people_get_what_each_gets_alone_however_the_work_is_spread(smoothe
             np.testing.assert_allclose(frame.get(i, np.full((5, 3), np.nan)), expected[t], atol=1e-5)
 
 
-def test_more_delay_than_the_window_spreads_the_work_over_the_pushes(smoother, monkeypatch):
-    """Of a window every push takes a step or two, and none takes all."""
+def test_more_delay_or_a_taper_with_a_lead_spreads_the_work_over_the_pushes(smoother, tmp_path, monkeypatch):
+    """Of a window every push takes a few steps, and none takes all."""
+    late = Smoother.from_checkpoint(checkpoint_of(tmp_path, "late-hann"))
     taken = []
     advance = Work.advance
 
@@ -154,15 +164,15 @@ def test_more_delay_than_the_window_spreads_the_work_over_the_pushes(smoother, m
 
     monkeypatch.setattr(Work, "advance", counted)
     most = {}
-    for delay in (W - 1, W + 2):
-        stream = smoother.stream(delay)
+    for name, network, delay in (("longest", smoother, W + 2), ("late", late, W - 1), ("none", smoother, W - 1)):
+        stream = network.stream(delay)
         taken.clear()
         for frame in recording(80):
             taken.append(0)
             stream.push(frame)
-        most[delay] = max(taken[W:])
+        most[name] = max(taken[W:])
         assert sum(taken[W:]) > 0
-    assert most[W + 2] <= 2 < most[W - 1]
+    assert most["longest"] <= 2 and most["late"] <= 3 < most["none"]
     with pytest.raises(SmoothNetError, match=r"delay must be from 0 to 18 frames \(window 16\), not 19"):
         smoother.stream(W + 3)
 
