@@ -361,7 +361,7 @@ def _norm(vectors: np.ndarray) -> np.ndarray:
 
 
 def scores(output: np.ndarray, truth: np.ndarray, fps: float) -> dict[str, np.ndarray]:
-    """Sums over points, so that clips can be pooled: each value is (sum, count).
+    """Sums over the points whose truth is known, so that clips can be pooled: each value is (sum, count).
 
     mpjpe; velocity and accel: errors of first and second differences a frame; kept: of the fastest 1 % of the truth's
     steps, the share of the true step that the output makes in its direction (weighted by the step).
@@ -369,7 +369,7 @@ def scores(output: np.ndarray, truth: np.ndarray, fps: float) -> dict[str, np.nd
     error = output - truth
     step, true_step = np.diff(output, axis=0), np.diff(truth, axis=0)
     speed = _norm(true_step)
-    quickest = speed >= np.quantile(speed, 0.99)
+    quickest = speed >= np.nanquantile(speed, 0.99)
     along = np.einsum("tkd,tkd->tk", step, true_step)
     shown = np.isfinite(along) & quickest
     result = {"kept": np.array([along[shown].sum(), (speed[shown] ** 2).sum()])}
@@ -527,10 +527,40 @@ class Pairs:
     root: tuple[int, ...] = ()  # joints whose mean is subtracted after smoothing
 
 
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "pose2sim_balance_pairs.npz"
+BLAZEPOSE = {  # of its 33 landmarks, those that the reference has
+    "Nose": 0, "LShoulder": 11, "RShoulder": 12, "LElbow": 13, "RElbow": 14, "LWrist": 15, "RWrist": 16,
+    "LHip": 23, "RHip": 24, "LKnee": 25, "RKnee": 26, "LAnkle": 27, "RAnkle": 28, "LHeel": 29, "RHeel": 30,
+    "LBigToe": 31, "RBigToe": 32,
+}  # fmt: skip
+
+
+def sample_pairs() -> list[Pairs]:
+    """One trial of Pose2Sim's demo in four views, by three estimators. The reference is triangulated from the OpenPose
+    streams and low-passed: made from the same videos, and smooth by construction."""
+    with np.load(SAMPLE, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    known = {str(name): i for i, name in enumerate(arrays["ref_names"])}
+    openpose = {str(name): i for i, name in enumerate(arrays["openpose_names"])}
+    found = []
+    for estimator, names in (("blazepose_full", BLAZEPOSE), ("blazepose_heavy", BLAZEPOSE), ("openpose", openpose)):
+        both = [(number, known[name]) for name, number in names.items() if name in known]
+        columns, reference = map(list, zip(*both, strict=True))
+        items = []
+        for view in range(1, 5):
+            seen = arrays[f"cam{view}_{estimator}_px"].astype(np.float64)
+            points = np.where(seen[..., 2:] > 0, seen[..., :2], np.nan)  # a score of 0: not found
+            truth = np.full_like(points, np.nan)
+            truth[:, columns] = arrays[f"cam{view}_ref_px"][:, reference]
+            items.append((points, truth, float(arrays["fps"])))
+        found.append(Pairs(f"pose2sim {estimator}", "px", items))
+    return found
+
+
 def real_pairs(folder: Path | None, part: str) -> list[Pairs]:
     """Pairs below `folder`: pair files (.npz with object arrays detected, groundtruth, subject), and folders of the
-    official layout named DATASET_ESTIMATOR_REP. Points in metres become millimetres."""
-    found = []
+    official layout named DATASET_ESTIMATOR_REP. Points in metres become millimetres. The report has the sample's too."""
+    found = sample_pairs() if part == "report" else []
     for path in sorted(folder.rglob("*.npz")) if folder else ():
         with np.load(path, allow_pickle=False) as file:
             if {"detected", "groundtruth", "subject"} <= set(file.files):

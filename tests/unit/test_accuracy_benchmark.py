@@ -163,6 +163,9 @@ def test_pairs_are_read_from_both_forms(tmp_path):
         (base / part).mkdir(parents=True)
         np.savez(base / part / file, imgname=names, joints_3d=objects(joints))
     found = {part: accuracy.real_pairs(tmp_path, part) for part in PARTS}
+    samples = ("pose2sim blazepose_full", "pose2sim blazepose_heavy", "pose2sim openpose")
+    assert [(p.name, p.unit, len(p.items)) for p in found["report"][:3]] == [(name, "px", 4) for name in samples]
+    found["report"] = found["report"][3:]
     assert [(p.name, p.unit, len(p.items)) for p in found["settings"]] == [("some", "px", 4), ("mine_cam_3D", "mm", 2)]
     assert [(p.name, p.unit, len(p.items)) for p in found["report"]] == [("some", "px", 2), ("mine_cam_3D", "mm", 1)]
     np.testing.assert_array_equal(found["report"][0].items[0][0], noisy[4])
@@ -171,6 +174,18 @@ def test_pairs_are_read_from_both_forms(tmp_path):
     assert values["input"]["mpjpe"] == pytest.approx(
         np.mean([np.linalg.norm(noisy[i] - truth[i], axis=-1).mean() for i in (4, 5)]), rel=0.02
     )
+
+
+def test_the_sample_is_scored_where_its_reference_knows_a_joint():
+    blazepose = accuracy.sample_pairs()[0]
+    points, truth, fps = blazepose.items[0]
+    assert points.shape == truth.shape == (100, 33, 2) and fps == pytest.approx(60)
+    known = np.isfinite(truth).all(axis=(0, 2))
+    assert known.sum() == 17 and np.isfinite(points).all()
+    score = accuracy.measure_pairs({"input": accuracy.method("input")}, blazepose, None)["input"]
+    of_view = [np.linalg.norm((points - truth)[:, known], axis=-1).mean() for points, truth, _ in blazepose.items]
+    assert score["mpjpe"] == pytest.approx(np.mean(of_view), rel=1e-6)
+    assert 30 < score["mpjpe"] < 40 and 0 < score["kept"] < 1.5
 
 
 def test_the_command(tmp_path):
