@@ -32,6 +32,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from benchmarks.motion import PARTS, Clip, body_size, generated, of_part, recorded
+from data.pose2sim_pairs import read_pairs
 from lib.filters import METHODS, classical_smoother
 from lib.utils.errors import SmoothNetError
 from lib.utils.files import write_json
@@ -527,34 +528,13 @@ class Pairs:
     root: tuple[int, ...] = ()  # joints whose mean is subtracted after smoothing
 
 
-SAMPLE = Path(__file__).resolve().parents[1] / "data" / "samples" / "pose2sim_balance_pairs.npz"
-BLAZEPOSE = {  # of its 33 landmarks, those that the reference has
-    "Nose": 0, "LShoulder": 11, "RShoulder": 12, "LElbow": 13, "RElbow": 14, "LWrist": 15, "RWrist": 16,
-    "LHip": 23, "RHip": 24, "LKnee": 25, "RKnee": 26, "LAnkle": 27, "RAnkle": 28, "LHeel": 29, "RHeel": 30,
-    "LBigToe": 31, "RBigToe": 32,
-}  # fmt: skip
-
-
 def sample_pairs() -> list[Pairs]:
-    """One trial of Pose2Sim's demo in four views, by three estimators. The reference is triangulated from the OpenPose
-    streams and low-passed: made from the same videos, and smooth by construction."""
-    with np.load(SAMPLE, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    known = {str(name): i for i, name in enumerate(arrays["ref_names"])}
-    openpose = {str(name): i for i, name in enumerate(arrays["openpose_names"])}
-    found = []
-    for estimator, names in (("blazepose_full", BLAZEPOSE), ("blazepose_heavy", BLAZEPOSE), ("openpose", openpose)):
-        both = [(number, known[name]) for name, number in names.items() if name in known]
-        columns, reference = map(list, zip(*both, strict=True))
-        items = []
-        for view in range(1, 5):
-            seen = arrays[f"cam{view}_{estimator}_px"].astype(np.float64)
-            points = np.where(seen[..., 2:] > 0, seen[..., :2], np.nan)  # a score of 0: not found
-            truth = np.full_like(points, np.nan)
-            truth[:, columns] = arrays[f"cam{view}_ref_px"][:, reference]
-            items.append((points, truth, float(arrays["fps"])))
-        found.append(Pairs(f"pose2sim {estimator}", "px", items))
-    return found
+    """One trial of Pose2Sim's demo in four views, by three estimators; see read_pairs for what its reference is."""
+    pairs, fps = read_pairs()
+    return [
+        Pairs(f"pose2sim {estimator}", "px", [(points, truth, fps) for points, truth in views])
+        for estimator, views in pairs.items()
+    ]
 
 
 def real_pairs(folder: Path | None, part: str) -> list[Pairs]:

@@ -419,8 +419,8 @@ def pair_windows(
     """Windows of what an estimator made of a motion, and of that motion: errors stay with what they were made on.
 
     Frames are taken as they are or every 2nd or 3rd, never in between, which would smooth the errors. Both are
-    turned, mirrored and projected alike. The mean error of every channel is taken out of the truth: no smoother
-    can know a constant offset.
+    turned, mirrored and projected alike. The mean of the middle half of a channel's errors is taken out of the truth: no
+    smoother can know a constant offset, and none should share the errors of a few frames out over all.
 
     Returns:
         detected and truth, (N, K, D, W) float32 each, the body's size 1; (N,) frames per second.
@@ -429,6 +429,7 @@ def pair_windows(
     seen = np.empty((count, joints, dims, window), np.float32)
     true = np.empty_like(seen)
     rate = np.empty(count)
+    middle = slice(window // 4, window - window // 4)
     for i, index in enumerate(source.choose(count, joints, dims, window, rng)):
         recording = source.recordings[index]
         assert recording.detected is not None
@@ -440,7 +441,7 @@ def pair_windows(
         both, size = _seen(np.stack([recording.detected[taken], recording.truth[taken]]), dims, rng, view)
         chosen = rng.permutation(both.shape[2])[:joints]
         both = both[:, :, chosen].transpose(0, 2, 3, 1) / size
-        both[1] += (both[0] - both[1]).mean(axis=-1, keepdims=True)
+        both[1] += np.sort(both[0] - both[1], axis=-1)[..., middle].mean(axis=-1, keepdims=True)
         seen[i], true[i] = both
     return seen, true, rate
 
