@@ -271,6 +271,27 @@ def vibration(rng, truth, fps, level, clip):
     return truth + level * body_size(truth) * (shake + 0.4 * rng.standard_normal(truth.shape))
 
 
+def flips(rng, truth, fps, level, clip):
+    """The whole person is taken for one seen from the other side: every left joint for its right one, up to 0.3 s."""
+    out = mixed(rng, truth, fps, level, clip)
+    for _, when in _spells(rng, len(truth), 1, fps, 0.6, (0.02, 0.3)):
+        for left, right in clip.sides:
+            out[when, left], out[when, right] = out[when, right].copy(), out[when, left].copy()
+    return out
+
+
+def misread(rng, truth, fps, level, clip):
+    """For up to 0.4 s another pose altogether: one of the same recording, mirrored or not, of another size."""
+    out = mixed(rng, truth, fps, level, clip)
+    for _, when in _spells(rng, len(truth), 1, fps, 0.4, (0.02, 0.4)):
+        pose = truth[rng.integers(len(truth))]
+        pose = (pose - pose[:1]) * rng.uniform(0.6, 1.2)
+        pose[:, 0] *= rng.choice((-1, 1))
+        noise = level * body_size(truth) * rng.standard_normal(out[when].shape)
+        out[when] = truth[when][:, :1] + pose + noise
+    return out
+
+
 @dataclass(frozen=True)
 class Case:
     """One row of the made errors: a kind at a level, on some motion, at a frame rate, in 2D or 3D."""
@@ -305,6 +326,7 @@ KINDS: Mapping[str, tuple[Kind, ...]] = {
     "report": (
         white, ar_fast, ar_slow, mixed, bursts, frozen, gaps, rounding, shift,
         spikes, swaps, stutter, missing, heavy_tails, wobble, correlated, smoothed, blur, depth, hypotheses, vibration,
+        flips, misread,
     ),
 }  # fmt: skip
 

@@ -128,7 +128,7 @@ OWN = (  # what is no setting
     Argument(("--model_name",), "launch", "name of the model, always smoothnet", {"choices": ["smoothnet"]}),
     Argument(("--delay",), "smooth visualize corpus",
              "smooth as a live stream would that gives a frame so many frames later; with the default "
-             "weights 31 gives what a whole recording does, and up to 38 the work is spread evenly over the frames",
+             "weights 31 gives what a whole recording does, at 34 no frame of a stream takes longer than others",
              COUNT_OR_0),
     Argument(("--method",), "smooth visualize corpus",
              "network (default) | rts | butterworth | gaussian | savgol | oneeuro | median", {"metavar": "NAME"}),
