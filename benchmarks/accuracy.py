@@ -561,7 +561,8 @@ def sample_pairs() -> list[Pairs]:
 
 def real_pairs(folder: Path | None, part: str) -> list[Pairs]:
     """Pairs below `folder`: pair files (.npz with object arrays detected, groundtruth, subject), and folders of the
-    official layout named DATASET_ESTIMATOR_REP. Points in metres become millimetres. The report has the sample's too."""
+    official layout named DATASET_ESTIMATOR_REP. Points in metres become millimetres. The report has the sample's too.
+    """
     found = sample_pairs() if part == "report" else []
     for path in sorted(folder.rglob("*.npz")) if folder else ():
         with np.load(path, allow_pickle=False) as file:

@@ -64,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         both = np.isfinite(truth).all(axis=(0, 2)) & np.isfinite(points).any(axis=(0, 2))
         channels = points[:, both].transpose(1, 2, 0)[None]  # (1, K, 2, T)
         bridged = bridge_windows(channels, ~np.isfinite(channels).all(axis=2))[0].transpose(2, 0, 1)
-        content["detected"][i], content["groundtruth"][i] = bridged.astype(np.float32), truth[:, both].astype(np.float32)
+        content["detected"][i] = bridged.astype(np.float32)
+        content["groundtruth"][i] = truth[:, both].astype(np.float32)
     names = [f"{estimator}_view{view}" for estimator in pairs for view in range(1, VIEWS + 1)]
     try:
         with atomic_write(args.output) as file:

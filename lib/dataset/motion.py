@@ -419,8 +419,8 @@ def pair_windows(
     """Windows of what an estimator made of a motion, and of that motion: errors stay with what they were made on.
 
     Frames are taken as they are or every 2nd or 3rd, never in between, which would smooth the errors. Both are
-    turned, mirrored and projected alike. The mean of the middle half of a channel's errors is taken out of the truth: no
-    smoother can know a constant offset, and none should share the errors of a few frames out over all.
+    turned, mirrored and projected alike. The mean of the middle half of a channel's errors is taken out of the truth:
+    no smoother can know a constant offset, and none should share the errors of a few frames out over all.
 
     Returns:
         detected and truth, (N, K, D, W) float32 each, the body's size 1; (N,) frames per second.

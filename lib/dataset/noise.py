@@ -309,9 +309,11 @@ def _thrown(shape: tuple[int, ...], sizes: tuple[float, float], rng: Generator) 
 
 
 def mistake(windows: Array, unit: Array, chosen: Array, rng: Generator) -> Array:
-    """Another pose altogether for 1 to 12 frames, up to four times a window and the same each time, as when an estimator
-    wavers between two readings of an image: the body, or some of its joints, mirrored, flattened or shrunk along each
-    axis, in half of the windows turned as well, about a joint that stays, in half of them about a place beside it.
+    """Another pose altogether for 1 to 12 frames, up to four times a window and the same each time.
+
+    As when an estimator wavers between two readings of an image: the body, or some of its joints, mirrored, flattened
+    or shrunk along each axis, in half of the windows turned as well, about a joint that stays, in half of them about
+    a place beside it.
 
     unit: (N, 1, 1, 1), the body's size.
     """
@@ -322,7 +324,7 @@ def mistake(windows: Array, unit: Array, chosen: Array, rng: Generator) -> Array
     turn = np.where(rng.random((n, 1, 1)) < 0.5, turn, np.eye(dims)) * rng.uniform(-1.2, 1.2, (n, 1, dims))
     stays = windows[np.arange(n), rng.integers(joints, size=n)][:, None]
     elsewhere = rng.standard_normal((n, 1, dims, 1)) * _each(log_uniform(rng, (0.03, 1.0), n)) / dims**0.5
-    elsewhere = (elsewhere * _each(rng.random(n) < 0.5) * unit).astype(np.float32)
+    elsewhere = (elsewhere * _each(np.less(rng.random(n), 0.5)) * unit).astype(np.float32)
     other = np.einsum("nde,njew->njdw", turn.astype(np.float32), windows - stays) + stays + elsewhere
     return np.where((mask & some[:, :, None])[:, :, None], other, windows)
 

@@ -23,6 +23,7 @@ from ..formats import check_words, read_recording
 from ..formats.recording import Recording
 from ..models.network import as_numpy
 from ..utils.errors import SmoothNetError
+from ..utils.gaps import refuse_far
 from .options import SmoothingOptions
 from .report import Report
 from .smoother import Smoother, as_points
@@ -230,6 +231,7 @@ class Smoothing:
     def points(self, points: Any) -> Any:
         """Smooth (T, K, D) or (T, C) points of one person, array or tensor; see Smoother.__call__."""
         array, restore = as_numpy(points)
+        refuse_far(array)
         known = as_points(array, self.options.dims).astype(np.float64)
         ready = self._method.ready(self.options.fps, lambda frames: None)
         if ready.clean is not None:

@@ -21,7 +21,7 @@ from ..models.plain import Work
 from ..models.windows import smooth_blocks, smooth_sequence
 from ..utils.blocks import Frames, by_frames
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import MAX_GAP, shown_points, uncut
+from ..utils.gaps import MAX_GAP, refuse_far, shown_points, uncut
 from ..weights import find_weights
 from .labelled import is_labelled, smooth_labelled
 from .overlap import Flat, blank_missing, chosen_windows, smooth_with_gaps, tapered
@@ -172,6 +172,7 @@ class Smoother:
         if min_score is not None:
             raise SmoothNetError("an array has no scores for min_score; make NaN what is missing")
         array, restore = as_numpy(points)
+        refuse_far(array)
         shape = array.shape
         array = as_points(array, dims)
         if step is not None and step < 1:

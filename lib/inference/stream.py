@@ -6,19 +6,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..models.network import as_numpy
 from ..models.plain import Work
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import MAX_GAP, shown_points
+from ..utils.gaps import FARTHEST, MAX_GAP, refuse_far, shown_points
 from .overlap import Start, blank_missing, pad_window, start_windows, window_weight
 
 NOTHING = 1e-6  # frames of a window whose taper is at most this count next to nothing,
 ENOUGH = 0.01  # where all other windows together count more than this
 NOT_FINITE = "the network gave what is no finite number; its weights may be damaged"
+
+
+class _Frame(NamedTuple):
+    """One person in one frame: (K, D) points with NaN where missing, (K,) whether they are there, whether any is."""
+
+    points: np.ndarray | float
+    shown: np.ndarray | bool
+    seen: bool
+
+
+NOBODY = _Frame(np.nan, False, False)
 
 
 class _Ring:
@@ -45,7 +56,8 @@ class _Segment:
 
     Args:
         number: of the first frame.
-        points: (K, D), the first frame.
+        frame: the first frame.
+        shape: (K, D).
         window: W.
         held: frames that are held, at least W.
         taper: (W, 1, 1), how much a window's frames count.
@@ -59,31 +71,39 @@ class _Segment:
     """
 
     def __init__(
-        self, number: int, points: np.ndarray, window: int, held: int, taper: np.ndarray, reflect: bool, step: int
+        self,
+        number: int,
+        frame: _Frame,
+        shape: tuple[int, int],
+        window: int,
+        held: int,
+        taper: np.ndarray,
+        reflect: bool,
+        step: int,
     ):
         self.first, self.last, self.newest, self.ran = number, number, number - 1, -1
         self.window, self.taper, self.reflect, self.step = window, taper, reflect, step
-        self.frames = _Ring(held, points.shape, np.nan)
-        self.shown = _Ring(held, points.shape[:1], False, bool)
-        self.total = _Ring(held, points.shape, 0.0)
-        self.weight = _Ring(held, (len(points), 1), 0.0)
+        self.frames = _Ring(held, shape, np.nan)
+        self.shown = _Ring(held, shape[:1], False, bool)
+        self.total = _Ring(held, shape, 0.0)
+        self.weight = _Ring(held, (shape[0], 1), 0.0)
         self.padded: np.ndarray | None = None
         self.padded_first = number
-        self.append(points)
+        self.append(frame)
 
     @property
     def length(self) -> int:
         return self.newest - self.first + 1
 
-    def append(self, frame: np.ndarray | None) -> None:
-        """Take the next frame, (K, D); None if nobody was seen."""
+    def append(self, frame: _Frame) -> None:
+        """Take the next frame."""
         self.newest += 1
         self.padded = None
-        self.frames.append(np.nan if frame is None else frame)
-        self.shown.append(False if frame is None else shown_points(frame))
+        self.frames.append(frame.points)
+        self.shown.append(frame.shown)
         self.total.append(0.0)
         self.weight.append(0.0)
-        if self.shown.back(1).any():
+        if frame.seen:
             self.last = self.newest
 
     @property
@@ -165,11 +185,6 @@ class _Run:
     work: Work
     next: int
     spread: bool
-
-
-def _seen(points: np.ndarray | None) -> bool:
-    """Whether a frame shows any point."""
-    return points is not None and bool(shown_points(points).any())
 
 
 class Stream:
@@ -264,13 +279,13 @@ class Stream:
         now, emitted = self._count, self._count - self.delay
         self._count += 1
         latest = [(key, parts[-1]) for key, parts in self._segments.items()]
-        self._begin([part for key, part in latest if part.waiting and not _seen(frames.get(key))], now - 1)
+        self._begin([part for key, part in latest if part.waiting and not frames.get(key, NOBODY).seen], now - 1)
         for key, newest in latest:
             if now - newest.last - 1 <= self.max_gap:
-                newest.append(frames.pop(key, None))
-        for key, points in frames.items():
-            if _seen(points):
-                self._segments.setdefault(key, []).append(self._start(now, points))
+                newest.append(frames.pop(key, NOBODY))
+        for key, first in frames.items():
+            if first.seen:
+                self._segments.setdefault(key, []).append(self._start(now, first))
         due = [part for part in self._all() if part.newest == now and part.due]
         self._begin(due, now, [part for part in self._all() if part.first <= emitted <= part.last], emitted)
         self._advance(now)
@@ -288,8 +303,8 @@ class Stream:
         self._reset()
         return rest
 
-    def _door(self, frame: Any) -> dict[Hashable, np.ndarray]:
-        """The frame as a new dict id -> (K, D) float64; a single person's id is None."""
+    def _door(self, frame: Any) -> dict[Hashable, _Frame]:
+        """The frame as a new dict by id; a single person's id is None."""
         if self._named is None and frame is not None:
             self._named = isinstance(frame, Mapping)
         if frame is None:
@@ -299,7 +314,7 @@ class Stream:
             raise SmoothNetError(f"frame {self._count} of this stream must be {wanted}")
         elif not self._named:
             frame = {None: frame}
-        frames = {}
+        arrays = {}
         for key, points in frame.items():
             if points is None or (self._ids is not None and key not in self._ids):
                 continue
@@ -308,13 +323,22 @@ class Stream:
                 wanted = "(joints, dims)" if self._shape is None else str(self._shape)
                 raise SmoothNetError(f"frame {self._count} has the shape {array.shape}, this stream takes {wanted}")
             self._shape = array.shape
-            array = array.astype(np.float64)
-            frames[key] = array if np.isfinite(array).all() else blank_missing(array)
-        return frames
+            arrays[key] = array
+        if not arrays:
+            return {}
+        people = np.stack([*arrays.values()]).astype(np.float64, copy=False)
+        shown = np.ones(people.shape[:2], bool)
+        if not (np.abs(people) <= FARTHEST).all():
+            refuse_far(people)
+            people = blank_missing(people)
+            shown = shown_points(people)
+        seen: list[bool] = np.any(shown, axis=1).tolist()
+        return dict(zip(arrays, map(_Frame, people, shown, seen), strict=True))
 
-    def _start(self, now: int, points: np.ndarray) -> _Segment:
+    def _start(self, now: int, first: _Frame) -> _Segment:
         held = max(self.window, self.delay + 1)
-        return _Segment(now, points, self.window, held, self._taper, self._reflect, self.step)
+        assert self._shape is not None
+        return _Segment(now, first, self._shape, self.window, held, self._taper, self._reflect, self.step)
 
     def _all(self) -> list[_Segment]:
         return [part for parts in self._segments.values() for part in parts]

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import refuse_far
 from .normalize import with_normalization
 from .onnx_file import read_onnx
 from .plain import PLAIN, Begin, Work, named_in
@@ -288,7 +287,7 @@ def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
     Whole numbers come back as float64, since smoothed ones are not whole.
 
     Raises:
-        SmoothNetError: no numbers, or some that no recording reaches.
+        SmoothNetError: no numbers.
     """
     torch = sys.modules.get("torch")  # whoever passes a tensor has imported it
     if torch is not None and isinstance(points, torch.Tensor):
@@ -297,14 +296,11 @@ def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         points = points.detach().cpu()
         if points.dtype != torch.float64:
             points = points.float() if points.is_floating_point() else points.double()
-        array = points.numpy()
-        refuse_far(array)
-        return array, lambda array: torch.from_numpy(array).to(dtype).to(device)
+        return points.numpy(), lambda array: torch.from_numpy(array).to(dtype).to(device)
     try:
         array = np.asarray(points)
         kind = array.dtype if np.issubdtype(array.dtype, np.floating) else np.dtype(np.float64)
         array = array.astype(np.promote_types(kind, np.float32), copy=False)
     except (TypeError, ValueError) as error:
         raise SmoothNetError(f"points must be numbers in an array or tensor ({error})") from error
-    refuse_far(array)
     return array, lambda array: array.astype(kind)
