@@ -11,6 +11,7 @@ from helpers import command
 
 from benchmarks import accuracy
 from benchmarks.motion import PARTS, Clip, _without_repeats, body_size, fast_motion, generated, held_out, recorded
+from lib.dataset.motion import load_recordings
 from lib.utils.errors import SmoothNetError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,6 +187,23 @@ def test_the_sample_is_scored_where_its_reference_knows_a_joint():
     of_view = [np.linalg.norm((points - truth)[:, known], axis=-1).mean() for points, truth, _ in blazepose.items]
     assert score["mpjpe"] == pytest.approx(np.mean(of_view), rel=1e-6)
     assert 30 < score["mpjpe"] < 40 and 0 < score["kept"] < 1.5
+
+
+def test_the_sample_makes_pairs_to_train_on(tmp_path):
+    done = command("data/pose2sim_pairs.py", "--output", tmp_path / "pose2sim_pairs.npz")
+    assert done.returncode == 0, done.stderr
+    recordings = load_recordings(tmp_path / "pose2sim_pairs.npz")
+    assert len(recordings) == 12 and {r.group for r in recordings} == {"pose2sim"}
+    points, truth, _ = accuracy.sample_pairs()[2].items[3]  # OpenPose, the last view
+    openpose = next(r for r in recordings if r.name.endswith("openpose_view4"))
+    known = np.isfinite(truth).all(axis=(0, 2))
+    assert openpose.fps == pytest.approx(60) and openpose.truth.shape == (100, known.sum(), 2)
+    np.testing.assert_allclose(openpose.truth, truth[:, known], atol=1e-3)
+    there = np.isfinite(points[:, known])
+    assert not there.all()
+    np.testing.assert_allclose(openpose.detected[there], points[:, known][there], atol=1e-3)
+    wrong = command("data/pose2sim_pairs.py", "--output", tmp_path / "no" / "x.npz")
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr
 
 
 def test_the_command(tmp_path):
