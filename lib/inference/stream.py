@@ -138,12 +138,12 @@ class _Segment:
         return weight
 
     def known(self, begin: int, end: int) -> bool:
-        """Whether windows said of all points of the frames from `begin` up to `end` what a further one cannot change
-        if they count next to nothing in it."""
+        """Whether windows said of the points that the frames from `begin` up to `end` show what a further one cannot
+        change if they count next to nothing in it."""
         if self.length <= self.window:
             return False
         place = self.newest + 1 - begin, self.newest + 1 - end
-        return bool((self.weight.back(*place) > ENOUGH).all())
+        return bool(((self.weight.back(*place)[..., 0] > ENOUGH) | ~self.shown.back(*place)).all())
 
     def take(self, number: int, smoothed: np.ndarray, weight: np.ndarray) -> None:
         """Add (frames, K, D) of a window's output from frame `number` on, and how much they count."""
