@@ -60,8 +60,9 @@ MARGIN = 1.0005  # by so much a figure must be larger to count as worse
 
 # ---------------------------------------------------------------- methods
 def method(text: str) -> Method:
-    """input | [hampel+]FILTER[:STRENGTH or :CUTOFFHz] | network (the default) | WEIGHTS[:WINDOW] | a checkpoint's path;
-    the latter three with untold+ before them: without telling them the frame rate.
+    """input | FILTER[:STRENGTH or :CUTOFFHz] | network (the default) | WEIGHTS[:WINDOW] | a checkpoint's path; all but
+    the first with hampel+ before them: behind Hampel's filter; the latter three also with untold+: not told the frame
+    rate.
 
     Raises:
         SmoothNetError: none of these.
@@ -70,9 +71,12 @@ def method(text: str) -> Method:
         return lambda points, fps: points
     if text == "hampel":
         return lambda points, fps: classical_smoother("rts", fps=fps, outliers="hampel").clean(points)[0]
-    name, _, setting = text.removeprefix("hampel+").partition(":")
+    if text.startswith("hampel+"):
+        clean, then = method("hampel"), method(text.removeprefix("hampel+"))
+        return lambda points, fps: then(clean(points, fps), fps)
+    name, _, setting = text.partition(":")
     if name in METHODS:
-        options: dict[str, Any] = {"outliers": "hampel"} if text.startswith("hampel+") else {}
+        options: dict[str, Any] = {}
         try:
             if setting:
                 options["cutoff" if setting.endswith("Hz") else "strength"] = float(setting.removesuffix("Hz"))

@@ -139,6 +139,16 @@ def test_a_method_that_loses_points_is_named():
         accuracy.run({"broken": lambda points, fps: points * np.nan}, None, "settings", quick=True)
 
 
+@pytest.mark.parametrize("name", ["rts:2", "network"])
+def test_hampel_goes_before_any_method(name):
+    points = np.random.default_rng(2).normal(size=(60, 4, 3)).cumsum(0)
+    points[20, 1] += 80
+    cleaned = accuracy.method("hampel")(points, 30.0)
+    assert np.abs(cleaned[20, 1] - points[20, 1]).max() > 20
+    expected = accuracy.method(name)(cleaned, 30.0)
+    np.testing.assert_allclose(accuracy.method(f"hampel+{name}")(points, 30.0), expected, atol=1e-9)
+
+
 @pytest.mark.parametrize("text", ["kalman", "rts:much", "hampel+kalman", "nothing.pth.tar"])
 def test_there_is_no_such_method(text):
     with pytest.raises(SmoothNetError, match=text.split(":")[0].split("+")[-1]):
