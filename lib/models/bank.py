@@ -145,18 +145,21 @@ def window_taper(window: int, kind: str) -> np.ndarray:
     """(W,) float64 positive weights of the frames of a window in the mean over windows, largest 1.
 
     kind: "uniform", "triangle", "hann" or "late-hann". The second and third fall to one step above 0 at the ends, so
-        that every frame counts. Of the fourth the first eighth counts where there is no other window alone, which
-        leaves a stream that much time to run the network.
+        that every frame counts. The fourth rises later, and falls as Hann's: its first eighth counts only where there
+        is no other window, which leaves a stream that much time to run the network.
     """
-    place = (np.arange(window) + 0.5) / window
+    place = np.arange(window) + 0.5
+    hann = np.sin(np.pi * place / window) ** 2
     if kind == "uniform":
         return np.ones(window)
     if kind == "triangle":
-        return 1 - np.abs(2 * place - 1)
+        return 1 - np.abs(2 * place / window - 1)
     if kind == "hann":
-        return np.sin(np.pi * place) ** 2
+        return hann
     if kind == "late-hann":
-        return np.where(np.arange(window) < window // 8, LEAD, np.sin(np.pi * place) ** 2)
+        lead, middle = window // 8, window / 2
+        rising = np.sin(np.pi / 2 * (place - lead) / (middle - lead)) ** 2
+        return np.where(place < lead, LEAD, np.where(place < middle, rising, hann))
     raise SmoothNetError(f"unknown taper {kind!r}; it is one of uniform, triangle, hann, late-hann")
 
 

@@ -182,10 +182,13 @@ def test_tapers_are_positive_and_symmetric(kind, window):
     np.testing.assert_allclose(taper, taper[::-1])
 
 
-def test_the_late_taper_is_hanns_after_the_first_eighth_and_still_counts_every_frame():
-    hann, late = window_taper(32, "hann"), window_taper(32, "late-hann")
-    assert 0 < late[:4].max() < 1e-6
-    np.testing.assert_array_equal(late[4:], hann[4:])
+@pytest.mark.parametrize("window", [8, 32, 33])
+def test_the_late_taper_rises_later_than_hanns_and_still_counts_every_frame(window):
+    hann, late = window_taper(window, "hann"), window_taper(window, "late-hann")
+    assert 0 < late[: window // 8].max() < 1e-6
+    assert (np.diff(late[window // 8 - 1 : window // 2]) > 0).all()  # without a leap
+    assert np.abs(np.diff(late)).max() < 1.5 * np.abs(np.diff(hann)).max()
+    np.testing.assert_allclose(late[window // 2 + 1 :], hann[window // 2 + 1 :])
 
 
 def test_short_recordings_go_on_as_they_were():
