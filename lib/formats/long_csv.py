@@ -93,9 +93,10 @@ def sniff_long(path: Path) -> bool:
         return False
     rows = [split_row(line, delimiter) for line in read_lines(path)[1:] if line.strip()]
     labels = [cells[frame] if frame < len(cells) else "" for cells in rows]
-    if columns.long or len(set(labels)) in (1, len(labels)):
-        # A video's name in all rows numbers no frame; people who follow one another are people too.
-        return columns.long or (len(set(labels)) > 1 and any(_several(rows, names, i) for i in columns.people))
+    if columns.long or len(set(labels)) == len(labels):  # people who follow one another are people too
+        return columns.long or any(_several(rows, names, i) for i in columns.people)
+    if len(set(labels)) == 1 and not is_number(labels[0]):  # a video's name in all rows numbers no frame
+        return False
     return bool(columns.people) or any(not is_number(label) for label in labels)
 
 
