@@ -22,7 +22,7 @@ from .documents import Slot, Spanned
 from .plain_csv import FRAMES, IMAGES, PEOPLE, SCORES, TIMES, column_role, delimiter_of, is_named, is_world
 from .recording import Recording
 from .spans import Cell, cells_of
-from .tables import by_axes, is_number, label_in, number_in, rate, read_lines, split_row
+from .tables import by_axes, is_number, label_in, no_number, number_in, rate, read_lines, split_row
 from .timeline import timeline
 
 _PEOPLE = PEOPLE | {
@@ -159,7 +159,7 @@ def _number(path: Path, line: int, cell: Cell, name: str, spans: list[tuple[int,
     spans.append((start, start + len(bare)))
     if not bare or is_number(bare):
         return _float(bare)
-    raise SmoothNetError(f"{path}, line {line + 1}, column {name}: {bare!r} is not a number")
+    raise no_number(path, line + 1, name, bare)
 
 
 def _groups(roles: dict[str, dict[str, int]]) -> list[tuple[str, str, list[str]]]:

@@ -8,6 +8,7 @@ ends, quotes and untouched rows stay byte for byte.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections import defaultdict
@@ -66,17 +67,29 @@ class Table:
         try:
             value = float(text)
         except ValueError:
-            raise SmoothNetError(
-                f"{self.path}, line {self.rows[row] + 1}, column {name}: {text!r} is not a number"
-            ) from None
+            raise no_number(self.path, self.rows[row] + 1, name, text) from None
         return value if math.isfinite(value) else math.nan
+
+
+def no_number(path: Path, line: int, column: str, text: str) -> SmoothNetError:
+    """The error for a cell that should be a number."""
+    advice = ""
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        advice = (
+            ", it has a comma for a decimal point; write points: import pandas; "
+            f'pandas.read_csv("{path.name}", sep=";", decimal=",").to_csv("points.csv", index=False)'
+        )
+    return SmoothNetError(f"{path}, line {line}, column {column}: {text!r} is not a number{advice}")
 
 
 def read_lines(path: Path) -> list[str]:
     try:
-        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+        raw = path.read_bytes()
     except OSError as error:
         raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SmoothNetError(f"{path} is text in UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)")
+    text = raw.decode("utf-8", errors="surrogateescape")
     if "\0" in text[:4096]:
         raise SmoothNetError(f"{path} is a binary file, not a table of text")
     return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
