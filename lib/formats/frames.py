@@ -136,7 +136,7 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
         and value
         and all(item in (None, [], {}) or _is_frame(item, people) for item in value[:_LOOKED_AT])
     ):
-        labels = [_label(item) for item in value]
+        labels = [label_of(item) for item in value]
         people_of_one_frame = _is_frame(value, people) and not all(label is not None for label in labels)
         if not people_of_one_frame:
             labels = labels if None not in labels else list(range(len(value)))
@@ -159,7 +159,7 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
     return None
 
 
-def _label(value: Any) -> int | str | None:
+def label_of(value: Any) -> int | str | None:
     if isinstance(value, dict):
         for key in _LABELS:
             label = value.get(key)
@@ -185,7 +185,7 @@ def read_frames(path: Path, format: str, people: People, what: str) -> Recording
         if one_value_a_document(path):
             if isinstance(document, Spanned):
                 continue
-            label = document.path.name if path.is_dir() else _label(document.value)
+            label = document.path.name if path.is_dir() else label_of(document.value)
             found: list[Frame] | None = [Frame(label, index, (), document.value)]
         else:
             found = _frames_of(document.value, people, index, ())

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .documents import read_document, read_numbers
-from .frames import Found, Person, read_frames, sniff_frames
+from .frames import Found, Person, label_of, read_frames, sniff_frames
 from .layout import Layout, Piece
 from .meaning import of_array
 from .plain_csv import SCORES, is_named
@@ -189,6 +189,13 @@ def _id(value: Any) -> int | str | None:
     return value if isinstance(value, str) or (type(value) is int and value >= 0) else None
 
 
+def _entry_id(entry: Any) -> int | str | None:
+    """Whose joints an entry of a list is, where it says so."""
+    if not isinstance(entry, dict) or not _joint_keys(entry):
+        return None
+    return next((_id(value) for key, value in entry.items() if is_named(key, _IDS - {"id", "idx"})), None)
+
+
 def _reader(path: Path, layout: Layout | None = None) -> _Reader:
     value = read_document(path).value if path.is_file() else None
     for _ in range(2):  # {"frames": [...]}
@@ -211,6 +218,9 @@ def read_json(path: Path, dims: int | None = None, layout: Layout | None = None,
         reader.settle(str(path), dims)
         recording = read_frames(path, "json", reader.people, what)
     value = recording.source[0].value if path.is_file() else None
+    entries = value if isinstance(value, list) else []
+    if len({_entry_id(entry) for entry in entries}) > 1 and all(label_of(entry) is None for entry in entries):
+        raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')
     if isinstance(value, dict):
         rate = next((rate for key, rate in value.items() if is_named(key, _RATES)), None)
         recording.fps = (

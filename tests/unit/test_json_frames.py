@@ -163,3 +163,9 @@ def test_faults_are_named(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(value))
     with pytest.raises(SmoothNetError, match="frame 4, 1, keypoints: each joint needs x, y"):
         read_recording(tmp_path / "a.json")
+
+
+def test_people_whose_frames_are_not_said_are_refused(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(both(lambda t, p: {"track_id": p, "keypoints": rows(t, p)})))
+    with pytest.raises(SmoothNetError, match="several people that do not say their frame"):
+        read_recording(tmp_path / "a.json")
