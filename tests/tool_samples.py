@@ -581,6 +581,28 @@ def visual3d_txt(folder: Path) -> Path:
     return write(folder / "theia.txt", "\n".join(head + rows) + "\n")
 
 
+def azure_kinect(folder: Path) -> Path:
+    """What the offline processor of Azure Kinect writes."""
+    bodies = walk(32, 3, 1, 1) + 100, walk(32, 3, 1, 2) + 3000
+    frames = [
+        {"bodies": [{"body_id": n + 1, "joint_orientations": [[1.0, 0.0, 0.0, 0.0]], "joint_positions": b[t].tolist()}
+                    for n, b in enumerate(bodies)], "frame_id": t, "timestamp_usec": 33333 * t}
+        for t in range(FRAMES)
+    ]  # fmt: skip
+    return write(folder / "bodies.json", json.dumps({"bone_list": [["PELVIS", "NECK"]], "frames": frames}, indent=4))
+
+
+def joints_by_name(folder: Path) -> Path:
+    """An object a joint, as apps around Apple's Vision write them."""
+    body = walk(14, 2, 1, 3).round(5)
+    frames = [
+        {"time": t / 60, "joints": {f"joint_{k}": {"x": x, "y": y, "confidence": 0.75}
+                                    for k, (x, y) in enumerate(body[t].tolist())}}
+        for t in range(FRAMES)
+    ]  # fmt: skip
+    return write(folder / "vision.json", json.dumps(frames))
+
+
 SAMPLES = {  # function -> the format it is told to be
     ultralytics_list: "ultralytics",
     ultralytics_flat: "ultralytics",
@@ -616,6 +638,8 @@ SAMPLES = {  # function -> the format it is told to be
     qualisys_tsv: "mocap-text",
     motive_csv: "mocap-text",
     visual3d_txt: "mocap-text",
+    azure_kinect: "json",
+    joints_by_name: "json",
     stream_lines: "jsonl",
     stream_bare: "jsonl",
 }

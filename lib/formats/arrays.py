@@ -35,7 +35,19 @@ from .rotations import FORMS, from_6d, looks_like, to_6d
 _NO_POSITION = (
     *("bbox", "box", "veloc", "accel", "angle", "euler", "torque", "force", "gyro", "resolution", "size"),
     *("intrinsic", "extrinsic", "框", "速度", "角", "力矩", "内参", "外参"),
+    *(
+        "world2cam",
+        "cam2world",
+        "world_to_cam",
+        "cam_to_world",
+        "camera_to_world",
+        "w2c",
+        "c2w",
+        "viewmat",
+        "projection",
+    ),
 )
+_CAMERA_NAMES = {"r", "k", "p", "rt", "r_wc", "r_cw"}  # of a camera, beside arrays that say that they are points
 _SCORE_WORDS = ("score", "conf", "likelihood", "visib", "分数", "得分", "置信", "可见")
 # Words that leave no doubt, and others that name rotations as well as positions.
 _POINT_WORDS = (
@@ -82,6 +94,7 @@ class Arrays:
     scores: set[str] = field(default_factory=set)  # those that are scores of others
     # Those that would no longer fit what is smoothed: they are not written where anything was.
     stale: set[str] = field(default_factory=set)
+    objects: list[str] = field(default_factory=list)  # the names of arrays of Python objects, which stay unread
     coarse: set[str] = field(default_factory=set)  # those whose type has no room for what smoothing changes
     _read: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     _given: tuple[float, int] | None = None  # of a .npy whose array is no longer kept: when it was written, its size
@@ -154,9 +167,9 @@ def open_arrays(path: Path) -> Arrays:
             if header is None:
                 raise ValueError("it does not start as one")
             if header.dtype.hasobject:
-                raise ValueError("it holds Python objects, which are never unpickled")
+                raise ValueError(f"it holds Python objects, which are never unpickled; {_trusted(path, '')}")
             return Arrays(path, {"": header})
-        headers = {}
+        headers, objects = {}, []
         with zipfile.ZipFile(path) as archive:
             refuse_bombs(archive.infolist(), str(path))
             for member in archive.infolist():
@@ -165,11 +178,21 @@ def open_arrays(path: Path) -> Arrays:
                         header = _read_header(file, member.file_size)
                     if header is not None and not header.dtype.hasobject:
                         headers[member.filename.removesuffix(".npy")] = header
-        return Arrays(path, headers)
+                    elif header is not None:
+                        objects.append(member.filename.removesuffix(".npy"))
+        return Arrays(path, headers, objects=objects)
     except SmoothNetError:
         raise
     except Exception as error:  # a damaged file fails in any way at all
         raise _unreadable(path, error) from error
+
+
+def _trusted(path: Path, place: str) -> str:
+    """What to do about Python objects; `place`: the array of them in a .npz."""
+    return (
+        'where you trust it (it can run anything), save its array: import numpy; numpy.save("poses.npy", '
+        f'numpy.load("{path.name}", allow_pickle=True){place}.item()["NAME"])'
+    )
 
 
 def _read_header(file: IO[bytes], size: int) -> Header | None:
@@ -217,9 +240,21 @@ def _no_points(source: Arrays) -> SmoothNetError:
         advice = "; say what its axes are, as in --layout tdk"
         if "" not in source.headers:
             advice += ', or call the array of points "keypoints"'
+    elif any(header.dtype.names for header in source.headers.values()):
+        name = next(name for name, header in source.headers.items() if header.dtype.names)
+        place = f'["{name}"]' if name else ""
+        advice = (
+            f'; put its fields side by side: import numpy; a = numpy.load("{source.path.name}"){place}; '
+            'numpy.save("poses.npy", numpy.stack([a[field] for field in a.dtype.names], -1))'
+        )
+    elif source.objects:
+        place = f'["{source.objects[0]}"]'
+        advice = f"; {_trusted(source.path, place)}"
+    if not shapes and source.objects:
+        shapes = f"Python objects in {', '.join(source.objects)}, which are never unpickled"
     return SmoothNetError(
         f"{source.path} holds no array of points: needed are numbers of shape (T, K, D), (T, K*D) or "
-        f"(T, P, K, D), found {shapes or 'nothing that can be read without unpickling'}{advice}"
+        f"(T, P, K, D), found {shapes or 'no array'}{advice}"
     )
 
 
@@ -485,10 +520,11 @@ def record(source: Arrays, format: str, tracks: list[Track], notes: list[str] | 
 
 def other_points(source: Arrays, layout: Layout | None = None) -> list[str]:
     """The arrays that hold positions, of those that no meaning is known of yet."""
+    cameras = _CAMERA_NAMES if any(map(says_points, source.headers)) else set()
     arrays = {
         name: header.shape
         for name, header in source.headers.items()
-        if name not in source.meanings and name not in source.copies
+        if name not in source.meanings and name not in source.copies and name.lower() not in cameras
         if header.dtype.kind in "fiu" and not any(word in name.lower() for word in (*_SCORE_WORDS, *_NO_POSITION))
     }
     if "" in arrays:

@@ -143,9 +143,11 @@ class Tokens(SpanTokens):
 
 
 def by_joints(value: Any, axes: tuple[str, ...]) -> Any:
-    """Objects with the keys `axes`, or an object of lists, as lists of the numbers of each joint."""
+    """Objects with the keys `axes`, one of them, or an object of lists, as lists of the numbers of each joint."""
     if not axes:
         return value
+    if isinstance(value, dict) and not isinstance(value[axes[0]], list):
+        return [[value[axis] for axis in axes]]
     if isinstance(value, dict):
         return [list(numbers) for numbers in zip(*(value[axis] for axis in axes), strict=True)]
     return [[point[axis] for axis in axes] for point in value]

@@ -10,7 +10,7 @@ value of a frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -42,6 +42,8 @@ class Found:
     stride: int  # numbers a joint that stand together
     axes: tuple[str, ...] = ()  # see Slot
     family: str = ""  # people of different families are never one: bodies and hands
+    # Where the joints stand if each has a place of its own, and which of the points these are; else all at `path`.
+    places: Sequence[tuple[tuple, slice]] = ()
 
 
 @dataclass
@@ -134,7 +136,7 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
         and value
         and all(item in (None, [], {}) or _is_frame(item, people) for item in value[:_LOOKED_AT])
     ):
-        labels = [_label(item) for item in value]
+        labels = [label_of(item) for item in value]
         people_of_one_frame = _is_frame(value, people) and not all(label is not None for label in labels)
         if not people_of_one_frame:
             labels = labels if None not in labels else list(range(len(value)))
@@ -157,7 +159,7 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
     return None
 
 
-def _label(value: Any) -> int | str | None:
+def label_of(value: Any) -> int | str | None:
     if isinstance(value, dict):
         for key in _LABELS:
             label = value.get(key)
@@ -183,7 +185,7 @@ def read_frames(path: Path, format: str, people: People, what: str) -> Recording
         if one_value_a_document(path):
             if isinstance(document, Spanned):
                 continue
-            label = document.path.name if path.is_dir() else _label(document.value)
+            label = document.path.name if path.is_dir() else label_of(document.value)
             found: list[Frame] | None = [Frame(label, index, (), document.value)]
         else:
             found = _frames_of(document.value, people, index, ())
@@ -209,13 +211,8 @@ def read_frames(path: Path, format: str, people: People, what: str) -> Recording
                         found.points,
                         found.scores,
                         [
-                            Slot(
-                                frame.document,
-                                (*frame.path, *found.path),
-                                slice(0, len(found.points)),
-                                found.stride,
-                                found.axes,
-                            )
+                            Slot(frame.document, (*frame.path, *place), joints, found.stride, found.axes)
+                            for place, joints in found.places or [(found.path, slice(0, len(found.points)))]
                         ],
                     )
                     for found in person.parts
@@ -234,7 +231,8 @@ def _other_numbers(frames: list[Frame], people: People) -> list[str]:
     seen: dict[str, None] = {}
     for frame in frames[:_LOOKED_AT]:
         for person in (people(frame.value, "") or []) if frame.value else []:
-            used |= {key for found in person.parts for key in found.path if isinstance(key, str)}
+            paths = [path for found in person.parts for path in [found.path, *(place for place, _ in found.places)]]
+            used |= {key for path in paths for key in path if isinstance(key, str)}
         level = [frame.value]
         for _ in range(3):  # the frame, its lists of people, a person
             level = [item for value in level for item in (value if isinstance(value, list) else [value])]

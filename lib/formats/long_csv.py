@@ -19,17 +19,14 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks
 from .documents import Slot, Spanned
-from .plain_csv import FRAMES, SCORES, TIMES, column_role, delimiter_of, is_world
+from .plain_csv import FRAMES, IMAGES, PEOPLE, SCORES, TIMES, column_role, delimiter_of, is_named, is_world
 from .recording import Recording
 from .spans import Cell, cells_of
-from .tables import by_axes, is_number, label_in, number_in, rate, read_lines, split_row
+from .tables import by_axes, is_number, label_in, no_number, number_in, rate, read_lines, split_row
 from .timeline import timeline
 
-_FRAMES = FRAMES | {"image", "image_id", "image_name", "filename", "file", "img"}
-_PEOPLE = {
-    *("track", "track_id", "person", "person_id", "id", "individual", "individuals", "instance", "instance_id"),
-    *("pose", "pose_id", "hand", "hand_id", "hand_index", "handedness", "face", "face_id", "animal", "subject"),
-    *("player", "player_id", "idx", "person_idx", "pose_idx"),
+_PEOPLE = PEOPLE | {
+    *("id", "idx", "pose", "pose_id", "pose_idx", "hand", "hand_id", "hand_index", "handedness", "face", "face_id"),
 }
 _JOINTS = {
     *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
@@ -56,17 +53,17 @@ class _Columns:
 
 
 def _sort(names: list[str]) -> _Columns:
-    columns = _Columns()
+    columns, numbered = _Columns(), False
     for column, name in enumerate(names):
         lowered = name.lower()
         role = column_role(name) if not any(word in lowered for word in _NO_POINT) else None
-        if lowered in _FRAMES and columns.frame is None:
-            columns.frame = column
-        elif lowered in TIMES and columns.time is None:
+        if is_named(name, FRAMES | IMAGES) and (columns.frame is None or (not numbered and is_named(name, FRAMES))):
+            columns.frame, numbered = column, is_named(name, FRAMES)  # a number before the name of a file
+        elif is_named(name, TIMES) and columns.time is None:
             columns.time = column
-        elif lowered in _PEOPLE:
+        elif is_named(name, _PEOPLE):
             columns.people.append(column)
-        elif lowered in _JOINTS:
+        elif is_named(name, _JOINTS):
             columns.joints.append(column)
         elif lowered in SCORES and "score" not in columns.roles[""]:
             columns.roles[""]["score"] = column
@@ -94,15 +91,18 @@ def sniff_long(path: Path) -> bool:
     points = any({"x", "y"} <= role.keys() for role in columns.roles.values())
     if frame is None or not points or not (columns.long or columns.people or columns.frame is not None):
         return False
-    seen = set()
-    for line in read_lines(path)[1:]:
-        if line.strip():
-            cells = split_row(line, delimiter)
-            label = cells[frame] if frame < len(cells) else ""
-            if label in seen:
-                return columns.long or bool(columns.people) or not is_number(label)
-            seen.add(label)
-    return columns.long
+    rows = [split_row(line, delimiter) for line in read_lines(path)[1:] if line.strip()]
+    labels = [cells[frame] if frame < len(cells) else "" for cells in rows]
+    if columns.long or len(set(labels)) == len(labels):  # people who follow one another are people too
+        return columns.long or any(_several(rows, names, i) for i in columns.people)
+    if len(set(labels)) == 1 and not is_number(labels[0]):  # a video's name in all rows numbers no frame
+        return False
+    return bool(columns.people) or any(not is_number(label) for label in labels)
+
+
+def _several(rows: list[list[str]], names: list[str], column: int) -> bool:
+    words = [cells[column] for cells in rows if column < len(cells)]
+    return is_named(names[column], PEOPLE) and 1 < len(set(words)) <= len(words) / 2
 
 
 def read_long(path: Path, **_: Any) -> Recording:
@@ -159,7 +159,7 @@ def _number(path: Path, line: int, cell: Cell, name: str, spans: list[tuple[int,
     spans.append((start, start + len(bare)))
     if not bare or is_number(bare):
         return _float(bare)
-    raise SmoothNetError(f"{path}, line {line + 1}, column {name}: {bare!r} is not a number")
+    raise no_number(path, line + 1, name, bare)
 
 
 def _groups(roles: dict[str, dict[str, int]]) -> list[tuple[str, str, list[str]]]:

@@ -32,9 +32,14 @@ def _mmpose_frames(value: Any) -> tuple[tuple, list] | None:
     for item in value:
         if isinstance(item, dict) and isinstance(item.get("instances"), list) and "frame_id" in item:
             return path, value
-        if isinstance(item, list) and item and isinstance(item[0], dict) and isinstance(item[0].get("keypoints"), list):
+        if isinstance(item, list) and item and isinstance(item[0], dict) and _is_list(item[0].get("keypoints")):
             return path, value
     return None
+
+
+def _is_list(keypoints: Any) -> bool:
+    """Whether these are MMPose's lists of numbers; others have an object a joint."""
+    return isinstance(keypoints, list) and not (keypoints and isinstance(keypoints[0], dict))
 
 
 def _people(value: Any, where: str) -> list[Person] | None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -29,6 +30,7 @@ from .tables import (
     make_track,
     number_frames,
     number_in,
+    order_rows,
     rate,
     read_lines,
     refuse_ragged,
@@ -37,9 +39,16 @@ from .tables import (
 
 TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"}
 FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum", "fnum"}
-FRAMES |= {"帧", "帧号"}
-_INDICES = {"", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id"}
-_INDICES |= {"time_ms", "timestamp_ms"}
+FRAMES |= {"frame_num", "frame_no", "frame_nr", "帧", "帧号"}
+IMAGES = {"image", "image_id", "image_name", "filename", "file", "img"}
+_CLOCKS = {"time_ms", "timestamp_ms", "time_us", "timestamp_us", "timestamp_usec", "time_ns", "timestamp_ns"}
+# Who is in a row, whatever else is in the table.
+PEOPLE = {
+    *("track", "track_id", "tracking_id", "person", "person_id", "individual", "individuals", "instance", "subject"),
+    *("instance_id", "subject_id", "animal", "animal_id", "player", "player_id", "body", "body_id", "body_index"),
+    *("skeleton", "skeleton_id", "user", "user_id", "actor", "actor_id", "object_id", "obj_id", "person_idx", "pid"),
+}
+_INDICES = {"", "unnamed: 0", "index", "idx", "id"}
 SCORES = {"score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability"}
 SCORES |= {"c", "p", "s", "v", "vis", "visible", "置信度", "得分", "分数"}
 _SEPARATORS = " \t_.-:/"
@@ -109,6 +118,16 @@ def _prefixed(name: str) -> tuple[str, str] | None:
     what = _what(name[:cut]) if cut else None
     joint = name[cut:].strip(_SEPARATORS)
     return (joint, what) if what and joint else None
+
+
+def is_named(name: str, words: set[str]) -> bool:
+    """Whether a column has one of these names, however it is spelt: track_id, TrackID, "Track ID"."""
+    return name.lower() in words or _spelt(name) in words
+
+
+def _spelt(name: str) -> str:
+    """BodyID, "Body ID" and body-id as body_id."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[\s_-]+", "_", name.strip()).lower()
 
 
 @dataclass
@@ -195,25 +214,72 @@ def _counted_header(first: list[str], lines: list[str], top: int, delimiter: str
 def _sort_columns(table: Table, names: list[str]) -> _Columns:
     columns = _Columns()
     header = any(names)
+    frames, times, who, texts = [], [], [], []
     for column, name in enumerate(names):
-        lowered = name.lower()
         role = column_role(name) if header else None
-        if header and lowered in TIMES:
-            if all_numbers(table, column):
-                columns.fps = rate(table.column(column, name))
-        elif header and lowered in FRAMES:
-            if all_numbers(table, column):
-                number_frames(table, column, name)
-        elif header and lowered in _INDICES:
+        numbers = all_numbers(table, column)
+        if header and is_named(name, TIMES | _CLOCKS):
+            times += [column] if numbers else []
+            if numbers and is_named(name, TIMES):
+                moments = np.unique(table.column(column, name))  # of a clock of whole seconds they give no rate
+                columns.fps = rate(moments) if len(moments) > len(table.cells) / 2 else None
+        elif header and is_named(name, FRAMES):
+            frames += [column] if numbers else []
+        elif header and is_named(name, IMAGES):
+            frames += [column] if len({cells[column] for cells in table.cells}) == len(table.cells) else []
+        elif header and is_named(name, PEOPLE | {"id", "idx"}):
+            who.append(column)
+        elif header and name.lower() in _INDICES:
             continue
         elif role is not None and is_point(role[0]):
             joint, what = role
             if what in columns.joints[joint]:
                 raise SmoothNetError(f"{table.path}: two columns stand for {what} of {joint or 'the point'}")
             columns.joints[joint][what] = column
-        elif all_numbers(table, column):
+        elif numbers:
             columns.plain.append(column)
+        else:
+            texts.append(column)
+    if header:
+        _set_frames(table, names, frames, times, who, [*texts, *columns.plain])
     return columns
+
+
+def _set_frames(
+    table: Table, names: list[str], frames: list[int], times: list[int], who: list[int], others: list[int]
+) -> None:
+    """Put the rows in the order of their frames, or of their times where no column numbers the frames.
+
+    Raises:
+        SmoothNetError: rows are of several people, of which one would be made.
+    """
+    for column in who:
+        if not frames and _tell_apart(table, column):
+            raise SmoothNetError(
+                f"{table.path}: {names[column]} names several people, and no column numbers the frames; add a column "
+                "frame, or give each person a file"
+            )
+    if frames:
+        number_frames(table, frames[0], names[frames[0]])
+    elif times:
+        order_rows(table, times[0], names[times[0]])
+        for column in others:
+            if _tell_apart(table, column, times[0]):
+                raise SmoothNetError(
+                    f"{table.path}: rows of one {names[times[0]]} differ in {names[column] or 'a nameless column'}; "
+                    "name that column track_id if it tells people, else remove it"
+                )
+
+
+def _tell_apart(table: Table, column: int, time: int | None = None) -> bool:
+    """Whether the words of a column come again; with `time`, and do so only in rows of another time, of which each
+    may have several."""
+    words = [cells[column].strip() for cells in table.cells]
+    again = 1 < len(set(words)) <= len(words) / 2
+    if not again or time is None:
+        return again
+    moments = [cells[time].strip() for cells in table.cells]
+    return len(set(moments)) < len(moments) == len(set(zip(moments, words, strict=True)))
 
 
 def _quaternions(table: Table, columns: _Columns, names: list[str]) -> tuple[dict[str, list[int]], _Columns]:

@@ -48,8 +48,9 @@ _ENDINGS = {
         (".zip", ".gz", ".7z", ".rar", ".tgz"), ("an archive", "unpack it and give the files or the folder in it")
     ),
     **dict.fromkeys(
-        (".xml", ".osim", ".urdf", ".mvnx", ".yaml", ".yml", ".toml"), ("a document", "save positions: " + _ARRAY)
+        (".xml", ".osim", ".urdf", ".yaml", ".yml", ".toml"), ("a document", "save positions: " + _ARRAY)
     ),
+    ".mvnx": ("a recording of Xsens", "export it as .c3d or .bvh, which are read"),
     ".qtm": ("a capture of QTM", "export it as .tsv or .c3d, which are read"),
     ".tak": ("a take of Motive", "export it as .csv or .c3d, which are read"),
     ".vsk": ("a skeleton of Vicon", "export the trial as .c3d or .csv, which are read"),

@@ -8,6 +8,7 @@ ends, quotes and untouched rows stay byte for byte.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections import defaultdict
@@ -35,7 +36,7 @@ class Table:
     first_row: int  # index of the first line of data
     rows: list[int]  # indices of the lines of data: blank lines are left out
     cells: list[list[str]]  # of the lines of data
-    frames: np.ndarray  # (rows,) frame of each row, increasing: files leave out frames without anybody
+    frames: np.ndarray  # (rows,) frame of each row, no two the same; files leave out frames without anybody
 
     _columns: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
@@ -66,17 +67,29 @@ class Table:
         try:
             value = float(text)
         except ValueError:
-            raise SmoothNetError(
-                f"{self.path}, line {self.rows[row] + 1}, column {name}: {text!r} is not a number"
-            ) from None
+            raise no_number(self.path, self.rows[row] + 1, name, text) from None
         return value if math.isfinite(value) else math.nan
+
+
+def no_number(path: Path, line: int, column: str, text: str) -> SmoothNetError:
+    """The error for a cell that should be a number."""
+    advice = ""
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        advice = (
+            ", it has a comma for a decimal point; write points: import pandas; "
+            f'pandas.read_csv("{path.name}", sep=";", decimal=",").to_csv("points.csv", index=False)'
+        )
+    return SmoothNetError(f"{path}, line {line}, column {column}: {text!r} is not a number{advice}")
 
 
 def read_lines(path: Path) -> list[str]:
     try:
-        text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+        raw = path.read_bytes()
     except OSError as error:
         raise SmoothNetError(f"cannot read {path}: {error.strerror or error}") from error
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SmoothNetError(f"{path} is text in UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)")
+    text = raw.decode("utf-8", errors="surrogateescape")
     if "\0" in text[:4096]:
         raise SmoothNetError(f"{path} is a binary file, not a table of text")
     return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
@@ -106,24 +119,55 @@ def make_table(path: Path, lines: list[str], delimiter: str, first_row: int, end
 
 
 def number_frames(table: Table, column: int, name: str) -> None:
-    """Take the frames of the rows from a column that numbers them."""
-    numbers = table.column(column, name)
-    repeated = np.flatnonzero(np.diff(numbers) == 0)
-    if len(repeated):
+    """Take the frames of the rows from a column that numbers or names them; rows may stand in any order.
+
+    Raises:
+        SmoothNetError: two rows of one frame.
+    """
+    if all_numbers(table, column):
+        numbers = table.column(column, name)
+        if not np.isfinite(numbers).all():
+            return
+        whole = (numbers == np.round(numbers)).all()
+        labels: list = [int(number) for number in numbers] if whole else numbers.tolist()
+    else:
+        labels, whole = [cells[column].strip().strip('"') for cells in table.cells], True
+    seen: set = set()
+    for row, label in zip(table.rows, labels, strict=True):
+        if label in seen:
+            raise SmoothNetError(
+                f"{table.path}, line {row + 1}: a second row for frame {label}; a table of several people needs a "
+                "column person or track_id, or columns of its own for each"
+            )
+        seen.add(label)
+    if whole:
+        frames = timeline(labels)
+        table.frames = np.array([frames[label] for label in labels], dtype=np.int64)
+    else:
+        table.frames = np.argsort(np.argsort(labels))
+
+
+def order_rows(table: Table, column: int, name: str) -> None:
+    """Put the rows in the order of the times in a column. Where none goes back they stay: clocks of whole seconds
+    give many rows the same.
+
+    Raises:
+        SmoothNetError: times come again after later ones, as where several people or recordings share a table.
+    """
+    times = table.column(column, name)
+    back = np.flatnonzero(np.diff(times) < 0) + 1
+    if not len(back) or not np.isfinite(times).all():
+        return
+    if len(np.unique(times)) < len(times):
         raise SmoothNetError(
-            f"{table.path}, line {table.rows[repeated[0] + 1] + 1}: a second row for frame "
-            f"{numbers[repeated[0]]:g}; a table of several people needs a column person or track_id, or "
-            "columns of its own for each"
+            f"{table.path}, line {table.rows[back[0]] + 1}: {name} goes back to {times[back[0]]:g}; a table of several "
+            "people needs a column track_id, several recordings need a file each"
         )
-    if len(numbers) and np.isfinite(numbers).all() and (numbers == np.round(numbers)).all():
-        frames = timeline([int(number) for number in numbers])
-        order = np.array([frames[int(number)] for number in numbers])
-        if (np.diff(order) > 0).all():
-            table.frames = order
+    table.frames = np.argsort(np.argsort(times))
 
 
 def frame_count(table: Table) -> int:
-    return int(table.frames[-1]) + 1 if len(table.frames) else 0
+    return int(table.frames.max()) + 1 if len(table.frames) else 0
 
 
 def number_in(text: str) -> float | None:
@@ -164,7 +208,7 @@ def rate(times: np.ndarray) -> float | None:
     """Frames a second from a column of seconds, None where it is none."""
     steps = np.diff(times)
     steps = steps[np.isfinite(steps) & (steps > 0)]
-    return round(float(1 / np.median(steps)), 4) if len(steps) else None
+    return round(float(1 / np.median(steps)), 4) or None if len(steps) else None
 
 
 def refuse_ragged(table: Table, width: int, what: str) -> None:

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""JSON with a value a frame, as scripts and smaller tools write it: Azure Kinect, AlphaPose in its forms cmu and open,
+TensorFlow.js, Apple's Vision.
+
+A frame is an object or a list of people, or one person; a person has `keypoints`, `joints` or the like, as lists
+([[x, y, score], ...], nested or flat), objects ([{"x": 1, "y": 2}, ...]) or by name ({"nose": [1, 2]}). Which numbers
+of a list are coordinates is told from all of the file, as in an array.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .documents import read_document, read_numbers
+from .frames import Found, Person, label_of, read_frames, sniff_frames
+from .layout import Layout, Piece
+from .meaning import of_array
+from .plain_csv import SCORES, is_named
+from .recording import Recording
+
+_PEOPLE = {"people", "persons", "instances", "bodies", "poses", "skeletons", "users", "detections"}
+_JOINTS = {
+    *("keypoints", "joints", "landmarks", "joint_positions", "pose_keypoints_2d", "keypoints_2d", "keypoints_3d"),
+    *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
+}
+_IDS = {"id", "idx", "track_id", "person_id", "body_id", "tracking_id", "user_id", "instance_id"}
+_SCORE_LISTS = {"scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores"}
+_RATES = {"fps", "frame_rate", "framerate"}
+_BESIDE = {"name", "id", "part", "label", "index", "joint"}  # what a point may have beside its numbers
+_FEWEST_NAMED = 3  # joints by name that make a frame without a key of their own
+
+
+@dataclass
+class _Reader:
+    """The people of frames; what is found in one frame holds for the others."""
+
+    flat: bool  # the document is a list of objects, so that a list is no frame
+    layout: Layout
+    names: dict[str, int] = field(default_factory=dict)  # joints that are given by name
+    # Lists of numbers, by their key, how deep they are and their length (flat) or the numbers a joint; and the numbers
+    # a joint with what they are.
+    lists: dict[tuple[str, int, int], list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    meanings: dict[tuple[str, int, int], tuple[int, Piece]] = field(
+        default_factory=dict
+    )  # numbers a joint, what they are
+
+    def people(self, value: Any, where: str) -> list[Person] | None:
+        """See `frames.People`."""
+        if isinstance(value, list):
+            if self.flat or not value or not all(isinstance(item, dict) and _joint_keys(item) for item in value):
+                return None
+            members: list[tuple[tuple, dict]] = [((i,), person) for i, person in enumerate(value)]
+        elif not isinstance(value, dict):
+            return None
+        elif key := next((key for key in value if is_named(key, _PEOPLE)), None):
+            found = value[key] or []
+            members = [
+                ((key, place), person)
+                for place, person in (found.items() if isinstance(found, dict) else enumerate(found))
+                if isinstance(person, dict)
+            ]
+            if len(members) < len(found) or (members and not any(_joint_keys(person) for _, person in members)):
+                return None
+        elif _joint_keys(value) or _by_name(value, _FEWEST_NAMED):
+            members = [((), value)]
+        else:
+            return None
+        return [
+            person
+            for path, member in members
+            if (person := self._person(member, path, ", ".join([where, *map(str, path)]))) is not None
+        ]
+
+    def _person(self, person: dict, path: tuple, where: str) -> Person | None:
+        keys = _joint_keys(person)
+        parts = [(key, person[key], (*path, key)) for key in keys] or [("", person, path)]
+        found = [self._found(key, value, place, person, where) for key, value, place in parts if value]
+        for part, (key, _, _) in zip(found, [part for part in parts if part[1]], strict=True):
+            part.part += f" {key}" if sum(other.part == part.part for other in found) > 1 else ""
+        id = next((_id(value) for key, value in person.items() if is_named(key, _IDS)), None)
+        return Person(id, found) if found else None
+
+    def _found(self, key: str, value: Any, path: tuple, person: dict, where: str) -> Found:
+        where = f"{where}, {key or 'joints'}"
+        scores = next((person[name] for name in person if is_named(name, _SCORE_LISTS)), None)
+        places: list[tuple[tuple, slice]] = []
+        axes: tuple[str, ...] = ()
+        if isinstance(value, dict):
+            joints = _by_name(value, 1)
+            if not joints:
+                raise SmoothNetError(f"{where} has no joints with x and y, nor lists of them")
+            axes = _axes(next(iter(joints.values())))
+            rows = [self.names.setdefault(name, len(self.names)) for name in joints]
+            places = [((*path, name), slice(row, row + 1)) for name, row in zip(joints, rows, strict=True)]
+            given = read_numbers([_numbers(joint, axes, where) for joint in joints.values()], where)
+            table = np.full((max(rows) + 1, given.shape[1]), np.nan)
+            table[rows] = given
+        else:
+            axes = _axes(value[0])
+            table = read_numbers([_numbers(joint, axes, where) for joint in value] if axes else value, where)
+        if axes:
+            stride, numbers, score = len(axes), tuple(range(len(axes))), None
+            score = stride if table.shape[1] > stride else None
+        else:
+            table, stride, piece = self._meaning(key, table, where)
+            numbers, score = piece.numbers, piece.score
+        points = table[:, list(numbers)]
+        points[~np.isfinite(points).all(axis=1)] = np.nan
+        found = None if score is None else table[:, score]
+        if found is None and isinstance(scores, list) and len(scores) == len(table):
+            found = read_numbers(scores, f"{where}, scores")
+        return Found(f"{len(numbers)}D", path, points, found, stride, axes, places=places)
+
+    def _meaning(self, key: str, table: np.ndarray, where: str) -> tuple[np.ndarray, int, Piece]:
+        """The list as a row a joint, the numbers of a joint and what they are; a stand-in before `settle`."""
+        if table.ndim not in (1, 2):
+            raise SmoothNetError(f"{where} must be [[x, y], ...] or [x, y, ...]; it has shape {table.shape}")
+        what = key, table.ndim, table.shape[-1]
+        self.lists[what].append(table)
+        stride, piece = self.meanings.get(what, (table.shape[-1] if table.ndim == 2 else 1, Piece((0,))))
+        return table.reshape(-1, stride), stride, piece
+
+    def settle(self, where: str, dims: int | None) -> None:
+        """Tell what the lists are from all that were found."""
+        for what, tables in self.lists.items():
+            key, deep, _ = what
+            rows = np.concatenate(tables)[:, None] if deep == 2 else np.stack(tables)
+            layout = self.layout if deep == 1 else replace(self.layout, axes="tkd")
+            meaning = of_array(rows, f"{where}, {key or 'joints'}", dims, layout)
+            piece = meaning.pieces[0]
+            if piece.form != "points" or piece.numbers != tuple(range(len(piece.numbers))):
+                raise SmoothNetError(f"{where}, {key}: the numbers of a joint must begin with x and y")
+            self.meanings[what] = meaning.shape[-1], piece
+
+
+def _joint_keys(value: dict) -> list[str]:
+    """The keys of a person below which joints stand; flat lists of boxes and the like have other names."""
+    return [key for key, joints in value.items() if is_named(key, _JOINTS) and _are_joints(joints)]
+
+
+def _are_joints(value: Any) -> bool:
+    if isinstance(value, dict):
+        return not value or bool(_by_name(value, 1))
+    if not isinstance(value, list):
+        return False
+    return not value or isinstance(value[0], int | float | list) or value[0] is None or _is_point(value[0])
+
+
+def _by_name(value: dict, fewest: int) -> dict[str, Any]:
+    """The joints of an object {"nose": {"x": 1, "y": 2}} or, below a key of joints, {"nose": [1, 2]}."""
+    joints = {
+        name: joint
+        for name, joint in value.items()
+        if _is_point(joint) or (fewest == 1 and isinstance(joint, list) and len(joint) in (2, 3, 4))
+    }
+    return joints if len(joints) >= fewest else {}
+
+
+def _is_point(joint: Any) -> bool:
+    return (
+        isinstance(joint, dict)
+        and {"x", "y"} <= joint.keys()
+        and all(key in "xyz" or is_named(key, SCORES | _BESIDE) for key in joint)
+    )
+
+
+def _axes(joint: Any) -> tuple[str, ...]:
+    """The keys of a joint's coordinates; none of a list."""
+    return tuple(axis for axis in "xyz" if axis in joint) if isinstance(joint, dict) else ()
+
+
+def _numbers(joint: Any, axes: tuple[str, ...], where: str) -> list:
+    if not axes:
+        return joint
+    if not isinstance(joint, dict) or any(axis not in joint for axis in axes):
+        raise SmoothNetError(f"{where}: each joint needs {', '.join(axes)}")
+    return [*(joint[axis] for axis in axes), *[joint[key] for key in joint if is_named(key, SCORES)][:1]]
+
+
+def _id(value: Any) -> int | str | None:
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return value if isinstance(value, str) or (type(value) is int and value >= 0) else None
+
+
+def _entry_id(entry: Any) -> int | str | None:
+    """Whose joints an entry of a list is, where it says so."""
+    if not isinstance(entry, dict) or not _joint_keys(entry):
+        return None
+    return next((_id(value) for key, value in entry.items() if is_named(key, _IDS - {"id", "idx"})), None)
+
+
+def _reader(path: Path, layout: Layout | None = None) -> _Reader:
+    value = read_document(path).value if path.is_file() else None
+    for _ in range(2):  # {"frames": [...]}
+        if isinstance(value, dict):
+            value = next((item for item in value.values() if isinstance(item, list) and item), None)
+    return _Reader(isinstance(value, list) and any(isinstance(item, dict) for item in value), layout or Layout())
+
+
+def sniff_json(path: Path) -> bool:
+    if path.is_file() and path.suffix.lower() != ".json":
+        return False
+    return sniff_frames(path, _reader(path).people)
+
+
+def read_json(path: Path, dims: int | None = None, layout: Layout | None = None, **_: Any) -> Recording:
+    what = 'frame: an object with "keypoints" or "joints", or with "people" who have them'
+    reader = _reader(path, layout)
+    recording = read_frames(path, "json", reader.people, what)
+    if reader.lists:
+        reader.settle(str(path), dims)
+        recording = read_frames(path, "json", reader.people, what)
+    value = recording.source[0].value if path.is_file() else None
+    entries = value if isinstance(value, list) else []
+    if len({_entry_id(entry) for entry in entries}) > 1 and all(label_of(entry) is None for entry in entries):
+        raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')
+    if isinstance(value, dict):
+        rate = next((rate for key, rate in value.items() if is_named(key, _RATES)), None)
+        recording.fps = (
+            float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
+        )
+    recording.names = tuple(reader.names) or None
+    return recording

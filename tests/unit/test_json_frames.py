@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""JSON with a value a frame, in the shapes that tools and scripts give it: read, and written back with nothing else
+changed."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from lib.formats import read_recording, write_recording
+from lib.utils.errors import SmoothNetError
+
+FRAMES, JOINTS, SCORE = 20, 5, 0.5
+TIMES = np.arange(FRAMES)[:, None]
+
+
+def points(person: int, dims: int = 2) -> np.ndarray:
+    places = np.stack([TIMES * (3.25 + d) + np.arange(JOINTS) * 40 * (d + 1.5) for d in range(dims)], axis=2)
+    return places + 500 * person
+
+
+def rows(t: int, person: int = 0, dims: int = 2, score: bool = True) -> list:
+    return [[*joint, *([SCORE + 0.01 * k] * score)] for k, joint in enumerate(points(person, dims)[t].tolist())]
+
+
+def flat(t: int, person: int = 0) -> list:
+    return [number for row in rows(t, person) for number in row]
+
+
+def objects(t: int, person: int = 0) -> list:
+    return [{"x": x, "y": y, "score": score, "name": f"j{k}"} for k, (x, y, score) in enumerate(rows(t, person))]
+
+
+def by_name(t: int, dims: int = 3) -> dict:
+    keys = (*"xyz"[:dims], "confidence")
+    return {f"j{k}": dict(zip(keys, row, strict=True)) for k, row in enumerate(rows(t, 0, dims))}
+
+
+def frames(make) -> list:
+    return [make(t) for t in range(FRAMES)]
+
+
+def both(make) -> list:
+    return [make(t, person) for t in range(FRAMES) for person in (0, 1)]
+
+
+# What the file holds -> people, coordinates, whether there are scores.
+KINDS = {
+    "alphapose cmu": (
+        {f"{t}.jpg": {"version": "AlphaPose v0.3", "bodies": [{"joints": flat(t, p)} for p in (1, 0)]}
+         for t in range(FRAMES)}, 2, 2, True),
+    "alphapose open": (
+        {f"{t}.jpg": {"people": [{"person_id": [-1], "pose_keypoints_2d": flat(t, p)} for p in (0, 1)]}
+         for t in range(FRAMES)}, 2, 2, True),
+    "azure kinect": (
+        {"joint_names": ["a"], "frames": frames(lambda t: {"frame_id": t, "bodies": [
+            {"body_id": p + 1, "joint_positions": rows(t, p, 3, False), "joint_orientations": [[1.0, 0.0, 0.0, 0.0]]}
+            for p in (0, 1)]})}, 2, 3, False),
+    "tensorflow.js": (
+        frames(lambda t: [{"id": p, "score": 0.9, "keypoints": objects(t, p)} for p in (0, 1)]), 2, 2, True),
+    "vision": (frames(lambda t: {"timestamp": t / 60, "joints": by_name(t)}), 1, 3, True),
+    "by name and frame": ({str(t): by_name(t) for t in range(FRAMES)}, 1, 3, True),
+    "lists by name": (
+        frames(lambda t: {"frame": t, "joints": {f"j{k}": row for k, row in enumerate(rows(t, score=False))}}), 1, 2,
+        False),
+    "lists": (frames(lambda t: {"keypoints": rows(t)}), 1, 2, True),
+    "lists below frames": ({"fps": 25, "frames": frames(lambda t: {"keypoints": rows(t)})}, 1, 2, True),
+    "an entry a person": (both(lambda t, p: {"frame": t, "track_id": p, "keypoints": rows(t, p)}), 2, 2, True),
+    "scores beside": (
+        frames(lambda t: {"keypoints": rows(t, score=False), "scores": [SCORE + 0.01 * k for k in range(JOINTS)]}), 1,
+        2, True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_points_scores_and_people_are_found(kind, tmp_path):
+    value, people, dims, scored = KINDS[kind]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(value))
+    recording = read_recording(path)
+    assert recording.format == "json"
+    found = sorted(recording.tracks, key=lambda track: track.points[0, 0, 0])
+    assert [track.points.tolist() for track in found] == [points(p, dims).tolist() for p in range(people)]
+    for track in found:
+        assert (track.scores is not None) == scored
+        if scored:
+            assert np.allclose(track.scores, SCORE + 0.01 * np.arange(JOINTS))
+    assert set(recording.left_alone) <= {"person_id", "joint_orientations"}
+    assert recording.fps == (25 if kind == "lists below frames" else None)
+
+
+def numbers(value):
+    """The numbers of a document in the order of the file."""
+    if isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from numbers(item)
+    elif isinstance(value, int | float):
+        yield value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_coordinates_change_and_nothing_else(kind, tmp_path):
+    value, people, dims, _ = KINDS[kind]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(value, indent=1))
+    recording = read_recording(path)
+    write_recording(recording, [track.points for track in recording.tracks], tmp_path / "same.json")
+    assert (tmp_path / "same.json").read_text() == path.read_text()
+    write_recording(recording, [track.points + 10000 for track in recording.tracks], tmp_path / "b.json")
+    before, after = np.array([*numbers(value)]), np.array([*numbers(json.loads((tmp_path / "b.json").read_text()))])
+    assert len(before) == len(after)
+    changed = before != after
+    assert changed.sum() == people * FRAMES * JOINTS * dims
+    assert np.allclose(after[changed] - before[changed], 10000)
+
+
+def test_joints_by_name_are_known_by_it_and_may_be_left_out(tmp_path):
+    value = frames(by_name)
+    value[3] = dict(reversed(value[3].items()))
+    del value[5]["j2"]
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    recording = read_recording(tmp_path / "a.json")
+    (track,) = recording.tracks
+    assert recording.names == tuple(f"j{k}" for k in range(JOINTS))
+    expected = points(0, 3)
+    expected[5, 2] = np.nan
+    assert np.array_equal(track.points, expected, equal_nan=True)
+    write_recording(recording, [np.nan_to_num(track.points) + 1], tmp_path / "b.json")
+    new = json.loads((tmp_path / "b.json").read_text())
+    assert new[3]["j1"]["x"] == value[3]["j1"]["x"] + 1
+    assert "j2" not in new[5]
+
+
+def test_a_folder_with_a_file_a_frame(tmp_path):
+    for t in range(FRAMES):
+        (tmp_path / f"f{t:02d}.json").write_text(json.dumps({"bodies": [{"joints": flat(t, p)} for p in (0, 1)]}))
+    recording = read_recording(tmp_path)
+    assert [len(track.points) for track in recording.tracks] == [FRAMES, FRAMES]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"keypoints": frames(lambda t: {"0": rows(t)})},
+        frames(lambda t: {"box": {"x": 1, "y": 2, "w": 3, "h": 4}, "center": [1, 2]}),
+        {"images": [], "annotations": frames(lambda t: {"image_id": t, "keypoints": flat(t)})},
+        frames(lambda t: {"joints": 17}),
+    ],
+)
+def test_what_is_no_frame_is_refused(value, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    with pytest.raises(SmoothNetError, match="is in no known format"):
+        read_recording(tmp_path / "a.json")
+
+
+def test_faults_are_named(tmp_path):
+    value = copy.deepcopy(KINDS["tensorflow.js"][0])
+    del value[4][1]["keypoints"][2]["y"]
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    with pytest.raises(SmoothNetError, match="frame 4, 1, keypoints: each joint needs x, y"):
+        read_recording(tmp_path / "a.json")
+
+
+def test_people_whose_frames_are_not_said_are_refused(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(both(lambda t, p: {"track_id": p, "keypoints": rows(t, p)})))
+    with pytest.raises(SmoothNetError, match="several people that do not say their frame"):
+        read_recording(tmp_path / "a.json")
