@@ -14,6 +14,8 @@ function streamed(stream, frames) {
   return [...out, ...stream.flush()];
 }
 
+const opened = (paths) => paths.map((path) => ({ name: basename(path), bytes: new Uint8Array(readFileSync(path)) }));
+
 const tasks = {
   smooth: ({ points, options }) => new Smoother({ weights }).smooth(points, options),
   stream: ({ points, options }) => streamed(new Smoother({ weights }).stream(options), points),
@@ -22,12 +24,16 @@ const tasks = {
     const out = lines.map((line) => stream.push(line)).filter((line) => line !== undefined);
     return [...out, ...stream.flush()];
   },
-  // Files smoothed (or, with `keep`, written as they were read) into a folder.
-  file: async ({ paths, folder, keep, options }) => {
-    const files = paths.map((path) => ({ name: basename(path), bytes: new Uint8Array(readFileSync(path)) }));
-    const recording = await readFiles(files, { layout: options?.layout ?? null });
+  read: async ({ paths, options }) => {
+    const { tracks, fps, frameCount } = await readFiles(opened(paths), { layout: options?.layout ?? null });
+    const list = (values) => values && [...values];
+    return { fps, frames: frameCount, tracks: tracks.map((t) => ({ ...t, data: list(t.data), scores: list(t.scores), inFile: null, where: null })) };
+  },
+  // Files smoothed (or, with `keep`, written as they were read; with `plus`, with that added to all coordinates) into a folder.
+  file: async ({ paths, folder, keep, plus, options }) => {
+    const recording = await readFiles(opened(paths), { layout: options?.layout ?? null });
     const smoother = new Smoother({ weights, strength: options?.strength ?? 1 });
-    const smoothed = keep ? recording.tracks.map((track) => track.data.slice()) : await smoothTracks(smoother, recording, { minScore: options?.minScore ?? null, fps: recording.fps });
+    const smoothed = keep || plus ? recording.tracks.map((track) => track.data.map((value) => value + (plus ?? 0))) : await smoothTracks(smoother, recording, { minScore: options?.minScore ?? null, fps: recording.fps });
     mkdirSync(folder, { recursive: true });
     for (const { name, text, bytes } of await recording.save(smoothed)) writeFileSync(join(folder, name), bytes ?? text);
     const { format, fps, names, frameCount } = recording;

@@ -19,6 +19,7 @@ from helpers import ROOT
 from test_formats import ONE_OF_EACH, contents, strip_keypoints
 
 from lib import __version__
+from lib.browser.bundle import bundle
 from lib.browser.export import skeletons_module, weights_module
 from lib.formats import read_recording
 from lib.inference.files import smooth_files
@@ -512,6 +513,13 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
     task = {"task": "file", "paths": [str(tmp_path / "bomb.npz")], "folder": str(tmp_path / "out")}
     (answer,) = ask(tmp_path, [task])
     assert "512 MB" in answer["error"]
+
+
+@needs_node
+def test_the_modules_are_one_script_without_two_of_a_name(tmp_path):
+    (tmp_path / "page.js").write_text(bundle("try.js"))
+    done = subprocess.run([NODE, "--check", tmp_path / "page.js"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 @needs_node

@@ -105,6 +105,12 @@ function general(value, digits) {
   return text.includes(".") ? text.replace(/\.?0+(e|$)/, "$1") : text;
 }
 
+/** BodyID, "Body ID" and body-id as body_id. */
+const spelt = (name) => name.trim().replace(/(?<=[a-z])(?=[A-Z])|[\s_-]+/g, "_").toLowerCase();
+
+/** Whether a column or a key has one of these names, however it is spelt: track_id, TrackID, "Track ID". */
+export const isNamed = (name, words) => words.has(name.toLowerCase()) || words.has(spelt(name));
+
 /** Frame number of each label (number or file name), from 0: lib/formats/timeline.py. */
 export function timelineOf(labels) {
   const unique = [...new Set(labels)], numbers = unique.map(lastNumber);

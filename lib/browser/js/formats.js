@@ -56,7 +56,7 @@ async function readerOf(files, layout) {
   if (start.startsWith("PathFileType")) return readTrc(file);
   if (ending === "npy" || ending === "npz") return readNumpy(file, layout);
   if (ending === "jsonl" || ending === "ndjson") return readJsonLines(file);
-  if (ending === "json") return readJson(file);
+  if (ending === "json") return readJson(file, layout);
   if (ending === "trc") return readTrc(file);
   if (ending === "csv" || ending === "tsv") {
     if (/^(scorer|"scorer")[,;\t]/.test(new TextDecoder().decode(file.bytes.subarray(0, 64)))) throw new FileError(`${file.name} is a table of DeepLabCut, which the command line reads: pip install smoothnet`);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) SmoothNet contributors
 /** Formats that list people frame by frame as JSON: OpenPose, COCO and AlphaPose results, MMPose, MediaPipe, JSON lines. */
-import { FileError, JsonDocument, decodeText, numberStyle, timelineOf } from "./documents.js";
+import { FileError, JsonDocument, decodeText, isNamed, numberStyle, timelineOf } from "./documents.js";
+import { jointNumbers } from "./meaning.js";
 import { makeTracks, refuseSparse } from "./tracks.js";
 
 const OPENPOSE_KEYS = ["pose_keypoints", "face_keypoints", "hand_left_keypoints", "hand_right_keypoints"];
@@ -11,7 +12,11 @@ const OPENPOSE_PARTS = [
   ["3D", 3, 4, OPENPOSE_KEYS.map((key) => `${key}_3d`)],
 ];
 const LANDMARK_KEYS = ["landmarks", "poseLandmarks", "pose_landmarks", "worldLandmarks", "poseWorldLandmarks", "pose_world_landmarks", "keypoints"];
-const PEOPLE_KEYS = ["people", "instances"];
+const PEOPLE_KEYS = ["people", "instances"], SCORES_BESIDE = ["scores", "keypoint_scores"];
+// What an entry says of itself: its frame, and whose it is.
+const FRAME_KEYS = ["frame", "frame_id", "frame_idx", "frame_index", "frame_number", "image_id", "image", "image_path"];
+const PERSON_KEYS = new Set(["track_id", "person_id", "body_id", "tracking_id", "user_id", "instance_id"]);
+const ID_KEYS = new Set([...PERSON_KEYS, "id", "idx"]);
 
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 const has = (object, key) => Object.hasOwn(object, key);
@@ -81,7 +86,14 @@ function changeDocuments(documents, tracks, smoothed) {
   return documents.map((document) => document.changedText());
 }
 
-function peopleRecording(format, name, documents, detections, frameCount, more = {}) {
+/** How many frames a timeline spans. */
+function spanOf(frames) {
+  let count = 0;
+  for (const frame of frames.values()) count = Math.max(count, frame + 1);
+  return count;
+}
+
+export function peopleRecording(format, name, documents, detections, frameCount, more = {}) {
   const tracks = makeTracks(name, detections);
   const save = async (smoothed) => changeDocuments(documents, tracks, smoothed).map((text, i) => ({ name: documents[i].name, text }));
   return { format, name, tracks, frameCount, fps: null, names: null, notes: [], save, ...more };
@@ -133,8 +145,7 @@ function readOpenpose(name, documents, entries) {
     }
     detections.push({ frame: frames.get(label), id: openposeId(person), parts });
   });
-  const count = entries.length ? Math.max(...frames.values()) + 1 : 0;
-  return peopleRecording("OpenPose JSON", name, documents, detections, count);
+  return peopleRecording("OpenPose JSON", name, documents, detections, spanOf(frames));
 }
 
 /** Several files dropped together: frames of OpenPose. */
@@ -153,11 +164,11 @@ export function readOpenposeFiles(files) {
 // ---- one JSON file ----
 
 /** Read a JSON file of poses in any of the known forms. */
-export function readJson(file) {
+export function readJson(file, layout = null) {
   const document = new JsonDocument(file.name, decodeText(file.bytes, file.name)), { value } = document;
   try {
     for (const reader of [asOpenpose, asMmpose, asResults, asLandmarks]) {
-      const recording = reader(document, value);
+      const recording = reader(document, value, layout);
       if (recording) return recording;
     }
   } catch (error) {
@@ -209,7 +220,7 @@ function asMmpose(document, value) {
     });
   });
   const names = value.meta_info?.keypoint_id2name, keys = isObject(names) ? Object.keys(names) : [];
-  return peopleRecording("MMPose predictions", name, [document], detections, items.length ? Math.max(...frames.values()) + 1 : 0,
+  return peopleRecording("MMPose predictions", name, [document], detections, spanOf(frames),
     { names: keys.length && keys.every((key) => /^\d+$/.test(key)) ? keys.sort((a, b) => a - b).map((key) => String(names[key])) : null });
 }
 
@@ -231,11 +242,33 @@ function asResults(document, value) {
     const slots = [numberSlot(document, [i, "keypoints"], 0, numbers.length / 3, 3)];
     detections.push({ frame: frames.get(labels[i]), id: ["number", "string"].includes(typeof id) ? id : null, parts: new Map([["2D", { ...splitScores(numbers, 3, 2), slots }]]) });
   });
-  return peopleRecording(alpha ? "AlphaPose results" : "COCO results", document.name, [document], detections, Math.max(...frames.values()) + 1);
+  return peopleRecording(alpha ? "AlphaPose results" : "COCO results", document.name, [document], detections, spanOf(frames));
+}
+
+/** What numbers or names the frame of an entry, null where it says nothing: lib/formats/frames.py. */
+function labelOf(value) {
+  const label = isObject(value) ? FRAME_KEYS.map((key) => value[key]).find((v) => typeof v === "string" || Number.isInteger(v)) : undefined;
+  return label ?? null;
+}
+
+/** Whose joints an entry holds, null where it does not say: lib/formats/json_frames.py. */
+function idOf(value) {
+  // Beside landmarks an id may count frames.
+  const words = isObject(value) && has(value, "keypoints") ? ID_KEYS : PERSON_KEYS;
+  const key = isObject(value) ? Object.keys(value).find((k) => isNamed(k, words)) : undefined;
+  const id = Array.isArray(value?.[key]) && value[key].length === 1 ? value[key][0] : value?.[key];
+  return typeof id === "string" || (Number.isInteger(id) && id >= 0) ? id : null;
+}
+
+/** The labels of all entries, or their places where one has none; people who follow one another without labels are refused. */
+function labelsOf(name, labels, ids) {
+  if (!labels.includes(null)) return labels;
+  if (new Set(ids).size > 1) throw new FileError(`${name}: entries of several people that do not say their frame; give each a "frame"`);
+  return labels.map((_, i) => i);
 }
 
 /** Lists of landmarks {x, y, z, visibility} or of [x, y, z]: a list a frame, bare or under a known key, of one person or several. */
-function asLandmarks(document, value) {
+function asLandmarks(document, value, layout) {
   const name = document.name, prefix = [];
   if (isObject(value)) {
     const key = ["frames", "poses", "results", "data"].find((k) => Array.isArray(value[k]));
@@ -244,9 +277,9 @@ function asLandmarks(document, value) {
     value = value[key];
   }
   if (!Array.isArray(value) || !value.length) return null;
-  const isJoint = (joint) => joint === null || (isObject(joint) && typeof joint.x === "number") || (Array.isArray(joint) && joint.length > 0 && joint.length <= 3 && joint.every((v) => v === null || typeof v === "number"));
+  const isJoint = (joint) => joint === null || (isObject(joint) && typeof joint.x === "number") || (Array.isArray(joint) && joint.length > 0 && joint.length <= 4 && joint.every((v) => v === null || typeof v === "number"));
   const isPose = (list) => Array.isArray(list) && list.every(isJoint) && list.some((joint) => joint !== null);
-  const poses = [];
+  const poses = [], owners = [];
   value.forEach((frame, t) => {
     const path = [...prefix, t];
     let list = frame;
@@ -256,42 +289,66 @@ function asLandmarks(document, value) {
       path.push(key);
       list = frame[key];
     }
-    if (isPose(list)) poses.push([t, path, list]);
-    else if (Array.isArray(list)) list.forEach((inner, i) => {
-      if (isPose(inner)) poses.push([t, [...path, i], inner]);
-      else if (isObject(inner) && isPose(inner.keypoints)) poses.push([t, [...path, i, "keypoints"], inner.keypoints]);
+    if (isPose(list)) {
+      poses.push({ t, path, list, owner: frame });
+      owners.push(idOf(frame));
+    } else if (Array.isArray(list)) list.forEach((inner, i) => {
+      if (isPose(inner)) poses.push({ t, path: [...path, i], list: inner, owner: null });
+      else if (isObject(inner) && isPose(inner.keypoints)) poses.push({ t, path: [...path, i, "keypoints"], list: inner.keypoints, owner: inner });
     });
   });
   if (!poses.length) return null;
-  const detections = poses.map(([frame, path, list]) => ({ frame, id: null, parts: new Map([posePart(document, path, list)]) }));
+  const said = value.map(labelOf);
+  // "poses" are the people of a frame as well as those of one person.
+  if (prefix[0] === "poses" && said.includes(null) && poses.some(({ owner }) => isObject(owner))) owners.push(null, "another");
+  const labels = labelsOf(name, said, owners), frames = timelineOf(labels), kinds = kindsOf(name, poses.map(({ list }) => list), layout);
+  const detections = poses.map(({ t, path, list, owner }) => {
+    const [part, found] = posePart(document, path, list, kinds), scores = isObject(owner) ? SCORES_BESIDE.map((key) => owner[key]).find(Array.isArray) : undefined;
+    if (!found.scores && scores?.length === list.length) found.scores = numbersOf(scores, `${name}, frame ${labels[t]}, scores`);
+    return { frame: frames.get(labels[t]), id: idOf(owner), parts: new Map([[part, found]]) };
+  });
   const fps = prefix.length && typeof document.value.fps === "number" ? document.value.fps : null;
-  return peopleRecording("landmarks in JSON", name, [document], detections, value.length, { fps });
+  return peopleRecording("landmarks in JSON", name, [document], detections, spanOf(frames), { fps });
 }
 
-function posePart(document, path, list, minDims = 2) {
+/** What the numbers of joints that are lists of three or four are, told from all of the file: numbers a joint -> {dims, score}. */
+function kindsOf(name, lists, layout) {
+  const rows = new Map();
+  for (const list of lists) for (const joint of list) if (Array.isArray(joint) && joint.length > 2) {
+    if (!rows.has(joint.length)) rows.set(joint.length, []);
+    for (const value of joint) rows.get(joint.length).push(value ?? NaN);
+  }
+  return new Map([...rows].map(([numbers, flat]) => [numbers, jointNumbers(Float64Array.from(flat), numbers, name, layout)]));
+}
+
+/** The points of a list of joints, [part, {points, scores, dims, slots}]; `kinds`: see kindsOf. */
+function posePart(document, path, list, kinds = null) {
   const first = list.find((joint) => joint !== null) ?? [], objects = isObject(first);
-  const dims = objects ? (list.every((joint) => joint === null || typeof joint.z === "number") ? 3 : 2) : Math.max(minDims, first.length);
+  const kind = kinds?.get(first.length) ?? { dims: Math.max(2, first.length), score: null };
+  const dims = objects ? (list.every((joint) => joint === null || typeof joint.z === "number") ? 3 : 2) : kind.dims;
   const points = new Float64Array(list.length * dims).fill(NaN), scores = new Float64Array(list.length).fill(NaN);
   list.forEach((joint, k) => {
     if (joint === null) return;
     for (let d = 0; d < dims; d++) points[k * dims + d] = (objects ? joint["xyz"[d]] : joint[d]) ?? NaN;
     if (objects) scores[k] = joint.score ?? joint.visibility ?? NaN;
+    else if (kind.score !== null) scores[k] = joint[kind.score] ?? NaN;
     if (!objects && joint.length !== first.length) throw new FileError(`${document.name}: joints must have the same number of coordinates throughout`);
   });
-  const slot = objects ? landmarkSlot(document, path, list.length) : numberSlot(document, path, 0, list.length, dims);
+  const slot = objects ? landmarkSlot(document, path, list.length) : numberSlot(document, path, 0, list.length, Math.max(dims, first.length));
   if (!objects && list.includes(null)) slot.places = () => { const rows = document.at(path); return (k, d) => rows[k]?.[d]; };
-  return [`${dims}D`, { points, scores: objects && !scores.every(Number.isNaN) ? scores : null, dims, slots: [slot] }];
+  return [`${dims}D`, { points, scores: scores.every(Number.isNaN) ? null : scores, dims, slots: [slot] }];
 }
 
 // ---- JSON lines ----
 
 /** Lines of JSON, one frame each, as `smoothnet smooth --stream` takes them. */
 export function readJsonLines(file) {
-  const lines = decodeText(file.bytes, file.name).split(/(?<=\n)/), documents = [], detections = [];
+  const lines = decodeText(file.bytes, file.name).split(/(?<=\n)/), documents = [], detections = [], labels = [], owners = [];
   const add = (document, frame, id, path, list, scores, where) => {
     if (!Array.isArray(list) || list.every((joint) => joint === null)) return;
     if (!list.every((joint) => joint === null || Array.isArray(joint) || isObject(joint))) throw new FileError(`${where}: keypoints must be [[x, y], ...] or [[x, y, z], ...]`);
     list.forEach((joint) => { if (Array.isArray(joint)) numbersOf(joint, where); });
+    if (list.some((joint) => joint?.length > 3)) throw new FileError(`${where}: keypoints must be [[x, y], ...] or [[x, y, z], ...]`);
     const [part, found] = posePart(document, path, list);
     if (scores !== undefined && scores !== null) found.scores = numbersOf(scores, `${where}, scores`);
     if (found.scores && found.scores.length !== list.length) throw new FileError(`${where}: there must be one score a joint`);
@@ -311,12 +368,17 @@ export function readJsonLines(file) {
       const people = value[key] ?? [];
       if (!Array.isArray(people) || !people.every(isObject)) throw new FileError(`${where}: "${key}" must be a list of objects`);
       people.forEach((person, i) => add(document, frame, person.id ?? person.track_id ?? null, [key, i, "keypoints"], person.keypoints, person.scores ?? person.keypoint_scores, where));
-    } else if (isObject(value) && has(value, "keypoints")) add(document, frame, 0, ["keypoints"], value.keypoints, value.scores ?? value.keypoint_scores, where);
-    else if (Array.isArray(value) || value === null) add(document, frame, 0, [], value, null, where);
+    } else if (isObject(value) && has(value, "keypoints")) {
+      owners.push(idOf(value));
+      add(document, frame, owners.at(-1), ["keypoints"], value.keypoints, value.scores ?? value.keypoint_scores, where);
+    } else if (Array.isArray(value) || value === null) add(document, frame, null, [], value, null, where);
     else throw new FileError(`${where} must be an object with "keypoints" or "people", or a list of joints`);
+    labels.push(labelOf(value));
     frame++;
   });
-  const recording = peopleRecording("JSON lines", file.name, documents, detections, frame);
+  const names = labelsOf(file.name, labels, owners), frames = timelineOf(names);
+  for (const detection of detections) detection.frame = frames.get(names[detection.frame]);
+  const recording = peopleRecording("JSON lines", file.name, documents, detections, spanOf(frames));
   const save = recording.save;
   recording.save = async (smoothed) => [{ name: file.name, text: (await save(smoothed)).map((part) => part.text).join("") }];
   return recording;

@@ -1,19 +1,35 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) SmoothNet contributors
-/** Text tables with one row a frame, CSV and OpenSim's TRC: lib/formats/{tables,plain_csv,trc}.py. */
-import { FileError, numberStyle, timelineOf } from "./documents.js";
+/** Text tables with one row a frame or a row a person, CSV and OpenSim's TRC: lib/formats/{tables,plain_csv,long_csv,trc}.py. */
+import { FileError, isNamed, numberStyle, timelineOf } from "./documents.js";
 import { emptyPoints, isShown } from "./gaps.js";
 import { flatRows, isRotation, ROTATIONS } from "./meaning.js";
+import { peopleRecording } from "./people.js";
 import { medianOf } from "./tracks.js";
 
 const NOTHING = new Set(["", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"]);
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, UNBOUNDED = /^[+-]?(inf|infinity|nan)$/i;
 const TIMES = new Set(["time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"]);
-const FRAMES = new Set(["frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum", "帧", "帧号"]);
-const INDICES = new Set(["", "unnamed: 0", "index", "idx", "id", "image_id", "person", "person_id", "track", "track_id", "time_ms", "timestamp_ms"]);
+const FRAMES = new Set([
+  ..."frame frames frame# frame_id frame_idx frame_index frame_number framenum fnum frame_num frame_no frame_nr 帧 帧号".split(" "),
+]);
+const IMAGES = new Set(["image", "image_id", "image_name", "filename", "file", "img"]);
+const CLOCKS = new Set(["time_ms", "timestamp_ms", "time_us", "timestamp_us", "timestamp_usec", "time_ns", "timestamp_ns"]);
+// Who is in a row, whatever else is in the table; and words that say so only beside several rows of a frame.
+const PEOPLE = new Set([
+  ..."track track_id tracking_id person person_id individual individuals instance instance_id subject subject_id".split(" "),
+  ..."animal animal_id player player_id body body_id body_index skeleton skeleton_id user user_id actor actor_id".split(" "),
+  ..."object_id obj_id person_idx pid".split(" "),
+]);
+const SOMEBODY = new Set([...PEOPLE, ..."id idx pose pose_id pose_idx hand hand_id hand_index handedness face face_id".split(" ")]);
+const JOINTS = new Set([
+  ..."landmark landmark_id landmark_index landmark_idx landmark_name keypoint keypoint_id keypoint_name keypoints".split(" "),
+  ..."joint joint_id joint_name bodypart marker node point part name landmark_type type".split(" "),
+]);
+const INDICES = new Set(["", "unnamed: 0", "index", "idx", "id"]);
 const NO_POINTS = new Set(["bbox", "box", "vel", "acc", "accel", "gyro", "force", "torque", "moment", "euler"]);
-const SCORES = new Set(["score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability", "c", "p", "s", "置信度", "得分", "分数"]);
-const SEPARATORS = " \t_.-:/", LONGEST_NAME = 200;
+const SCORES = new Set(["score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability", "c", "p", "s", "v", "vis", "visible", "置信度", "得分", "分数"]);
+const SEPARATORS = " \t_.-:/", LONGEST_NAME = 200, WIDEST = 2 ** 24; // columns of a table
 
 const bareCell = (cell) => (cell ?? "").trim().replace(/^"+|"+$/g, "").trim();
 
@@ -29,6 +45,8 @@ function isNumberCell(cell) {
 
 /** Lines with their ends, and how to make bytes of them again: what is no UTF-8 is taken byte by byte. */
 function tableLines(file) {
+  const mark = file.bytes[0] << 8 | file.bytes[1];
+  if (mark === 0xfffe || mark === 0xfeff) throw new FileError(`${file.name} is text in UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)`);
   let text, bytes = (t) => new TextEncoder().encode(t);
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(file.bytes);
@@ -64,16 +82,23 @@ class CellTable {
     this.cells = this.rows.map((i) => splitCells(lines[i], delimiter));
     this.frames = this.rows.map((_, i) => i);
     this.known = new Map();
+    this.changes = new Map();
+  }
+
+  /** The number in a cell, NaN where it is empty or says so. */
+  number(row, index, label) {
+    const text = bareCell(this.cells[row][index]), value = NOTHING.has(text.toLowerCase()) ? NaN : toNumber(text);
+    if (value === null) {
+      const advice = /^[+-]?\d+,\d+$/.test(text) ? ", it has a comma for a decimal point; write points, as pandas does" : "";
+      throw new FileError(`${this.name}, line ${this.rows[row] + 1}, column ${label}: "${text.slice(0, 60)}" is not a number${advice}`);
+    }
+    return Number.isFinite(value) ? value : NaN;
   }
 
   /** Numbers of a column, NaN where a cell is empty or says so. */
   column(index, label) {
     if (!this.known.has(index)) {
-      this.known.set(index, Float64Array.from(this.cells, (cells, row) => {
-        const text = bareCell(cells[index]), value = NOTHING.has(text.toLowerCase()) ? NaN : toNumber(text);
-        if (value === null) throw new FileError(`${this.name}, line ${this.rows[row] + 1}, column ${label}: "${text.slice(0, 60)}" is not a number`);
-        return Number.isFinite(value) ? value : NaN;
-      }));
+      this.known.set(index, Float64Array.from(this.cells, (_, row) => this.number(row, index, label)));
     }
     return this.known.get(index);
   }
@@ -88,17 +113,46 @@ class CellTable {
     return numbers > texts || (!this.cells.length && !texts);
   }
 
-  /** Take the frames of the rows from a column that numbers them. */
+  /** The words of a column, without quotes. */
+  words(index) {
+    return this.cells.map((cells) => cells[index].trim().replace(/^"+|"+$/g, ""));
+  }
+
+  /** Take the frames of the rows from a column that numbers or names them; rows may stand in any order. */
   numberFrames(index, label) {
-    const numbers = [...this.column(index, label)], again = numbers.findIndex((v, i) => i > 0 && v === numbers[i - 1]);
-    if (again > 0) throw new FileError(`${this.name}, line ${this.rows[again] + 1}: a second row for frame ${numbers[again]}; a table of several people needs columns of its own for each`);
-    if (!numbers.length || !numbers.every(Number.isInteger)) return;
-    const frames = timelineOf(numbers), order = numbers.map((v) => frames.get(v));
-    if (order.every((v, i) => !i || v > order[i - 1])) this.frames = order;
+    const numeric = this.isNumeric(index), labels = numeric ? [...this.column(index, label)] : this.words(index), seen = new Set();
+    if (numeric && !labels.every(Number.isFinite)) return;
+    labels.forEach((value, row) => {
+      if (seen.has(value)) throw new FileError(`${this.name}, line ${this.rows[row] + 1}: a second row for frame ${value}; a table of several people needs a column person or track_id, or columns of its own for each`);
+      seen.add(value);
+    });
+    if (numeric && !labels.every(Number.isInteger)) this.frames = ranksOf(labels);
+    else {
+      const frames = timelineOf(labels);
+      this.frames = labels.map((value) => frames.get(value));
+    }
+  }
+
+  /** Put the rows in the order of the times in a column. Where none goes back they stay: clocks of whole seconds give many rows the same. */
+  orderRows(index, label) {
+    const times = [...this.column(index, label)], back = times.findIndex((time, i) => i && time < times[i - 1]);
+    if (back < 0 || !times.every(Number.isFinite)) return;
+    if (new Set(times).size < times.length) throw new FileError(`${this.name}, line ${this.rows[back] + 1}: ${label} goes back to ${Number(times[back].toPrecision(6))}; a table of several people needs a column track_id, several recordings need a file each`);
+    this.frames = ranksOf(times);
+  }
+
+  /** Whether the words of a column come again; with the column `time`, and do so only in rows of another time, of which each may have several. */
+  tellsApart(index, time = null) {
+    const trimmed = (column) => this.cells.map((cells) => cells[column].trim());
+    const words = trimmed(index), count = new Set(words).size;
+    if (count < 2 || count > words.length / 2) return false;
+    if (time === null) return true;
+    const moments = trimmed(time), pairs = new Set(moments.map((moment, i) => JSON.stringify([moment, words[i]])));
+    return new Set(moments).size < moments.length && pairs.size === moments.length;
   }
 
   get frameCount() {
-    return this.frames.length ? this.frames.at(-1) + 1 : 0;
+    return this.frames.reduce((most, frame) => Math.max(most, frame + 1), 0);
   }
 
   /** A track of the columns `joints`, a list of columns for each. */
@@ -123,28 +177,51 @@ class CellTable {
     return track;
   }
 
-  /** The file with changed coordinates: single cells are replaced, all else stays byte for byte. */
+  /** The file with changed coordinates. */
   changed(tracks, smoothed) {
-    const habits = [], changes = new Map();
+    const habits = [], changes = [];
     tracks.forEach((track, n) => this.frames.forEach((frame, row) => track.where.forEach((columns, k) => columns.forEach((column, d) => {
-      const i = (frame * track.joints + k) * track.dims + d, value = smoothed[n][i];
-      if (Number.isFinite(track.data[i])) habits.push(bareCell(this.cells[row][column]));
-      if (!Number.isFinite(value) || value === track.data[i]) return;
-      if (!changes.has(row)) changes.set(row, new Map());
-      changes.get(row).set(column, value);
+      const i = (frame * track.joints + k) * track.dims + d, value = smoothed[n][i], place = this.place(row, column);
+      if (Number.isFinite(track.data[i])) habits.push(this.token(place));
+      if (Number.isFinite(value) && value !== track.data[i]) changes.push([place, value]);
     }))));
-    const style = numberStyle(habits), lines = [...this.lines];
-    for (const [row, columns] of changes) {
-      const cells = [...this.cells[row]], line = lines[this.rows[row]];
-      for (const [column, value] of columns) {
-        while (cells.length <= column) cells.push("");
-        const bare = bareCell(cells[column]);
-        cells[column] = bare ? cells[column].replace(bare, () => style(value)) : style(value);
-      }
+    const style = numberStyle(habits);
+    this.changes = new Map(changes.map(([place, value]) => [place, style(value)]));
+    return this.bytes(this.changedText());
+  }
+
+  // As of a JsonDocument: a place is a cell.
+
+  place(row, column) {
+    return row * WIDEST + column;
+  }
+
+  token(place) {
+    return bareCell(this.cells[Math.floor(place / WIDEST)][place % WIDEST]);
+  }
+
+  /** The text with `changes`, place -> text: single cells are replaced, all else stays as it was. */
+  changedText() {
+    const lines = [...this.lines], changed = new Map();
+    for (const [place, text] of this.changes) {
+      const row = Math.floor(place / WIDEST);
+      if (!changed.has(row)) changed.set(row, [...this.cells[row]]);
+      const cells = changed.get(row), column = place % WIDEST, bare = this.token(place);
+      while (cells.length <= column) cells.push("");
+      cells[column] = bare ? cells[column].replace(bare, () => text) : text;
+    }
+    for (const [row, cells] of changed) {
+      const line = lines[this.rows[row]];
       lines[this.rows[row]] = cells.join(this.delimiter) + line.slice(line.replace(/[\r\n]+$/, "").length);
     }
-    return this.bytes(lines.join(""));
+    return lines.join("");
   }
+}
+
+/** The place of each number in their order; the same numbers share one. */
+function ranksOf(values) {
+  const order = new Map([...new Set(values)].sort((a, b) => a - b).map((value, rank) => [value, rank]));
+  return values.map((value) => order.get(value));
 }
 
 function tableRecording(format, file, table, tracks, more) {
@@ -229,40 +306,149 @@ export function readCsv(file, layout = null) {
   table.cells.forEach((cells, row) => {
     if (cells.length !== first.length) throw new FileError(`${file.name}, line ${table.rows[row] + 1}: ${cells.length} cells where the first line has ${first.length}`);
   });
-  const names = header ? first : first.map(() => ""), joints = new Map(), plain = [];
-  let fps = null;
-  names.forEach((name, column) => {
-    const lowered = name.toLowerCase(), role = header ? columnRole(name) : null;
-    if (header && TIMES.has(lowered)) { if (table.isNumeric(column)) fps = rateOf(table.column(column, name)); }
-    else if (header && FRAMES.has(lowered)) { if (table.isNumeric(column)) table.numberFrames(column, name); }
-    else if (header && INDICES.has(lowered)) return;
-    else if (role && isPoint(role[0])) {
-      const [joint, what] = role;
-      if (!joints.has(joint)) joints.set(joint, new Map());
-      if (joints.get(joint).has(what)) throw new FileError(`${file.name}: two columns stand for ${what} of ${joint || "the point"}`);
-      joints.get(joint).set(what, column);
-    } else if (table.isNumeric(column)) plain.push(column);
-  });
+  const names = header ? first : first.map(() => "");
+  const people = header && rowsOfPeople(table, names);
+  if (people) return readPeople(file, table, people);
+  const { joints, plain, fps } = sortColumns(table, names, header);
   for (const column of layout ? [] : plain) { // w beside x, y, z
     const columns = /w$/i.test(names[column]) ? joints.get(strip(names[column].slice(0, -1))) : null;
     if (!["x", "y", "z"].every((axis) => columns?.has(axis))) continue;
     const four = [column, ...["x", "y", "z"].map((axis) => columns.get(axis))].map((c) => table.column(c, names[c]));
     if (isRotation(Array.from(four[0], (_, t) => four.map((values) => values[t])), 4)) throw new FileError(`${file.name}: ${ROTATIONS}`);
   }
-  const groups = new Map();
-  for (const [name, columns] of joints) {
-    if (!columns.has("x") || !columns.has("y")) continue;
-    const axes = columns.has("z") ? "xyz" : "xy";
-    groups.set(axes, [...(groups.get(axes) ?? []), name]);
-  }
-  if (groups.size && !layout) {
-    const tracks = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([axes, order]) => table.track(
-      order.map((name) => [...axes].map((axis) => joints.get(name).get(axis))),
-      order.map((name) => joints.get(name).get("score") ?? null), order, `${axes.length}D`));
-    return tableRecording("CSV", file, table, tracks, { fps, names: tracks.length === 1 ? [...groups.values()][0] : null });
+  const bodies = bodiesOf(joints);
+  if (bodies.length && !layout) {
+    const tracks = bodies.map(({ part, columns, scores, order }) => table.track(columns, scores, order, part));
+    return tableRecording("CSV", file, table, tracks, { fps, names: tracks.length === 1 ? bodies[0].order : null });
   }
   for (const columns of joints.values()) for (const column of columns.values()) if (table.isNumeric(column)) plain.push(column);
   return plainColumns(file, table, names, plain.sort((a, b) => a - b), fps, layout);
+}
+
+/** The columns by what they are, the rows put in the order of time. */
+function sortColumns(table, names, header) {
+  const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [];
+  let fps = null;
+  names.forEach((name, column) => {
+    const role = header ? columnRole(name) : null, numbers = table.isNumeric(column);
+    const isOf = (...sets) => header && sets.some((words) => isNamed(name, words));
+    if (isOf(TIMES, CLOCKS)) {
+      if (numbers) times.push(column);
+      if (numbers && isOf(TIMES)) {
+        const moments = new Set(table.column(column, name)); // of a clock of whole seconds they give no rate
+        fps = moments.size > table.rows.length / 2 ? rateOf(Float64Array.from(moments).sort()) : null;
+      }
+    } else if (isOf(FRAMES)) {
+      if (numbers) frames.push(column);
+    } else if (isOf(IMAGES)) {
+      if (new Set(table.cells.map((cells) => cells[column])).size === table.rows.length) frames.push(column);
+    } else if (isOf(PEOPLE, new Set(["id", "idx"]))) who.push(column);
+    else if (header && INDICES.has(name.toLowerCase())) return;
+    else if (role && isPoint(role[0])) {
+      const [joint, what] = role;
+      if (!joints.has(joint)) joints.set(joint, new Map());
+      if (joints.get(joint).has(what)) throw new FileError(`${table.name}: two columns stand for ${what} of ${joint || "the point"}`);
+      joints.get(joint).set(what, column);
+    } else (numbers ? plain : texts).push(column);
+  });
+  if (header) setFrames(table, names, frames, times, who, [...texts, ...plain]);
+  return { joints, plain, fps };
+}
+
+/** Put the rows in the order of their frames, or of their times where no column numbers the frames; several people are refused. */
+function setFrames(table, names, frames, times, who, others) {
+  const several = frames.length ? undefined : who.find((column) => table.tellsApart(column));
+  if (several !== undefined) throw new FileError(`${table.name}: ${names[several]} names several people, and no column numbers the frames; add a column frame, or give each person a file`);
+  if (frames.length) table.numberFrames(frames[0], names[frames[0]]);
+  else if (times.length) {
+    const [time] = times;
+    table.orderRows(time, names[time]);
+    const differs = others.find((column) => table.tellsApart(column, time));
+    if (differs !== undefined) throw new FileError(`${table.name}: rows of one ${names[time]} differ in ${names[differs] || "a nameless column"}; name that column track_id if it tells people, else remove it`);
+  }
+}
+
+/** Joints of the same unit and axes: [{part, axes, order, columns, scores}]. */
+function bodiesOf(joints) {
+  const groups = new Map();
+  for (const [name, roles] of joints) {
+    if (!roles.has("x") || !roles.has("y")) continue;
+    const axes = roles.has("z") ? "xyz" : "xy", part = `${axes.length}D${name.toLowerCase().includes("world") ? " world" : ""}`;
+    if (!groups.has(part)) groups.set(part, { part, axes, order: [], columns: [], scores: [] });
+    const body = groups.get(part);
+    body.order.push(name);
+    body.columns.push([...axes].map((axis) => roles.get(axis)));
+    body.scores.push(roles.get("score") ?? null);
+  }
+  return [...groups.values()].sort((a, b) => (a.part < b.part ? -1 : 1));
+}
+
+// ---- several rows a frame: lib/formats/long_csv.py ----
+
+const NO_POINT_IN = ["bbox", "box", "veloc", "accel", "size", "angle"];
+
+/** The columns of a table with a row a person, {frame, time, people, joints}; null where each frame has one row. */
+function rowsOfPeople(table, names) {
+  const people = [], rowsOfJoints = [], joints = new Map();
+  let frame = null, numbered = false, time = null;
+  const add = (joint, what, column) => {
+    if (!joints.has(joint)) joints.set(joint, new Map());
+    const roles = joints.get(joint);
+    if (roles.has(what)) return false;
+    roles.set(what, column);
+    return true;
+  };
+  names.forEach((name, column) => {
+    const lowered = name.toLowerCase(), role = NO_POINT_IN.some((word) => lowered.includes(word)) ? null : columnRole(name);
+    const number = isNamed(name, FRAMES);
+    if ((number || isNamed(name, IMAGES)) && (frame === null || (!numbered && number))) [frame, numbered] = [column, number]; // a number before the name of a file
+    else if (isNamed(name, TIMES) && time === null) time = column;
+    else if (isNamed(name, SOMEBODY)) people.push(column);
+    else if (isNamed(name, JOINTS)) rowsOfJoints.push(column);
+    else if (!(SCORES.has(lowered) && add("", "score", column)) && role) add(...role, column);
+  });
+  const isPlace = (joint) => joints.get(joint)?.has("x") && joints.get(joint).has("y"), when = frame ?? time;
+  const long = rowsOfJoints.length > 0 && isPlace(joints.has("") ? "" : "world");
+  if (when === null || ![...joints.keys()].some(isPlace) || !(long || people.length || frame !== null)) return null;
+  if (long) throw new FileError(`${table.name} has a row a point, which the command line reads: pip install smoothnet`);
+  const labels = table.cells.map((cells) => cells[when]), count = new Set(labels).size, found = { frame, time, people, joints };
+  // People who follow one another are people too.
+  if (count === labels.length) return people.some((column) => isNamed(names[column], PEOPLE) && table.tellsApart(column)) ? found : null;
+  if (count === 1 && !isNumberCell(labels[0])) return null; // a video's name in all rows numbers no frame
+  return people.length || labels.some((label) => !isNumberCell(label)) ? found : null;
+}
+
+/** A row a person. */
+function readPeople(file, table, { frame, time, people, joints }) {
+  const seconds = time === null ? [] : table.words(time).map((text) => toNumber(text.trim()) ?? NaN);
+  const untold = frame === null ? seconds.findIndex(Number.isNaN) : -1;
+  if (untold >= 0) throw new FileError(`${file.name}, line ${table.rows[untold] + 1}: no time in seconds; give every row one, or a frame`);
+  const labels = frame === null ? ranksOf(seconds) : table.words(frame).map((text) => {
+    const number = toNumber(text.trim());
+    return Number.isInteger(number) ? number : text;
+  });
+  const frames = timelineOf(labels), bodies = bodiesOf(joints), who = people.map((column) => table.words(column));
+  const detections = labels.map((label, row) => {
+    const parts = new Map();
+    for (const { part, axes, order, columns, scores } of bodies) {
+      const dims = axes.length, points = new Float64Array(order.length * dims);
+      columns.forEach((places, k) => places.forEach((column, d) => { points[k * dims + d] = table.number(row, column, `${order[k]} ${axes[d]}`); }));
+      for (let i = 0; i < points.length; i += dims) if (!isShown(points, i, dims)) points.fill(NaN, i, i + dims);
+      const scored = scores.some((column) => column !== null);
+      const found = scored ? Float64Array.from(scores, (column) => (column === null ? NaN : toNumber(bareCell(table.cells[row][column])) ?? NaN)) : null;
+      const slot = { document: table, first: 0, count: order.length, places: () => (k, d) => table.place(row, columns[k][d]) };
+      parts.set(part, { points, scores: found, dims, slots: [slot] });
+    }
+    const words = who.map((column) => column[row]);
+    return { frame: frames.get(label), id: words.some(Boolean) ? words.join("/") : null, parts };
+  });
+  const moments = Float64Array.from(new Set(seconds)).sort(), count = detections.reduce((most, d) => Math.max(most, d.frame + 1), 0);
+  const recording = peopleRecording("CSV", file.name, [table], detections, count, {
+    fps: time === null ? null : rateOf(moments), names: bodies.length === 1 ? bodies[0].order : null,
+  });
+  const save = recording.save;
+  recording.save = async (smoothed) => (await save(smoothed)).map(({ name, text }) => ({ name, bytes: table.bytes(text) }));
+  return recording;
 }
 
 /** Columns without names for their joints: a leading one that counts or tells the time goes, the rest is a matrix. */

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""Files of several people, rows in any order: the page of lib/browser reads them as Python does, or refuses them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_browser import ask, needs_node
+
+from lib.formats import read_recording, write_recording
+from lib.utils.errors import SmoothNetError
+
+FRAMES = 12
+ONE = [(frame, 0) for frame in range(FRAMES)]
+TWO = [(frame, person) for frame in range(FRAMES) for person in (0, 1)]
+AFTER = sorted(TWO, key=lambda place: place[1])  # one after the other
+MIXED = [TWO[i] for i in np.random.default_rng(0).permutation(len(TWO))]
+AS_TEXT = sorted(ONE, key=lambda place: str(place[0]))
+
+
+def place(frame: int, person: int) -> tuple[float, float]:
+    return 100 * person + frame + 0.25, frame + 0.5
+
+
+def table(places: list[tuple[int, int]], head: Callable[[int, int], dict], end: str = "\n") -> bytes:
+    rows = []
+    for frame, person in places:
+        x, y = place(frame, person)
+        rows.append({**head(frame, person), "nose_x": x, "nose_y": y, "hip_x": x + 5, "hip_y": "" if frame == 3 else y})
+    lines = [",".join(rows[0]), *(",".join(str(cell) for cell in row.values()) for row in rows)]
+    return (end.join(lines) + end).encode()
+
+
+def frame_and(who: str, plus: int = 0, when: str = "frame") -> Callable[[int, int], dict]:
+    return lambda frame, person: {when: frame, who: person + plus}
+
+
+# Name -> content, tracks.
+TABLES: dict[str, tuple[bytes, int]] = {
+    "text order": (table(AS_TEXT, lambda t, p: {"frame": t}), 1),
+    "backwards": (table(ONE[::-1], lambda t, p: {"Frame No": t}, "\r\n"), 1),
+    "times": (table(AS_TEXT, lambda t, p: {"time": t / 4}), 1),
+    "milliseconds": (table(AS_TEXT, lambda t, p: {"timestamp_ms": t * 33}), 1),
+    "pictures": (table(AS_TEXT, lambda t, p: {"image": f"img_{t}.png"}), 1),
+    "halves": (table(AS_TEXT, lambda t, p: {"frame": t / 2}), 1),
+    "every third": (table(AS_TEXT, lambda t, p: {"frame": 3 * t + 1}), 1),
+    **{f"{who}, rows mixed": (table(MIXED, frame_and(who, 7)), 2) for who in (
+        "track_id", "BodyID", "Person ID", "tracking-id", "id", "subject")},
+    "times of two": (table(TWO, frame_and("BodyID", 7, "Timestamp")), 2),
+    "times of one or two": (table([p for p in MIXED if p != (4, 1)], frame_and("BodyID", 7, "Timestamp")), 2),
+    "one after the other": (table(AFTER, frame_and("track_id")), 2),
+    "followed by another": (table([(t, t // 6) for t, _ in ONE], frame_and("track_id")), 2),
+    "names of people": (table(TWO, lambda t, p: {"video": "a", "frame": t, "person": ("Ann", "Bob")[p]}), 2),
+    "quoted": (table(TWO, lambda t, p: {"frame": f'"{t}"', '"person"': f'"{p}"'}), 2),
+    "two columns name them": (table(TWO, lambda t, p: {"frame": t, "body": "a", "track": p}), 2),
+    "frames beside pictures": (table(TWO, lambda t, p: {"image": f"{t}.png", "frame": t, "time": t / 5, "pid": p}), 2),
+    "pictures of two without a name": (
+        table([p for p in TWO if p[0] > 3], lambda t, p: {"image": f"{t}.png"}), 2),
+    "sometimes alone": (table([p for p in TWO if p not in ((4, 1), (0, 0))], frame_and("track_id")), 2),
+    "with scores": (table(TWO, lambda t, p: {"frame": t, "track_id": p, "nose_v": 0.5, "hip_conf": 0.75}), 2),
+    "with a box": (table(TWO, lambda t, p: {"frame": t, "track_id": p, "bbox_x": 4, "bbox_y": t}), 2),
+    "a clock of whole seconds": (table(ONE, lambda t, p: {"time": t // 4}), 1),
+    "a video's name": (table(ONE, lambda t, p: {"filename": "walk.mp4", "time": t / 4}), 1),
+    "a file's name": (table(ONE, lambda t, p: {"file": "walk.mp4", "frame": t}), 1),
+    "one who stands up": (table(ONE, lambda t, p: {"frame": t, "pose": "up" if t < 5 else "down"}), 1),
+    "rows with ids": (table(ONE, lambda t, p: {"id": t}), 1),
+    "one person's id": (table(ONE, lambda t, p: {"person_id": 3}), 1),
+    "not in UTF-8": (table(TWO, lambda t, p: {"frame": t, "track_id": p, "caf\xe9": 1}).decode().encode("latin-1"), 2),
+}  # fmt: skip
+
+
+# Name -> content, what the page says, what Python says if it does not read the file.
+REFUSED_TABLES: dict[str, tuple[bytes, str, str | None]] = {
+    "ids without frames": (table(TWO, lambda t, p: {"track_id": p}), "add a column frame", "add a column frame"),
+    "who": (table(TWO, lambda t, p: {"time": t / 4, "who": p}), "differ in who; name that", "differ in who; name that"),
+    "words": (table(TWO, lambda t, p: {"time": t, "who": "ab"[p]}), "differ in who; name", "differ in who; name that"),
+    "frames": (table(TWO, lambda t, p: {"frame": t, "who": p}), "second row for frame 0.*track_id", "second row for"),
+    "two takes": (table([*ONE, *ONE], lambda t, p: {"frame": t}), "line 14: a second row for frame 0", "line 14: a se"),
+    "two clocks": (table([*ONE, *ONE], lambda t, p: {"time": t / 4}), "line 14: time goes back to 0;", "line 14: time"),
+    "a row a point": (
+        "".join(["frame,landmark,x,y\n", *(f"{t},{k},{t},{k}\n" for t in range(9) for k in range(3))]).encode(),
+        "a row a point.*pip install smoothnet", None),
+    "UTF-16": (table(ONE, lambda t, p: {"frame": t}).decode().encode("utf-16"), "save it as UTF-8", "save it as UTF-8"),
+    "commas": (
+        table(ONE, lambda t, p: {"frame": t}).replace(b",", b";").replace(b".", b","), "comma for a decimal point",
+        "comma for a decimal point"),
+}  # fmt: skip
+
+
+def rows(frame: int, person: int, *score: float) -> list:
+    """Three joints that move, in pixels."""
+    return [[300.5 + 9 * frame + 400 * person + 31 * k, 200.25 + 7 * frame * (k + 1), *score] for k in range(3)]
+
+
+def objects(frame: int, person: int) -> list:
+    return [{"x": x, "y": y, "visibility": s} for x, y, s in rows(frame, person, 0.875)]
+
+
+def entries(places: list[tuple[int, int]], make: Callable[[int, int], object]) -> list:
+    return [make(frame, person) for frame, person in places]
+
+
+DOCUMENTS: dict[str, tuple[object, int]] = {
+    "an entry a person": (entries(TWO, lambda t, p: {"frame": t, "track_id": p, "keypoints": rows(t, p)}), 2),
+    "in any order": (entries(MIXED, lambda t, p: {"frame": t, "person_id": p, "keypoints": objects(t, p)}), 2),
+    "frames left out": (entries(ONE, lambda t, p: {"frame_id": t * t, "keypoints": rows(t, p)}), 1),
+    "nobody is named": (entries(TWO, lambda t, p: {"frame": t, "keypoints": rows(t, p)}), 2),
+    "scores behind": (entries(ONE, lambda t, p: {"keypoints": rows(t, p, 0.5 + t / 100)}), 1),
+    "scores beside": (entries(ONE, lambda t, p: {"keypoints": rows(t, p), "scores": [0.5, 0.25, 0.125]}), 1),
+    "people of a frame": (
+        [[{"id": p, "keypoints": objects(t, p)} for p in ((0, 1), (1, 0))[t % 2]] for t in range(FRAMES)], 2),
+    "ids that change places": (
+        [[{"id": p, "keypoints": objects(t, p if t < 6 else 1 - p)} for p in (0, 1)] for t in range(FRAMES)], 2),
+    "landmarks with a number": (entries(ONE, lambda t, p: {"id": t, "landmarks": objects(t, p)}), 1),
+    "below frames": ({"fps": 25, "frames": entries(TWO, lambda t, p: {
+        "frame": t, "track_id": p, "keypoints": rows(t, p)})}, 2),
+}  # fmt: skip
+
+# What the page refuses; Python reads some of these, or refuses them as well.
+REFUSED_DOCUMENTS: dict[str, object] = {
+    "people without frames": entries(TWO, lambda t, p: {"track_id": p, "keypoints": rows(t, p)}),
+    "people by id without frames": entries(TWO, lambda t, p: {"id": p, "keypoints": objects(t, p)}),
+    "below frames": {"frames": entries(TWO, lambda t, p: {"body_id": p, "keypoints": rows(t, p)})},
+    "one frame": {"poses": entries(ONE[:2], lambda t, p: {"keypoints": objects(t, p)})},
+}
+
+LINES = {
+    "a line a person": (entries(TWO, lambda t, p: {"frame": t, "track_id": p, "keypoints": rows(t, p)}), 2),
+    "frames left out": (entries(ONE, lambda t, p: {"frame": 2 * t + t // 5, "keypoints": rows(t, p)}), 1),
+    "people of a frame": (
+        [{"frame": 3 * t + t // 5, "people": [{"id": p, "keypoints": rows(t, p)} for p in (0, 1)]} for t in range(9)],
+        2),
+}  # fmt: skip
+
+
+def written(folder: Path, files: dict[str, bytes], ending: str) -> dict[str, Path]:
+    paths = {name: folder / f"{i}{ending}" for i, name in enumerate(files)}
+    for name, path in paths.items():
+        path.write_bytes(files[name])
+    return paths
+
+
+def described(tracks: list, of: Callable) -> list:
+    """Tracks in a form that node gives, too, in an order of their own."""
+    found = [(part, start, np.round(np.nan_to_num(points, nan=-1), 9).tolist(), scores)
+             for part, start, points, scores in map(of, tracks)]  # fmt: skip
+    return sorted(found, key=lambda track: track[:3])
+
+
+def of_python(track) -> tuple:
+    """Landmarks of MediaPipe have a part of their own in Python."""
+    scores = None if track.scores is None else np.nan_to_num(track.scores, nan=-1).tolist()
+    return track.part.replace("landmarks", "2D"), track.start, track.points, scores
+
+
+def of_node(track: dict) -> tuple:
+    def numbers(values: list, *shape: int) -> np.ndarray:
+        return np.array([np.nan if v is None else v for v in values]).reshape(shape)
+
+    points = numbers(track["data"], track["frames"], track["joints"], track["dims"])
+    scores = track["scores"]
+    if scores is not None:
+        scores = np.nan_to_num(numbers(scores, track["frames"], track["joints"]), nan=-1).tolist()
+    return track["part"], track["start"], points, scores
+
+
+def assert_same(folder: Path, paths: dict[str, Path], people: dict[str, int]) -> None:
+    """The page finds what Python finds, and writes the bytes that Python writes."""
+    tasks = [{"task": task, "paths": [str(path)], "folder": str(folder / "js"), "plus": 10}
+             for path in paths.values() for task in ("read", "file")]  # fmt: skip
+    answers = iter(ask(folder, tasks))
+    for name, path in paths.items():
+        read, wrote = next(answers), next(answers)
+        recording = read_recording(path)
+        assert len(recording.tracks) == people[name], name
+        assert "error" not in read, (name, read)
+        assert "error" not in wrote, (name, wrote)
+        assert described(read["value"]["tracks"], of_node) == described(recording.tracks, of_python), name
+        assert [read["value"][key] for key in ("frames", "fps")] == [recording.frame_count, recording.fps], name
+        write_recording(recording, [track.points + 10 for track in recording.tracks], folder / "python")
+        assert (folder / "js" / path.name).read_bytes() == (folder / "python").read_bytes(), name
+
+
+def assert_refused(folder: Path, paths: dict[str, Path], messages: dict[str, str]) -> None:
+    answers = ask(folder, [{"task": "read", "paths": [str(path)]} for path in paths.values()])
+    for (name, path), answer in zip(paths.items(), answers, strict=True):
+        assert answer.get("kind") == "FileError", (name, answer)
+        assert path.name in answer["error"] and "\n" not in answer["error"], (name, answer)
+        with pytest.raises(SmoothNetError, match=messages[name]):
+            raise SmoothNetError(answer["error"])
+
+
+@needs_node
+def test_rows_of_tables_are_read_as_python_reads_them(tmp_path):
+    paths = written(tmp_path, {name: content for name, (content, _) in TABLES.items()}, ".csv")
+    assert_same(tmp_path, paths, {name: people for name, (_, people) in TABLES.items()})
+
+
+@needs_node
+def test_tables_that_mix_people_are_refused_in_both(tmp_path):
+    paths = written(tmp_path, {name: content for name, (content, _, _) in REFUSED_TABLES.items()}, ".csv")
+    assert_refused(tmp_path, paths, {name: words for name, (_, words, _) in REFUSED_TABLES.items()})
+    for name, (_, _, words) in REFUSED_TABLES.items():
+        if words is not None:
+            with pytest.raises(SmoothNetError, match=words):
+                read_recording(paths[name])
+
+
+@needs_node
+def test_people_in_json_are_read_as_python_reads_them(tmp_path):
+    paths = written(tmp_path, {name: json.dumps(value).encode() for name, (value, _) in DOCUMENTS.items()}, ".json")
+    assert_same(tmp_path, paths, {name: people for name, (_, people) in DOCUMENTS.items()})
+
+
+@needs_node
+def test_people_in_lines_are_read_as_python_reads_them(tmp_path):
+    texts = {name: "".join(json.dumps(line) + "\n" for line in lines) for name, (lines, _) in LINES.items()}
+    paths = written(tmp_path, {name: text.encode() for name, text in texts.items()}, ".jsonl")
+    assert_same(tmp_path, paths, {name: people for name, (_, people) in LINES.items()})
+
+
+@needs_node
+def test_people_in_json_who_do_not_say_their_frame_are_refused(tmp_path):
+    paths = written(tmp_path, {name: json.dumps(value).encode() for name, value in REFUSED_DOCUMENTS.items()}, ".json")
+    lines = "".join(json.dumps(line) + "\n" for line in REFUSED_DOCUMENTS["people without frames"])
+    paths |= written(tmp_path, {"lines": lines.encode()}, ".jsonl")
+    assert_refused(tmp_path, paths, dict.fromkeys(paths, 'do not say their frame; give each a "frame"'))
+
+
+@needs_node
+def test_a_third_number_that_may_be_a_score_is_asked_for(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "a.json").write_text(json.dumps([{"keypoints": rng.uniform(size=(4, 3)).tolist()} for _ in range(20)]))
+    task = {"task": "read", "paths": [str(tmp_path / "a.json")]}
+    refused, said = ask(tmp_path, [task, {**task, "options": {"layout": "x, y, score"}}])
+    assert "may be a coordinate or a score" in refused["error"]
+    (track,) = said["value"]["tracks"]
+    assert track["dims"] == 2 and len(track["scores"]) == 80
