@@ -31,6 +31,7 @@ _JOINTS = {
     *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
 }
 _IDS = {"id", "idx", "track_id", "person_id", "body_id", "tracking_id", "user_id", "instance_id"}
+_NUMBERS = {"id", "idx"}  # where each entry has one of its own, it numbers the entries
 _SCORE_LISTS = {"scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores"}
 _RATES = {"fps", "frame_rate", "framerate"}
 _BESIDE = {"name", "id", "part", "label", "index", "joint"}  # what a point may have beside its numbers
@@ -43,6 +44,7 @@ class _Reader:
 
     flat: bool  # the document is a list of objects, so that a list is no frame
     layout: Layout
+    numbered: bool  # each frame is a person with an id of its own, which is none of a person
     names: dict[str, int] = field(default_factory=dict)  # joints that are given by name
     # Lists of numbers, by their key, how deep they are and their length (flat) or the numbers a joint; and the numbers
     # a joint with what they are.
@@ -84,7 +86,8 @@ class _Reader:
         found = [self._found(key, value, place, person, where) for key, value, place in parts if value]
         for part, (key, _, _) in zip(found, [part for part in parts if part[1]], strict=True):
             part.part += f" {key}" if sum(other.part == part.part for other in found) > 1 else ""
-        id = next((_id(value) for key, value in person.items() if is_named(key, _IDS)), None)
+        ids = _IDS - _NUMBERS if self.numbered and not path else _IDS
+        id = next((_id(value) for key, value in person.items() if is_named(key, ids)), None)
         return Person(id, found) if found else None
 
     def _found(self, key: str, value: Any, path: tuple, person: dict, where: str) -> Found:
@@ -189,19 +192,33 @@ def _id(value: Any) -> int | str | None:
     return value if isinstance(value, str) or (type(value) is int and value >= 0) else None
 
 
-def _entry_id(entry: Any) -> int | str | None:
-    """Whose joints an entry of a list is, where it says so."""
-    if not isinstance(entry, dict) or not _joint_keys(entry):
-        return None
-    return next((_id(value) for key, value in entry.items() if is_named(key, _IDS - {"id", "idx"})), None)
+def _entries(value: Any) -> list:
+    """The list of a document, of {"frames": [...]} or of {"data": {"frames": [...]}}."""
+    for _ in range(2):
+        if isinstance(value, dict):
+            value = next((item for item in value.values() if isinstance(item, list | dict) and item), None)
+    return value if isinstance(value, list) else []
+
+
+def _ids(entries: list, names: set[str]) -> list[int | str | None]:
+    """The ids of entries that are people, under one of these names."""
+    people = [entry for entry in entries if isinstance(entry, dict) and _joint_keys(entry)]
+    return [_id(value) for entry in people for key, value in entry.items() if is_named(key, names)]
+
+
+def _of_several(entries: list) -> bool:
+    """Whether the entries of a list are of several people and do not say of which frame."""
+    if any(label_of(entry) is not None for entry in entries):
+        return False
+    people, numbers = _ids(entries, _IDS - _NUMBERS), _ids(entries, _NUMBERS)
+    return len(set(people)) > 1 or 1 < len(set(numbers)) <= len(numbers) / 2
 
 
 def _reader(path: Path, layout: Layout | None = None) -> _Reader:
-    value = read_document(path).value if path.is_file() else None
-    for _ in range(2):  # {"frames": [...]}
-        if isinstance(value, dict):
-            value = next((item for item in value.values() if isinstance(item, list) and item), None)
-    return _Reader(isinstance(value, list) and any(isinstance(item, dict) for item in value), layout or Layout())
+    entries = _entries(read_document(path).value) if path.is_file() else []
+    numbers = _ids(entries, _NUMBERS)
+    numbered = 1 < len(set(numbers)) == len(numbers)
+    return _Reader(any(isinstance(item, dict) for item in entries), layout or Layout(), numbered)
 
 
 def sniff_json(path: Path) -> bool:
@@ -218,8 +235,7 @@ def read_json(path: Path, dims: int | None = None, layout: Layout | None = None,
         reader.settle(str(path), dims)
         recording = read_frames(path, "json", reader.people, what)
     value = recording.source[0].value if path.is_file() else None
-    entries = value if isinstance(value, list) else []
-    if len({_entry_id(entry) for entry in entries}) > 1 and all(label_of(entry) is None for entry in entries):
+    if _of_several(_entries(value)):
         raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')
     if isinstance(value, dict):
         rate = next((rate for key, rate in value.items() if is_named(key, _RATES)), None)

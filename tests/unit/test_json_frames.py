@@ -165,7 +165,16 @@ def test_faults_are_named(tmp_path):
         read_recording(tmp_path / "a.json")
 
 
-def test_people_whose_frames_are_not_said_are_refused(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps(both(lambda t, p: {"track_id": p, "keypoints": rows(t, p)})))
+@pytest.mark.parametrize("key", ["track_id", "PersonID", "id"])
+@pytest.mark.parametrize("around", [lambda entries: entries, lambda entries: {"fps": 30, "frames": entries}])
+def test_people_whose_frames_are_not_said_are_refused(key, around, tmp_path):
+    entries = both(lambda t, p: {key: p, "keypoints": rows(t, p)})
+    (tmp_path / "a.json").write_text(json.dumps(around(entries)))
     with pytest.raises(SmoothNetError, match="several people that do not say their frame"):
         read_recording(tmp_path / "a.json")
+
+
+def test_an_id_of_its_own_for_each_entry_is_no_person(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(frames(lambda t: {"id": t, "keypoints": rows(t)})))
+    recording = read_recording(tmp_path / "a.json")
+    assert [len(track.points) for track in recording.tracks] == [FRAMES]
