@@ -34,7 +34,7 @@ from lib.weights import find_weights
 
 JS = ROOT / "lib/browser/js"
 NODE = shutil.which("node")
-CLOSE = 1e-4  # of the size of what is smoothed
+CLOSE = 2e-4  # of the size of what is smoothed; a few frames on a line have no noise but float32's rounding
 
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node (Debian: apt-get install nodejs)")
 
