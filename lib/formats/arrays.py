@@ -167,7 +167,7 @@ def open_arrays(path: Path) -> Arrays:
             if header is None:
                 raise ValueError("it does not start as one")
             if header.dtype.hasobject:
-                raise ValueError(f"it holds Python objects, which are never unpickled; {_trusted(path, '')}")
+                raise ValueError(f"it holds Python objects, which are never unpickled; {_trusted('it')}")
             return Arrays(path, {"": header})
         headers, objects = {}, []
         with zipfile.ZipFile(path) as archive:
@@ -187,11 +187,11 @@ def open_arrays(path: Path) -> Arrays:
         raise _unreadable(path, error) from error
 
 
-def _trusted(path: Path, place: str) -> str:
-    """What to do about Python objects; `place`: the array of them in a .npz."""
+def _trusted(what: str) -> str:
+    """What to do about Python objects."""
     return (
-        'where you trust it (it can run anything), save its array: import numpy; numpy.save("poses.npy", '
-        f'numpy.load("{path.name}", allow_pickle=True){place}.item()["NAME"])'
+        f"where you trust it (unpickling can run anything), load {what} in Python, with numpy.load and its "
+        "allow_pickle, and save the array of points with numpy.save"
     )
 
 
@@ -248,8 +248,7 @@ def _no_points(source: Arrays) -> SmoothNetError:
             'numpy.save("poses.npy", numpy.stack([a[field] for field in a.dtype.names], -1))'
         )
     elif source.objects:
-        place = f'["{source.objects[0]}"]'
-        advice = f"; {_trusted(source.path, place)}"
+        advice = f"; {_trusted(source.objects[0])}"
     if not shapes and source.objects:
         shapes = f"Python objects in {', '.join(source.objects)}, which are never unpickled"
     return SmoothNetError(
