@@ -161,9 +161,14 @@ def swaps(rng, truth, fps, level, clip):
     """Left and right limbs are taken for each other for a moment."""
     out = mixed(rng, truth, fps, level, clip)
     for pair, when in _spells(rng, len(truth), len(clip.sides), fps, 0.2, (0.02, 0.2)):
-        left, right = clip.sides[pair]
-        out[when, left], out[when, right] = out[when, right].copy(), out[when, left].copy()
+        _exchange(out, when, clip.sides[pair : pair + 1])
     return out
+
+
+def _exchange(points: np.ndarray, when: slice, sides: np.ndarray) -> None:
+    """Left and right points of these frames in each other's place."""
+    for left, right in sides:
+        points[when, left], points[when, right] = points[when, right].copy(), points[when, left].copy()
 
 
 def frozen(rng, truth, fps, level, clip):
@@ -279,8 +284,7 @@ def flips(rng, truth, fps, level, clip):
     """The whole person is taken for one seen from the other side: every left joint for its right one, up to 0.3 s."""
     out = mixed(rng, truth, fps, level, clip)
     for _, when in _spells(rng, len(truth), 1, fps, 0.6, (0.02, 0.3)):
-        for left, right in clip.sides:
-            out[when, left], out[when, right] = out[when, right].copy(), out[when, left].copy()
+        _exchange(out, when, clip.sides)
     return out
 
 

@@ -35,17 +35,8 @@ from .rotations import FORMS, from_6d, looks_like, to_6d
 _NO_POSITION = (
     *("bbox", "box", "veloc", "accel", "angle", "euler", "torque", "force", "gyro", "resolution", "size"),
     *("intrinsic", "extrinsic", "框", "速度", "角", "力矩", "内参", "外参"),
-    *(
-        "world2cam",
-        "cam2world",
-        "world_to_cam",
-        "cam_to_world",
-        "camera_to_world",
-        "w2c",
-        "c2w",
-        "viewmat",
-        "projection",
-    ),
+    *("world2cam", "cam2world", "world_to_cam", "cam_to_world", "camera_to_world", "w2c", "c2w", "viewmat"),
+    "projection",
 )
 _CAMERA_NAMES = {"r", "k", "p", "rt", "r_wc", "r_cw"}  # of a camera, beside arrays that say that they are points
 _SCORE_WORDS = ("score", "conf", "likelihood", "visib", "分数", "得分", "置信", "可见")

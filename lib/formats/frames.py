@@ -168,13 +168,20 @@ def label_of(value: Any) -> int | str | None:
     return None
 
 
-def read_frames(path: Path, format: str, people: People, what: str) -> Recording:
+def read_frames(
+    path: Path,
+    format: str,
+    people: People,
+    what: str,
+    look: Callable[[list[tuple[Any, str]]], None] = lambda frames: None,
+) -> Recording:
     """A recording of all frames.
 
     Args:
         format: the name of the format.
         people: who is in the value of a frame.
         what: what a frame of it looks like, for errors.
+        look: is shown the values of all frames that hold anything, and where they stand, before `people` is asked.
 
     Raises:
         SmoothNetError: no such file, or one with a fault.
@@ -197,10 +204,13 @@ def read_frames(path: Path, format: str, people: People, what: str) -> Recording
         labels = list(range(len(frames)))
     numbers = timeline(labels)
     detections: dict[str, list[Detection]] = {}
-    for label, frame in zip(labels, frames, strict=True):
-        where = f"{documents[frame.document].path}, frame {label}"
-        if frame.value in (None, [], {}):
-            continue
+    filled = [
+        (label, frame, f"{documents[frame.document].path}, frame {label}")
+        for label, frame in zip(labels, frames, strict=True)
+        if frame.value not in (None, [], {})
+    ]
+    look([(frame.value, where) for _, frame, where in filled])
+    for label, frame, where in filled:
         persons = people(frame.value, where)
         if persons is None:
             raise SmoothNetError(f"{where} is no {what}")

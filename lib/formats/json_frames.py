@@ -46,12 +46,10 @@ class _Reader:
     layout: Layout
     numbered: bool  # each frame is a person with an id of its own, which is none of a person
     names: dict[str, int] = field(default_factory=dict)  # joints that are given by name
-    # Lists of numbers, by their key, how deep they are and their length (flat) or the numbers a joint; and the numbers
-    # a joint with what they are.
+    # Lists of numbers, by their key, how deep they are and their length (flat) or the numbers a joint.
     lists: dict[tuple[str, int, int], list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
-    meanings: dict[tuple[str, int, int], tuple[int, Piece]] = field(
-        default_factory=dict
-    )  # numbers a joint, what they are
+    # Of such lists the numbers a joint, and what they are.
+    meanings: dict[tuple[str, int, int], tuple[int, Piece]] = field(default_factory=dict)
 
     def people(self, value: Any, where: str) -> list[Person] | None:
         """See `frames.People`."""
@@ -126,7 +124,8 @@ class _Reader:
         if table.ndim not in (1, 2):
             raise SmoothNetError(f"{where} must be [[x, y], ...] or [x, y, ...]; it has shape {table.shape}")
         what = key, table.ndim, table.shape[-1]
-        self.lists[what].append(table)
+        if what not in self.meanings:
+            self.lists[what].append(table)
         stride, piece = self.meanings.get(what, (table.shape[-1] if table.ndim == 2 else 1, Piece((0,))))
         return table.reshape(-1, stride), stride, piece
 
@@ -230,10 +229,13 @@ def sniff_json(path: Path) -> bool:
 def read_json(path: Path, dims: int | None = None, layout: Layout | None = None, **_: Any) -> Recording:
     what = 'frame: an object with "keypoints" or "joints", or with "people" who have them'
     reader = _reader(path, layout)
-    recording = read_frames(path, "json", reader.people, what)
-    if reader.lists:
+
+    def look(frames: list[tuple[Any, str]]) -> None:
+        for frame, where in frames:
+            reader.people(frame, where)
         reader.settle(str(path), dims)
-        recording = read_frames(path, "json", reader.people, what)
+
+    recording = read_frames(path, "json", reader.people, what, look)
     value = recording.source[0].value if path.is_file() else None
     if _of_several(_entries(value)):
         raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')

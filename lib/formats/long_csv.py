@@ -91,10 +91,12 @@ def sniff_long(path: Path) -> bool:
     points = any({"x", "y"} <= role.keys() for role in columns.roles.values())
     if frame is None or not points or not (columns.long or columns.people or columns.frame is not None):
         return False
+    if columns.long:
+        return True
     rows = [split_row(line, delimiter) for line in read_lines(path)[1:] if line.strip()]
     labels = [cells[frame] if frame < len(cells) else "" for cells in rows]
-    if columns.long or len(set(labels)) == len(labels):  # people who follow one another are people too
-        return columns.long or any(_several(rows, names, i) for i in columns.people)
+    if len(set(labels)) == len(labels):  # people who follow one another are people too
+        return any(_several(rows, names, i) for i in columns.people)
     if len(set(labels)) == 1 and not is_number(labels[0]):  # a video's name in all rows numbers no frame
         return False
     return bool(columns.people) or any(not is_number(label) for label in labels)

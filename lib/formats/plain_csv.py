@@ -217,16 +217,18 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
     frames, times, who, texts = [], [], [], []
     for column, name in enumerate(names):
         role = column_role(name) if header else None
-        numbers = all_numbers(table, column)
         if header and is_named(name, TIMES | _CLOCKS):
-            times += [column] if numbers else []
-            if numbers and is_named(name, TIMES):
-                moments = np.unique(table.column(column, name))  # of a clock of whole seconds they give no rate
-                columns.fps = rate(moments) if len(moments) > len(table.cells) / 2 else None
+            if all_numbers(table, column):
+                times.append(column)
+                if is_named(name, TIMES):
+                    moments = np.unique(table.column(column, name))  # of a clock of whole seconds they give no rate
+                    columns.fps = rate(moments) if len(moments) > len(table.cells) / 2 else None
         elif header and is_named(name, FRAMES):
-            frames += [column] if numbers else []
+            if all_numbers(table, column):
+                frames.append(column)
         elif header and is_named(name, IMAGES):
-            frames += [column] if len({cells[column] for cells in table.cells}) == len(table.cells) else []
+            if len({cells[column] for cells in table.cells}) == len(table.cells):
+                frames.append(column)
         elif header and is_named(name, PEOPLE | {"id", "idx"}):
             who.append(column)
         elif header and name.lower() in _INDICES:
@@ -236,7 +238,7 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
             if what in columns.joints[joint]:
                 raise SmoothNetError(f"{table.path}: two columns stand for {what} of {joint or 'the point'}")
             columns.joints[joint][what] = column
-        elif numbers:
+        elif all_numbers(table, column):
             columns.plain.append(column)
         else:
             texts.append(column)

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..models.bank import LEAD
 from ..models.network import as_numpy
 from ..models.plain import Work
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import FARTHEST, MAX_GAP, refuse_far, shown_points
+from ..utils.gaps import MAX_GAP, refuse_far, shown_points
 from .overlap import Start, blank_missing, pad_window, start_windows, window_weight
 
-NOTHING = 1e-6  # frames of a window whose taper is at most this count next to nothing,
-ENOUGH = 0.01  # where all other windows together count more than this
+ENOUGH = 0.01  # where other windows together count more than this, a frame that counts LEAD changes nothing
 NOT_FINITE = "the network gave what is no finite number; its weights may be damaged"
 
 
@@ -246,7 +246,7 @@ class Stream:
         self._share = -(-(window - 1) // max(1, step - 1))  # of a window a push: done before the next
         self._taper = (np.ones(window) if taper is None else taper)[:, None, None]
         # So many first frames of a window count next to nothing; left out, they leave no more than `step` pushes.
-        self._lead = min(int(np.argmax(self._taper > NOTHING)), longest - delay)
+        self._lead = min(int(np.argmax(self._taper > LEAD)), longest - delay)
         self._reflect = reflect
         self._strength = strength
         self._ids = None if tracks is None or isinstance(tracks, bool) else frozenset(tracks)
@@ -327,11 +327,10 @@ class Stream:
         if not arrays:
             return {}
         people = np.stack([*arrays.values()]).astype(np.float64, copy=False)
-        shown = np.ones(people.shape[:2], bool)
-        if not (np.abs(people) <= FARTHEST).all():
-            refuse_far(people)
+        refuse_far(people)
+        shown = shown_points(people)
+        if not shown.all():
             people = blank_missing(people)
-            shown = shown_points(people)
         seen: list[bool] = np.any(shown, axis=1).tolist()
         return dict(zip(arrays, map(_Frame, people, shown, seen), strict=True))
 

@@ -330,16 +330,17 @@ function sortColumns(table, names, header) {
   const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [];
   let fps = null;
   names.forEach((name, column) => {
-    const role = header ? columnRole(name) : null, numbers = table.isNumeric(column);
+    const role = header ? columnRole(name) : null;
     const isOf = (...sets) => header && sets.some((words) => isNamed(name, words));
     if (isOf(TIMES, CLOCKS)) {
-      if (numbers) times.push(column);
-      if (numbers && isOf(TIMES)) {
+      if (!table.isNumeric(column)) return;
+      times.push(column);
+      if (isOf(TIMES)) {
         const moments = new Set(table.column(column, name)); // of a clock of whole seconds they give no rate
         fps = moments.size > table.rows.length / 2 ? rateOf(Float64Array.from(moments).sort()) : null;
       }
     } else if (isOf(FRAMES)) {
-      if (numbers) frames.push(column);
+      if (table.isNumeric(column)) frames.push(column);
     } else if (isOf(IMAGES)) {
       if (new Set(table.cells.map((cells) => cells[column])).size === table.rows.length) frames.push(column);
     } else if (isOf(PEOPLE, new Set(["id", "idx"]))) who.push(column);
@@ -349,7 +350,7 @@ function sortColumns(table, names, header) {
       if (!joints.has(joint)) joints.set(joint, new Map());
       if (joints.get(joint).has(what)) throw new FileError(`${table.name}: two columns stand for ${what} of ${joint || "the point"}`);
       joints.get(joint).set(what, column);
-    } else (numbers ? plain : texts).push(column);
+    } else (table.isNumeric(column) ? plain : texts).push(column);
   });
   if (header) setFrames(table, names, frames, times, who, [...texts, ...plain]);
   return { joints, plain, fps };
