@@ -34,7 +34,7 @@ from lib.weights import find_weights
 
 JS = ROOT / "lib/browser/js"
 NODE = shutil.which("node")
-CLOSE = 2e-4  # of the size of what is smoothed; a few frames on a line have no noise but float32's rounding
+CLOSE = 1e-4  # of the size of what is smoothed
 
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node (Debian: apt-get install nodejs)")
 
@@ -130,7 +130,9 @@ def test_recordings_come_out_as_python_smooths_them(tmp_path):
     for (name, strength, fps), answer in zip(cases, values(ask(tmp_path, tasks)), strict=True):
         points = MOTIONS[name]
         wanted = Smoother.from_checkpoint(strength=strength, fps=fps)(points)
-        assert_close(as_array(answer, points), wanted, size_of(points), f"{name} at strength {strength}")
+        # On a line there is no noise but the rounding of Python's float32; in doubles it gives what the page does.
+        size = size_of(points) * (2 if name == "two frames" else 1)
+        assert_close(as_array(answer, points), wanted, size, f"{name} at strength {strength}")
 
 
 @needs_node
