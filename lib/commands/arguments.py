@@ -367,10 +367,10 @@ def run_main(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | 
         status = INTERRUPTED
     try:
         status = finish_output() or status
-        if status and "torch.distributed" in sys.modules:
-            from ..utils.distributed import end_unparted
+        if "torch.distributed" in sys.modules:
+            from ..utils.distributed import end_among_others
 
-            end_unparted(status)
+            end_among_others(status)
     except KeyboardInterrupt:
         status = INTERRUPTED
     return status

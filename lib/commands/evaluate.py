@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..models.kinds import multiply_adds
     from ..models.smoothnet import count_parameters
     from ..utils.device import explain_out_of_memory, select_device
-    from ..utils.distributed import join, leave, local_rank
+    from ..utils.distributed import join, local_rank
     from ..utils.errors import SmoothNetError
     from ..utils.files import write_json, write_text
     from ..weights import find_weights
@@ -45,7 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows, per_sequence = evaluate(
             cfg, model.to(device), known["normalize"], datasets, device, world=world, body=body
         )
-    leave()
     if not world.main:
         return 0
     # a training run keeps its own metrics.json, with its history

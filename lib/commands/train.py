@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..training.loop import OUT_OF_MEMORY, train
     from ..training.recipes import find_recipe
     from ..utils.device import explain_out_of_memory, select_device
-    from ..utils.distributed import explain_lost_contact, join, leave, local_rank
+    from ..utils.distributed import explain_lost_contact, join, local_rank
 
     cfg = load_config(args.cfg, named_settings(args), args.opts)
     device = select_device(cfg.DEVICE, local_rank())
@@ -46,5 +46,4 @@ def main(argv: Sequence[str] | None = None) -> int:
             train(
                 cfg, train_data, test_sets, run, device, world=world, body=body, stop=stop, echo=out if echoed else None
             )
-    leave()
     return stop.status

@@ -210,17 +210,15 @@ def interface_towards(address: str) -> str | None:
     return None
 
 
-def leave() -> None:
-    """Part from the other processes at the end of a run that went well."""
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
+def end_among_others(status: int) -> None:
+    """End this process at once with this status, if it has joined others; all it writes must be written.
 
-
-def end_unparted(status: int) -> None:
-    """End a process that has not parted from the others, as after an error: at once, with this status.
-
-    On the way out of the interpreter the threads of its process group, which still wait for the others, would abort it.
+    On the way out of the interpreter the threads of its process group may abort it, also after a run that went well:
+    one that gives back the last tensor it sent asks for the interpreter's lock, which is gone by then, and after an
+    error they still wait for the others.
     """
     if dist.is_available() and dist.is_initialized():
+        if status == 0:  # after an error the others may never answer
+            dist.destroy_process_group()
         sys.stderr.flush()
         os._exit(status)

@@ -128,6 +128,41 @@ def test_a_process_that_dies_ends_the_run(base, tmp_path, free_port):
     assert torch.load(run / "checkpoint.pth.tar", weights_only=True)["epoch"] >= 1
 
 
+JOINED = """
+import atexit, sys, torch
+from lib.commands.arguments import run_main
+from lib.utils.distributed import join
+sys.setswitchinterval(1000)  # so that gloo's threads do not get the interpreter's lock before the end
+atexit.register(lambda: print("unwound", flush=True))
+def main(argv):
+    world = join(torch.device("cpu"), 60)
+    for _ in range(3):
+        world.any(False)
+    print("said", world.rank)
+    return 0
+sys.exit(run_main(main))
+"""
+
+
+def test_processes_that_have_joined_do_not_unwind_the_interpreter(free_port):
+    """There gloo's threads abort one in five of them (SIGABRT)."""
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", JOINED],
+            cwd=ROOT,
+            env={**os.environ, **world, "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for rank, process in enumerate(processes):
+        out, error = process.communicate(timeout=120)
+        assert (process.returncode, out, error) == (0, f"said {rank}\n", "")
+
+
 def test_one_process_each_sees_every_window_once():
     for counts, size, processes in (
         ([79], 8, 2),
