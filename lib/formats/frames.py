@@ -21,6 +21,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks
 from .documents import Document, Slot, Spanned, by_joints, frame_files, parse_document, read_document, read_numbers
+from .plain_csv import is_named
 from .recording import Recording
 from .timeline import timeline
 
@@ -29,6 +30,9 @@ _LOOKED_AT = 100  # lines or files from which a format is told
 # Where frames lie in an object, and what numbers or names them.
 _LISTS = ("frames", "instance_info", "results", "predictions", "data")
 _LABELS = ("frame", "frame_id", "frame_idx", "frame_index", "frame_number", "image_id", "image", "image_path")
+# What numbers a person; NUMBERS where the entries do not have one each, which would number the entries.
+PERSON_IDS = {"track_id", "person_id", "body_id", "tracking_id", "user_id", "instance_id"}
+NUMBERS = {"id", "idx"}
 
 
 @dataclass
@@ -168,6 +172,30 @@ def label_of(value: Any) -> int | str | None:
     return None
 
 
+def id_of(value: Any) -> int | str | None:
+    """The id of a person that stands there, perhaps as a list of one."""
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return value if isinstance(value, str) or (type(value) is int and value >= 0) else None
+
+
+def ids_of(entries: Sequence[dict], names: set[str]) -> list[int | str | None]:
+    """What stands in entries under one of these names."""
+    return [id_of(value) for entry in entries for key, value in entry.items() if is_named(key, names)]
+
+
+def _of_several(frames: Sequence[Frame], people: People) -> bool:
+    """Whether the entries of a list are several people, one each, and do not say of which frame."""
+    entries = [
+        frame.value for frame in frames if isinstance(frame.value, dict) and frame.path and type(frame.path[-1]) is int
+    ]
+    if any(label_of(entry) is not None for entry in entries):
+        return False
+    persons, numbers = ids_of(entries, PERSON_IDS), ids_of(entries, NUMBERS)
+    if len(set(persons)) < 2 and not 1 < len(set(numbers)) <= len(numbers) / 2:
+        return False
+    return all(len(people(entry, "") or []) <= 1 for entry in entries)
+
+
 def read_frames(
     path: Path,
     format: str,
@@ -199,6 +227,8 @@ def read_frames(
         if found is None:
             raise SmoothNetError(f"{path} holds no {what}")
         frames += found
+    if not one_value_a_document(path) and _of_several(frames, people):
+        raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')
     labels: list = [frame.label for frame in frames]
     if any(label is None for label in labels):
         labels = list(range(len(frames)))

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .documents import read_document, read_numbers
-from .frames import Found, Person, label_of, read_frames, sniff_frames
+from .frames import NUMBERS, PERSON_IDS, Found, Person, id_of, ids_of, read_frames, sniff_frames
 from .layout import Layout, Piece
 from .meaning import of_array
 from .plain_csv import SCORES, is_named
@@ -30,8 +30,6 @@ _JOINTS = {
     *("keypoints", "joints", "landmarks", "joint_positions", "pose_keypoints_2d", "keypoints_2d", "keypoints_3d"),
     *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
 }
-_IDS = {"id", "idx", "track_id", "person_id", "body_id", "tracking_id", "user_id", "instance_id"}
-_NUMBERS = {"id", "idx"}  # where each entry has one of its own, it numbers the entries
 _SCORE_LISTS = {"scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores"}
 _RATES = {"fps", "frame_rate", "framerate"}
 _BESIDE = {"name", "id", "part", "label", "index", "joint"}  # what a point may have beside its numbers
@@ -84,8 +82,8 @@ class _Reader:
         found = [self._found(key, value, place, person, where) for key, value, place in parts if value]
         for part, (key, _, _) in zip(found, [part for part in parts if part[1]], strict=True):
             part.part += f" {key}" if sum(other.part == part.part for other in found) > 1 else ""
-        ids = _IDS - _NUMBERS if self.numbered and not path else _IDS
-        id = next((_id(value) for key, value in person.items() if is_named(key, ids)), None)
+        ids = PERSON_IDS if self.numbered and not path else PERSON_IDS | NUMBERS
+        id = next((id_of(value) for key, value in person.items() if is_named(key, ids)), None)
         return Person(id, found) if found else None
 
     def _found(self, key: str, value: Any, path: tuple, person: dict, where: str) -> Found:
@@ -186,11 +184,6 @@ def _numbers(joint: Any, axes: tuple[str, ...], where: str) -> list:
     return [*(joint[axis] for axis in axes), *[joint[key] for key in joint if is_named(key, SCORES)][:1]]
 
 
-def _id(value: Any) -> int | str | None:
-    value = value[0] if isinstance(value, list) and len(value) == 1 else value
-    return value if isinstance(value, str) or (type(value) is int and value >= 0) else None
-
-
 def _entries(value: Any) -> list:
     """The list of a document, of {"frames": [...]} or of {"data": {"frames": [...]}}."""
     for _ in range(2):
@@ -199,23 +192,9 @@ def _entries(value: Any) -> list:
     return value if isinstance(value, list) else []
 
 
-def _ids(entries: list, names: set[str]) -> list[int | str | None]:
-    """The ids of entries that are people, under one of these names."""
-    people = [entry for entry in entries if isinstance(entry, dict) and _joint_keys(entry)]
-    return [_id(value) for entry in people for key, value in entry.items() if is_named(key, names)]
-
-
-def _of_several(entries: list) -> bool:
-    """Whether the entries of a list are of several people and do not say of which frame."""
-    if any(label_of(entry) is not None for entry in entries):
-        return False
-    people, numbers = _ids(entries, _IDS - _NUMBERS), _ids(entries, _NUMBERS)
-    return len(set(people)) > 1 or 1 < len(set(numbers)) <= len(numbers) / 2
-
-
 def _reader(path: Path, layout: Layout | None = None) -> _Reader:
     entries = _entries(read_document(path).value) if path.is_file() else []
-    numbers = _ids(entries, _NUMBERS)
+    numbers = ids_of([entry for entry in entries if isinstance(entry, dict) and _joint_keys(entry)], NUMBERS)
     numbered = 1 < len(set(numbers)) == len(numbers)
     return _Reader(any(isinstance(item, dict) for item in entries), layout or Layout(), numbered)
 
@@ -237,8 +216,6 @@ def read_json(path: Path, dims: int | None = None, layout: Layout | None = None,
 
     recording = read_frames(path, "json", reader.people, what, look)
     value = recording.source[0].value if path.is_file() else None
-    if _of_several(_entries(value)):
-        raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')
     if isinstance(value, dict):
         rate = next((rate for key, rate in value.items() if is_named(key, _RATES)), None)
         recording.fps = (

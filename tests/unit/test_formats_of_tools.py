@@ -85,6 +85,25 @@ def test_mediapipe_landmarks_and_world_landmarks_are_parts_of_one_person(tmp_pat
     assert "timestamp_ms" not in recording.left_alone
 
 
+def test_mediapipe_entries_of_several_people_must_say_their_frame(tmp_path):
+    def pose(frame, person):
+        x = 0.2 + 0.3 * person + 0.01 * frame
+        return {"pose_landmarks": [[{"x": x, "y": 0.02 * j, "z": 0.0, "visibility": 0.9} for j in range(33)]]}
+
+    entries = [{"track_id": person, **pose(frame, person)} for frame in range(FRAMES) for person in (1, 2)]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(entries))
+    with pytest.raises(SmoothNetError, match="several people that do not say their frame"):
+        read_recording(path)
+    path.write_text(json.dumps([{"frame": i // 2, **entry} for i, entry in enumerate(entries)]))
+    assert len(read_recording(path).tracks) == 2
+    path.write_text(json.dumps(entries[::2]))
+    recording = read_recording(path)
+    assert recording.frame_count == FRAMES and len(recording.tracks) == 1
+    path.write_text(json.dumps(entries[0]))
+    assert read_recording(path).frame_count == 1
+
+
 def test_mediapipe_hands_are_told_by_handedness(tmp_path):
     _, tracks = tracks_of(samples.mediapipe_hands(tmp_path))
     assert set(tracks) == {(part, hand) for part in ("landmarks", "landmarks world") for hand in ("Left", "Right")}
