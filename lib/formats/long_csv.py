@@ -33,6 +33,12 @@ _JOINTS = {
     *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker", "node", "point", "part"),
     *("name", "landmark_type", "type"),
 }
+# What the coordinates of rows of points are called beside x and y: pos_x, x_px; u and v.
+_PLACES = {
+    *("pos", "position", "loc", "location", "coord", "coords", "coordinate", "point", "keypoint", "kp", "landmark"),
+    *("joint", "image", "img", "screen", "px", "pixel", "pixels", "mm", "cm", "m", "2d", "3d"),
+}
+_IN_IMAGES = {"u": "x", "v": "y"}
 _NO_POINT = ("bbox", "box", "veloc", "accel", "size", "angle")
 _MOST_JOINTS = 5000
 
@@ -54,6 +60,8 @@ class _Columns:
 
 def _sort(names: list[str]) -> _Columns:
     columns, numbered = _Columns(), False
+    spelt = {name.lower() for name in names}
+    in_images = {"u", "v"} <= spelt and not {"x", "y"} & spelt and any(is_named(name, _JOINTS) for name in names)
     for column, name in enumerate(names):
         lowered = name.lower()
         role = column_role(name) if not any(word in lowered for word in _NO_POINT) else None
@@ -65,12 +73,17 @@ def _sort(names: list[str]) -> _Columns:
             columns.people.append(column)
         elif is_named(name, _JOINTS):
             columns.joints.append(column)
+        elif in_images and lowered in _IN_IMAGES:
+            columns.roles[""][_IN_IMAGES[lowered]] = column
         elif lowered in SCORES and "score" not in columns.roles[""]:
             columns.roles[""]["score"] = column
         elif role is not None and role[1] not in columns.roles[role[0]]:
             columns.roles[role[0]][role[1]] = column
         elif name:
             columns.other.append(name)
+    places = [name for name, roles in columns.roles.items() if {"x", "y"} <= roles.keys()]
+    if columns.joints and len(places) == 1 and places[0].lower() in _PLACES:
+        columns.roles[""] |= columns.roles.pop(places[0])
     return columns
 
 

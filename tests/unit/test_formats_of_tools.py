@@ -186,6 +186,21 @@ def test_landmarks_in_long_form(tmp_path):
     np.testing.assert_allclose(tracks["3D world", 0].points[3], samples.walk(33, 3, 1.5, 4)[3], atol=1e-6)
 
 
+@pytest.mark.parametrize("names", ["pos_x,pos_y,score", "x_px,y_px,score", "u,v,conf", "V,U,Confidence"])
+def test_rows_of_points_may_spell_their_coordinates_otherwise(names, tmp_path):
+    path, header = tmp_path / "a.csv", f"frame,joint,{names}"
+    turned = names.startswith("V")
+    rows = [[100 + 10 * j + t, 50 + t * t / 20] for t in range(FRAMES) for j in range(3)]
+    lines = [
+        f"{i // 3},{i % 3},{','.join(map(str, row[::-1] if turned else row))},0.{i % 9}" for i, row in enumerate(rows)
+    ]
+    path.write_text("\n".join([header, *lines]) + "\n")
+    recording, tracks = tracks_of(path)
+    (track,) = tracks.values()
+    np.testing.assert_allclose(track.points, np.array(rows).reshape(FRAMES, 3, 2))
+    assert track.scores[1, 2] == pytest.approx(0.5) and recording.left_alone == []
+
+
 def test_hands_in_long_form_are_tracks(tmp_path):
     _, tracks = tracks_of(samples.mediapipe_hands_long(tmp_path))
     assert {id for _, id in tracks} == {"Left", "Right"}
