@@ -62,7 +62,7 @@ MARGIN = 1.0005  # by so much a figure must be larger to count as worse
 def method(text: str) -> Method:
     """input | FILTER[:STRENGTH or :CUTOFFHz] | network (the default) | WEIGHTS[:WINDOW] | a checkpoint's path; all but
     the first with hampel+ before them: behind Hampel's filter; the latter three also with untold+: not told the frame
-    rate.
+    rate, and those of the general network with look+: as `--outliers network`.
 
     Raises:
         SmoothNetError: none of these.
@@ -84,9 +84,11 @@ def method(text: str) -> Method:
             raise SmoothNetError(f"{text!r}: after the colon comes a strength or a cut-off such as 4Hz") from None
         return lambda points, fps: classical_smoother(name, fps=fps, **options)(points)
     from lib.inference import Smoother
+    from lib.inference.second_look import SLOWEST, second_look
+    from lib.utils.gaps import MAX_GAP
 
-    told = not text.startswith("untold+")
-    text, name = text.removeprefix("untold+"), name.removeprefix("untold+")
+    told, look = not text.startswith("untold+"), text.startswith("look+")
+    text, name = (word.removeprefix("untold+").removeprefix("look+") for word in (text, name))
     if name == "network":
         network = Smoother.from_checkpoint()
     elif Path(text).exists():
@@ -95,6 +97,12 @@ def method(text: str) -> Method:
         network = Smoother.from_checkpoint(name, window=int(setting) if setting.isdecimal() else None)
     else:
         raise SmoothNetError(f"there is no method {text!r}: {', '.join(METHODS)}, network, weights or a checkpoint")
+    if look:
+
+        def looked(points: np.ndarray, fps: float) -> np.ndarray:
+            return network.at(fps)(second_look(network, points, fps, MAX_GAP)[0] if fps >= SLOWEST else points)
+
+        return looked
     return lambda points, fps: network.at(fps if told else None)(points)
 
 

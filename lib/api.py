@@ -45,7 +45,8 @@ def smooth(
         method: network | rts | butterworth | gaussian | savgol | oneeuro | median.
         strength: 0 gives the input, 1 what the method does by itself, more is smoother.
         cutoff: Hz, of a classical method, in place of its strength.
-        outliers: "hampel" replaces outliers before the method sees them.
+        outliers: "hampel" replaces outliers before the method sees them; "network" does so by looking further, from 48
+            frames a second on, see second_look.
         delay: None uses all frames; D gives what a stream with a delay of D frames would.
         step: frames between windows of the network; None: as many as lose nothing.
         dims: coordinates a joint, of (T, C) points; None: 3 where C is a multiple of 3, else 2, else 1.

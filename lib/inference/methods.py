@@ -26,10 +26,15 @@ from ..utils.errors import SmoothNetError
 from ..utils.gaps import refuse_far
 from .options import SmoothingOptions
 from .report import Report
+from .second_look import SLOWEST, second_look
 from .smoother import Smoother, as_points
 from .tracks import Place, Ready, along, in_memory, smooth_recording
 from .uncertainty import deviations
 
+LOOK = "network"  # of --outliers, beside the filters of OUTLIERS; see second_look.py
+Clean = Callable[
+    [np.ndarray], tuple[np.ndarray, np.ndarray]
+]  # points -> the same without outliers, and which they were
 Progress = Callable[[int, int], None]  # (frames smoothed so far, frames of all tracks) of the current recording
 
 
@@ -64,6 +69,8 @@ def network_method(options: SmoothingOptions) -> Prepared:
         raise SmoothNetError("--outliers does not go with --delay for a network; leave one of them out")
     smoother = Smoother.from_checkpoint(options.checkpoint, options.device, options.window, strength=options.strength)
     smoother.threads = options.threads
+    if options.outliers == LOOK and smoother.network.people is None:
+        raise SmoothNetError(f"--outliers {LOOK} goes with the general network alone; choose {', '.join(OUTLIERS)}")
     advice = "The network does not fit this recording: choose another --method"
     if options.checkpoint is not None:
         advice = f"The network of {options.checkpoint} does not fit this recording: use the weights that come along"
@@ -75,8 +82,15 @@ def network_method(options: SmoothingOptions) -> Prepared:
         def run(network: Smoother, points: np.ndarray) -> np.ndarray:
             return network(points, step=options.step, delay=options.delay, max_gap=options.gap_frames(fps))
 
-        clean = None
-        if options.outliers:
+        clean: Clean | None = None
+        note = ""
+        if options.outliers == LOOK:
+            if fps is None or fps < SLOWEST:
+                note = f"--outliers {LOOK} looks for none below {SLOWEST:g} frames/s"
+                note += "" if fps else ", and the frame rate is unknown: say it with --fps"
+            else:
+                clean = partial(second_look, smoother, fps=fps, max_gap=options.gap_frames(fps))
+        elif options.outliers:
             clean = _clean(
                 classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps))
             )
@@ -92,6 +106,7 @@ def network_method(options: SmoothingOptions) -> Prepared:
             clean=clean,
             point_pieces=point_pieces,
             rotation_pieces=rotation_pieces,
+            note=note,
             advice=advice,
         )
 
@@ -163,8 +178,12 @@ class Smoothing:
     def __init__(self, options: SmoothingOptions, progress: Progress | None = None) -> None:
         if options.method not in METHODS:
             raise SmoothNetError(f"there is no --method {options.method!r}: choose from {', '.join(METHODS)}")
-        if options.outliers is not None and options.outliers not in OUTLIERS:
-            raise SmoothNetError(f"there is no --outliers {options.outliers!r}: choose from {', '.join(OUTLIERS)}")
+        filters = (*OUTLIERS, LOOK) if options.method == "network" else OUTLIERS
+        if options.outliers is not None and options.outliers not in filters:
+            raise SmoothNetError(
+                f"there is no --outliers {options.outliers!r} with --method {options.method}: "
+                f"choose from {', '.join(filters)}"
+            )
         check_words(options.input_format, options.dims, options.layout)
         self.options = options
         self.progress = progress
@@ -250,7 +269,7 @@ def _refuse(options: SmoothingOptions, **unused: Any) -> None:
             raise SmoothNetError(f"--{name} does not go with --method {options.method}; leave one of them out")
 
 
-def _clean(smoother: ClassicalSmoother) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def _clean(smoother: ClassicalSmoother) -> Clean:
     def clean(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if points.shape[2] > 3:  # no points in space
             return points, np.zeros(points.shape[:2], bool)

@@ -53,7 +53,7 @@ class SmoothingOptions:
         method: a name of METHODS (methods.py).
         strength: 0 gives the input, 1 is the method's own, more is smoother where the method can be.
         cutoff: Hz, in place of the strength, for methods that have one.
-        outliers: a filter that rejects outliers before the method sees them, or None.
+        outliers: what rejects outliers before the method sees them: hampel, network (see second_look) or None.
         threads: how many smooth a long recording with a network, see Smoother.threads; nothing else depends on it.
 
     Raises:
