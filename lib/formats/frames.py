@@ -193,7 +193,10 @@ def _of_several(frames: Sequence[Frame], people: People) -> bool:
     persons, numbers = ids_of(entries, PERSON_IDS), ids_of(entries, NUMBERS)
     if len(set(persons)) < 2 and not 1 < len(set(numbers)) <= len(numbers) / 2:
         return False
-    return all(len(people(entry, "") or []) <= 1 for entry in entries)
+    try:
+        return all(len(people(entry, "") or []) <= 1 for entry in entries)
+    except SmoothNetError:  # a fault that reading will name
+        return False
 
 
 def read_frames(

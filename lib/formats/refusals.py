@@ -33,13 +33,16 @@ _ENDINGS = {
         ("a network", "weights are named with --checkpoint; the input is what a pose estimator writes"),
     ),
     **dict.fromkeys(
-        (".pkl", ".pickle", ".p", ".joblib", ".p3d"),
+        (".pkl", ".pickle", ".pk", ".p", ".joblib", ".p3d"),
         ("a Python pickle of no known tool", "where you trust it (it can run anything), save its array: " + _ARRAY),
     ),
     ".mat": ("a MATLAB file", 'save its array: import scipy.io; ' + _LINE.format('scipy.io.loadmat("{name}")["NAME"]')),
     ".parquet": ("a table of Parquet", 'import pandas; pandas.read_parquet("{name}").to_csv("poses.csv", index=False)'),
     ".feather": ("a table of Feather", 'import pandas; pandas.read_feather("{name}").to_csv("poses.csv", index=False)'),
-    ".xlsx": ("a spreadsheet", 'import pandas; pandas.read_excel("{name}").to_csv("poses.csv", index=False)'),
+    **dict.fromkeys(
+        (".xlsx", ".xlsm", ".xls", ".ods"),
+        ("a spreadsheet", 'import pandas; pandas.read_excel("{name}").to_csv("poses.csv", index=False)'),
+    ),
     **dict.fromkeys(
         (".fbx", ".glb", ".gltf", ".usd", ".usda", ".usdz", ".blend", ".vrm", ".vmd"),
         ("an animation of a 3D program", "export it as .bvh, which is read and written"),

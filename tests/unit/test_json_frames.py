@@ -174,6 +174,13 @@ def test_people_whose_frames_are_not_said_are_refused(key, around, tmp_path):
         read_recording(tmp_path / "a.json")
 
 
+def test_a_track_in_one_entry_names_the_file(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"track_id": n, "keypoints": [[[1, 2], [3, 4]]] * 9} for n in (1, 2)]))
+    with pytest.raises(SmoothNetError, match=r"a\.json.* of one person in one frame; it has shape \(9, 2, 2\)"):
+        read_recording(path)
+
+
 def test_an_id_of_its_own_for_each_entry_is_no_person(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(frames(lambda t: {"id": t, "keypoints": rows(t)})))
     recording = read_recording(tmp_path / "a.json")
