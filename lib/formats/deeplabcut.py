@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ..utils.errors import SmoothNetError
 from .recording import Recording
-from .tables import by_axes, make_table, make_track, read_lines, refuse_ragged, split_row
+from .tables import by_axes, frame_count, make_table, make_track, number_frames, read_lines, refuse_ragged, split_row
 
 Owner = TypeVar("Owner", bound=Hashable)
 
@@ -29,6 +29,8 @@ def read_deeplabcut(path: Path, **_: Any) -> Recording:
     table = make_table(path, lines, ",", len(header))
     width = len(header["coords"])
     refuse_ragged(table, width, "the header")
+    if len({cells[0] for cells in table.cells}) == len(table.cells) and table.plain_column(0) is not None:
+        number_frames(table, 0, "of frames")  # rows may be left out, or stand in another order
     labels = list(zip(header.get("individuals", [""] * width), header["bodyparts"], header["coords"], strict=True))
     tracks, names = [], set()
     for id, parts in label_columns(labels).items():
@@ -42,7 +44,7 @@ def read_deeplabcut(path: Path, **_: Any) -> Recording:
     if not tracks:
         raise SmoothNetError(f"{path} has no columns x and y below its bodyparts")
     shared = names.pop() if len(names) == 1 else None
-    return Recording(path, "deeplabcut", tracks, len(table.rows), names=shared, source=table)
+    return Recording(path, "deeplabcut", tracks, frame_count(table), names=shared, source=table)
 
 
 def _header(path: Path, lines: list[str]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,22 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks
 from .documents import Slot, Spanned
-from .plain_csv import FRAMES, IMAGES, PEOPLE, SCORES, TIMES, column_role, delimiter_of, is_named, is_world
+from .plain_csv import (
+    FRAMES,
+    IMAGES,
+    PEOPLE,
+    RECORDINGS,
+    SCORES,
+    TIMES,
+    VIDEOS,
+    column_role,
+    delimiter_of,
+    header_at,
+    is_named,
+    is_point,
+    is_world,
+    names_in,
+)
 from .recording import Recording
 from .spans import Cell, cells_of
 from .tables import by_axes, is_number, label_in, no_number, number_in, rate, read_lines, split_row
@@ -31,7 +47,7 @@ _PEOPLE = PEOPLE | {
 _JOINTS = {
     *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
     *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker", "node", "point", "part"),
-    *("name", "landmark_type", "type"),
+    *("name", "landmark_type", "type", "model"),
 }
 # What the coordinates of rows of points are called beside x and y: pos_x, x_px; u and v.
 _PLACES = {
@@ -39,8 +55,9 @@ _PLACES = {
     *("joint", "image", "img", "screen", "px", "pixel", "pixels", "mm", "cm", "m", "2d", "3d"),
 }
 _IN_IMAGES = {"u": "x", "v": "y"}
-_NO_POINT = ("bbox", "box", "veloc", "accel", "size", "angle")
+_NO_POINT = ("bbox", "box", "veloc", "accel", "size", "angle")  # in any name; see is_point for words
 _MOST_JOINTS = 5000
+_LOOKED_AT = 100  # lines in which the header stands
 
 
 @dataclass
@@ -65,6 +82,7 @@ def _sort(names: list[str]) -> _Columns:
     for column, name in enumerate(names):
         lowered = name.lower()
         role = column_role(name) if not any(word in lowered for word in _NO_POINT) else None
+        role = role if role is None or is_point(role[0]) else None
         if is_named(name, FRAMES | IMAGES) and (columns.frame is None or (not numbered and is_named(name, FRAMES))):
             columns.frame, numbered = column, is_named(name, FRAMES)  # a number before the name of a file
         elif is_named(name, TIMES) and columns.time is None:
@@ -87,18 +105,21 @@ def _sort(names: list[str]) -> _Columns:
     return columns
 
 
-def _header(path: Path) -> tuple[list[str], str]:
+def _header(path: Path) -> tuple[list[str], str, int]:
+    """The names of the columns, what parts them, and in which line they stand."""
     with path.open("rb") as file:
-        line = file.readline(2**20).decode("utf-8", "replace")
-    delimiter = delimiter_of([line])
-    return [cell.strip().lstrip("\ufeff").strip('"').strip() for cell in split_row(line, delimiter)], delimiter
+        raw = islice(iter(lambda: file.readline(2**20), b""), _LOOKED_AT)
+        lines = [line.decode("utf-8", "replace") for line in raw]
+    top = header_at(lines) or 0
+    delimiter = delimiter_of(lines[top:])
+    return names_in(lines[top], delimiter) if lines else [""], delimiter, top
 
 
 def sniff_long(path: Path) -> bool:
     """A header with frames, people or joints, and more than one row of a frame."""
     if path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
         return False
-    names, delimiter = _header(path)
+    names, delimiter, top = _header(path)
     columns = _sort(names)
     frame = columns.frame if columns.frame is not None else columns.time
     points = any({"x", "y"} <= role.keys() for role in columns.roles.values())
@@ -106,13 +127,17 @@ def sniff_long(path: Path) -> bool:
         return False
     if columns.long:
         return True
-    rows = [split_row(line, delimiter) for line in read_lines(path)[1:] if line.strip()]
+    rows = [split_row(line, delimiter) for line in read_lines(path)[top + 1 :] if _is_filled(line)]
     labels = [cells[frame] if frame < len(cells) else "" for cells in rows]
     if len(set(labels)) == len(labels):  # people who follow one another are people too
         return any(_several(rows, names, i) for i in columns.people)
     if len(set(labels)) == 1 and not is_number(labels[0]):  # a video's name in all rows numbers no frame
         return False
     return bool(columns.people) or any(not is_number(label) for label in labels)
+
+
+def _is_filled(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
 
 
 def _several(rows: list[list[str]], names: list[str], column: int) -> bool:
@@ -124,17 +149,18 @@ def read_long(path: Path, **_: Any) -> Recording:
     lines = read_lines(path)
     if not lines or path.suffix.lower() not in (".csv", ".tsv"):
         raise SmoothNetError(f"{path} is no .csv with several rows a frame")
-    names, delimiter = _header(path)
+    names, delimiter, top = _header(path)
     columns = _sort(names)
     frame = columns.frame if columns.frame is not None else columns.time
     if frame is None or not any({"x", "y"} <= role.keys() for role in columns.roles.values()):
         raise SmoothNetError(f"{path} needs a column that numbers the frames, and columns x and y or nose_x, nose_y")
     starts = np.cumsum([0, *map(len, lines)]).tolist()
-    rows = [(i, cells_of(line, delimiter, starts[i])) for i, line in enumerate(lines) if i and line.strip()]
+    rows = [(i, cells_of(line, delimiter, starts[i])) for i, line in enumerate(lines) if i > top and _is_filled(line)]
     for number, cells in rows:
         if len(cells) != len(names):
             raise SmoothNetError(f"{path}, line {number + 1}: {len(cells)} cells where the header has {len(names)}")
     texts = [cells[frame].text.strip().strip('"') for _, cells in rows]
+    _refuse_several(path, names, rows, texts)
     if columns.frame is None:
         order = {text: number for number, text in enumerate(sorted(set(texts), key=lambda t: (_float(t), t)))}
         labels: list = [order[text] for text in texts]
@@ -152,6 +178,21 @@ def read_long(path: Path, **_: Any) -> Recording:
     if columns.time is not None:
         recording.fps = rate(np.unique([_float(cells[columns.time].text) for _, cells in rows]))
     return recording
+
+
+def _refuse_several(path: Path, names: list[str], rows: list, frames: list[str]) -> None:
+    """Refuse rows of several recordings, and rows that belong to no frame."""
+    for column, name in enumerate(names):
+        words = [cells[column].text for _, cells in rows] if is_named(name, RECORDINGS) else []
+        pictures = is_named(name, IMAGES) and not all(word.strip('"').lower().endswith(VIDEOS) for word in words)
+        if 1 < len(set(words)) <= len(words) / 2 and not pictures:
+            raise SmoothNetError(
+                f"{path}: rows are of several recordings, by the column {name}; give each a file of its own"
+            )
+    unnumbered = [row for row, text in enumerate(frames) if number_in(text) is None]
+    if 0 < len(unnumbered) < len(frames) / 2:
+        line, text = rows[unnumbered[0]][0] + 1, frames[unnumbered[0]]
+        raise SmoothNetError(f"{path}, line {line}: {text!r} numbers no frame; number the row, or remove it")
 
 
 def _float(text: str) -> float:
@@ -219,16 +260,20 @@ def _read_points(
         range(len(columns.joints)),
         key=lambda i: (len({word[i] for word in words}), not any(word[i].isdigit() for word in words)),
     )
-    number = {name: k for k, name in enumerate(dict.fromkeys(word[column] for word in words))}
+    whose = [(frame, _person(columns, cells)) for (_, cells), frame in zip(rows, frames, strict=True)]
+    joints = [word[column] for word in words]
+    if len(set(zip(whose, joints, strict=True))) < len(rows):  # number 0 of the face, and that of a hand
+        joints = ["/".join(word) for word in words]
+    number = {name: k for k, name in enumerate(dict.fromkeys(joints))}
     if len(number) > _MOST_JOINTS:
         raise SmoothNetError(f"{path}: {len(number)} joints by their names, which no body has")
     people: dict[tuple[int, Hashable | None], dict[int, int]] = defaultdict(dict)  # joint -> row
-    for row, ((line, cells), frame) in enumerate(zip(rows, frames, strict=True)):
-        rows_of = people[frame, _person(columns, cells)]
-        joint = number[words[row][column]]
+    for row, ((line, _), (frame, id)) in enumerate(zip(rows, whose, strict=True)):
+        rows_of = people[frame, id]
+        joint = number[joints[row]]
         if joint in rows_of:
             raise SmoothNetError(
-                f"{path}, line {line + 1}: a second row for {words[row][column]} of frame {frame}; "
+                f"{path}, line {line + 1}: a second row for {joints[row]} of frame {frame}; "
                 "several people need a column person or track_id"
             )
         rows_of[joint] = row

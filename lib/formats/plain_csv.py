@@ -17,7 +17,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .content import Content
 from .layout import Layout
-from .meaning import of_table
+from .meaning import Meaning, of_table
 from .recording import Recording, Track
 from .rotations import looks_like
 from .tables import (
@@ -39,7 +39,7 @@ from .tables import (
 
 TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"}
 FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum", "fnum"}
-FRAMES |= {"frame_num", "frame_no", "frame_nr", "帧", "帧号"}
+FRAMES |= {"frame_num", "frame_no", "frame_nr", "image_number", "帧", "帧号"}
 IMAGES = {"image", "image_id", "image_name", "filename", "file", "img"}
 _CLOCKS = {"time_ms", "timestamp_ms", "time_us", "timestamp_us", "timestamp_usec", "time_ns", "timestamp_ns"}
 # Who is in a row, whatever else is in the table.
@@ -48,13 +48,26 @@ PEOPLE = {
     *("instance_id", "subject_id", "animal", "animal_id", "player", "player_id", "body", "body_id", "body_index"),
     *("skeleton", "skeleton_id", "user", "user_id", "actor", "actor_id", "object_id", "obj_id", "person_idx", "pid"),
 }
+# What is the same in all rows of one recording.
+RECORDINGS = {
+    *("video", "video_id", "video_name", "clip", "clip_id", "trial", "trial_id", "take", "session", "session_id"),
+    *("sequence", "sequence_id", "seq", "seq_id", "recording", "recording_id", "filename", "file", "file_name"),
+    *("camera", "camera_id", "cam", "cam_id", "view"),
+}
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+# What pandas' describe and spreadsheets call the rows they add below the frames.
+_SUMMARIES = {"mean", "average", "avg", "std", "sd", "stdev", "median", "min", "max", "sum", "total", "count"}
 _INDICES = {"", "unnamed: 0", "index", "idx", "id"}
 SCORES = {"score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability"}
 SCORES |= {"c", "p", "s", "v", "vis", "visible", "置信度", "得分", "分数"}
 _SEPARATORS = " \t_.-:/"
 # Words of names that have x and y without being points.
-_NO_POINTS = {"bbox", "box", "vel", "acc", "accel", "gyro", "force", "torque", "moment", "euler"}
-_NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations")
+_NO_POINTS = {
+    *("bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment"),
+    *("euler", "rot", "rotation", "orient", "orientation", "quat", "quaternion", "angle", "rpy"),
+    *("gaze", "dir", "direction", "normal", "forward"),
+}
+_NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations", "rotation", "orientation")
 _QUATERNION = ("qw", "qx", "qy", "qz")
 _BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 _LONGEST_NAME = 200  # of a column that can be a joint's
@@ -79,8 +92,8 @@ def is_world(joint: str) -> bool:
 
 
 def is_point(joint: str) -> bool:
-    """Whether what has x and y can be a point by its name: no box, no velocity."""
-    words = joint.lower().translate(_BLANKS).split()
+    """Whether what has x and y can be a point by its name: no box, no velocity, no angles."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", joint).lower().translate(_BLANKS).split()
     return not any(word in _NO_POINTS or word.endswith(_NO_POINTS_ENDS) for word in words)
 
 
@@ -170,26 +183,62 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     # Names such as p1, p2 only looked like joints: they are channels without a name for their axis.
     named = [column for group in columns.joints.values() for column in group.values()]
     plain = sorted(columns.plain + [column for column in named if all_numbers(table, column)])
-    return _plain_recording(table, names, plain, columns.fps, dims, layout)
+    no_points = [] if said else [i for i in plain if (role := column_role(names[i])) and not is_point(role[0])]
+    recording = _plain_recording(table, names, [i for i in plain if i not in no_points], columns.fps, dims, layout)
+    recording.left_alone = [names[i] for i in no_points]
+    return recording
 
 
 def _read_table(path: Path) -> tuple[Table, list[str]]:
     """The rows of data, and the name of each column, "" without a header."""
     lines = read_lines(path)
-    delimiter = delimiter_of(lines)
-    top = next((i for i, line in enumerate(lines) if line.strip()), None)
+    top = header_at(lines)
     if top is None:
         raise SmoothNetError(f"{path} is empty; a .csv needs one row a frame")
-    first = [cell.strip().lstrip("\ufeff").strip('"').strip() for cell in split_row(lines[top], delimiter)]
+    delimiter = delimiter_of(lines[top:])
+    first = names_in(lines[top], delimiter)
     has_header = not all(is_number(cell) or not cell for cell in first) or _counted_header(first, lines, top, delimiter)
+    has_header = has_header and not _is_row(first, lines, top, delimiter)
     table = make_table(path, lines, delimiter, top + 1 if has_header else top)
     refuse_ragged(table, len(first), "the first line")
     return table, first if has_header else [""] * len(first)
 
 
+def header_at(lines: list[str]) -> int | None:
+    """Which line is the header, or the first row of a table without one: the first that is neither blank nor a comment
+    (#), or the comment right above rows of numbers that has as many cells (numpy.savetxt)."""
+    comment = None
+    for i, line in enumerate(lines):
+        if line.lstrip("\ufeff").startswith("#"):
+            comment = i
+        elif line.strip():
+            delimiter = delimiter_of([line])
+            cells = split_row(line, delimiter)
+            if comment is not None and all(is_number(cell) or not cell.strip() for cell in cells):
+                return comment if len(split_row(lines[comment], delimiter)) == len(cells) else i
+            return i
+    return comment
+
+
+def names_in(line: str, delimiter: str) -> list[str]:
+    """The names of a header's cells, without quotes and the sign of a comment."""
+    return [cell.strip().strip('"').strip() for cell in split_row(line.lstrip("\ufeff").lstrip("#"), delimiter)]
+
+
 def delimiter_of(lines: list[str]) -> str:
     first = next((line for line in lines if line.strip()), "")
     return max(",;\t", key=first.count)
+
+
+def _is_row(first: list[str], lines: list[str], top: int, delimiter: str) -> bool:
+    """Whether the first row is one of data that has a text in it (a label, a name of a file): most of its cells are
+    numbers, which do not count, and the row below has texts and numbers at the same places."""
+    below = next((line for line in lines[top + 1 :] if line.strip()), None)
+    numbers = [number for number in map(number_in, first) if number is not None]
+    counts = all(number.is_integer() for number in numbers) and all(a < b for a, b in pairwise(numbers))
+    if below is None or counts or 2 * len(numbers) <= len(first):
+        return False
+    return [is_number(cell) for cell in first] == [is_number(cell) for cell in split_row(below, delimiter)]
 
 
 def _counted_header(first: list[str], lines: list[str], top: int, delimiter: str) -> bool:
@@ -215,7 +264,13 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
     columns = _Columns()
     header = any(names)
     frames, times, who, texts = [], [], [], []
+    _refuse_summaries(table, names)
+    capital = _also_in_capitals(names)
     for column, name in enumerate(names):
+        if header and is_named(name, RECORDINGS) and _tell_apart(table, column):
+            raise SmoothNetError(
+                f"{table.path}: rows are of several recordings, by the column {name}; give each a file of its own"
+            )
         role = column_role(name) if header else None
         if header and is_named(name, TIMES | _CLOCKS):
             if all_numbers(table, column):
@@ -235,6 +290,8 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
             continue
         elif role is not None and is_point(role[0]):
             joint, what = role
+            if joint in capital and not name.strip().islower():
+                joint = f"{joint} 3D"
             if what in columns.joints[joint]:
                 raise SmoothNetError(f"{table.path}: two columns stand for {what} of {joint or 'the point'}")
             columns.joints[joint][what] = column
@@ -245,6 +302,26 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
     if header:
         _set_frames(table, names, frames, times, who, [*texts, *columns.plain])
     return columns
+
+
+def _also_in_capitals(names: list[str]) -> set[str]:
+    """Joints that have x and y twice, in small letters and in capitals: pixels x_0 and millimetres X_0 of OpenFace."""
+    spelt = {name.strip() for name in names}
+    pairs = [name for name in spelt if name.islower() and name.upper() in spelt]
+    roles = [role for name in pairs if (role := column_role(name)) and role[1] in ("x", "y")]
+    return {joint for joint, _ in roles}
+
+
+def _refuse_summaries(table: Table, names: list[str]) -> None:
+    """Refuse rows of means and the like below the frames, which would be smoothed with them."""
+    for row in range(max(len(table.cells) - 9, 1), len(table.cells)):
+        for column, cell in enumerate(table.cells[row]):
+            word = cell.strip().strip('"').lower()
+            if word in _SUMMARIES and table.cells[0][column].strip().strip('"').lower() != word:
+                raise SmoothNetError(
+                    f"{table.path}, line {table.rows[row] + 1}: {word} in the column {names[column] or column + 1}: "
+                    "rows that sum up others are no frames; remove them"
+                )
 
 
 def _set_frames(
@@ -295,8 +372,12 @@ def _quaternions(table: Table, columns: _Columns, names: list[str]) -> tuple[dic
             parts[names[column][:cut].strip(_SEPARATORS)][word] = column
     turns: dict[str, list[int]] = {}
     points = dict(columns.joints)
+    beside: dict[str, dict[str, int]] = defaultdict(dict)  # of rotations by their name, which are no points
+    for column in columns.plain:
+        if role := column_role(names[column]):
+            beside[role[0]][role[1]] = column
     for joint, words in parts.items():
-        own = points.get(joint, {})
+        own = points.get(joint) or beside.get(joint, {})
         if words.keys() >= set(_QUATERNION):
             places = [words[word] for word in _QUATERNION]
         elif "w" in words and own.keys() >= {"x", "y", "z"}:
@@ -307,7 +388,7 @@ def _quaternions(table: Table, columns: _Columns, names: list[str]) -> tuple[dic
         if looks_like("wxyz", np.stack(values, axis=1)):
             turns[joint] = places
             if places[1] in own.values():
-                del points[joint]
+                points.pop(joint, None)
     taken = {column for places in turns.values() for column in places}
     plain = [column for column in columns.plain if column not in taken]
     return turns, _Columns(points, plain, columns.fps)
@@ -335,7 +416,10 @@ def _plain_recording(
             fps = fps if counts else rate(leading)
             notes.append(f"the first column taken for {'a count of the rows' if counts else 'the time'}")
     if not plain:
-        raise SmoothNetError(f"{table.path} has no columns of coordinates (such as nose_x, nose_y) that hold numbers")
+        apart = "" if len(names) > 1 else "; cells are parted by commas, semicolons or tabs"
+        raise SmoothNetError(
+            f"{table.path} has no columns of coordinates (such as nose_x, nose_y) that hold numbers{apart}"
+        )
     words = {names[column].replace(".", "_").rpartition("_")[2].strip().lower() for column in plain}
     if words == {"rx", "ry", "rz"} and (layout is None or layout.columns is None):
         raise SmoothNetError(
@@ -347,6 +431,8 @@ def _plain_recording(
     # Looked at in the same way, the numbers of the columns say where those of each joint stand: (joints, numbers).
     one_row = replace(meaning, shape=(1, *meaning.shape[1:]))
     places = one_row.view(np.array(plain))[0, 0, 0]
+    if dims is None and (layout is None or layout.columns is None):
+        _refuse_unknown(table, names, meaning, places)
     tracks = []
     for piece in meaning.pieces:
         columns = places[:, list(piece.numbers)].tolist()
@@ -358,6 +444,25 @@ def _plain_recording(
         tracks.append(track)
     notes += [meaning.note] if meaning.note else []
     return Recording(table.path, "csv", tracks, frame_count(table), fps, source=table, notes=notes)
+
+
+def _refuse_unknown(table: Table, names: list[str], meaning: Meaning, places: np.ndarray) -> None:
+    """Refuse columns whose names differ and do not say which is x, y or z: elbow_flexion, theta, area.
+
+    Names that only count (c0, c1), or go on in each joint as coordinates do (head_px, head_py; nose_1, nose_2), may be
+    points.
+    """
+    order = [names[column] for column in sorted(places.ravel().tolist())]
+    if any(piece.form != "points" for piece in meaning.pieces) or len({re.sub(r"\d+", "", n) for n in order}) < 2:
+        return
+    coordinates = len(meaning.pieces[0].numbers)
+    ends = {"".join(names[column][-1:] for column in joint[:coordinates]).lower() for joint in places.tolist()}
+    if len(ends) == 1 and ends <= {"xy", "xyz", "uv", "01", "12", "012", "123"}:
+        return
+    raise SmoothNetError(
+        f"{table.path}: nothing says which of the columns {', '.join(order[:4])}{', ...' * (len(order) > 4)} is x, y "
+        "or z; call them nose_x, nose_y and so on, or say --layout x,y or x,y,z (--dims 1: each is smoothed by itself)"
+    )
 
 
 def _constant_step(values: np.ndarray) -> float | None:

@@ -28,6 +28,9 @@ from .timeline import timeline
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}
 
 
+_LONGEST_STEP = 5  # seconds between two frames of a motion
+
+
 @dataclass
 class Table:
     path: Path
@@ -111,9 +114,9 @@ def split_row(line: str, delimiter: str) -> list[str]:
 
 
 def make_table(path: Path, lines: list[str], delimiter: str, first_row: int, end: int | None = None) -> Table:
-    """The table of the lines from `first_row` to the one before `end`, without those that are blank."""
+    """The table of the lines from `first_row` to the one before `end`, without those that are blank or comments (#)."""
     end = len(lines) if end is None else end
-    rows = [i for i in range(first_row, end) if lines[i].strip()]
+    rows = [i for i in range(first_row, end) if lines[i].strip() and not lines[i].startswith("#")]
     cells = [split_row(lines[i], delimiter) for i in rows]
     return Table(path, lines, delimiter, first_row, rows, cells, np.arange(len(rows)))
 
@@ -127,6 +130,12 @@ def number_frames(table: Table, column: int, name: str) -> None:
     if all_numbers(table, column):
         numbers = table.column(column, name)
         if not np.isfinite(numbers).all():
+            for row in np.flatnonzero(~np.isfinite(numbers)).tolist():
+                if any(map(is_number, table.cells[row])):
+                    raise SmoothNetError(
+                        f"{table.path}, line {table.rows[row] + 1}: a row without a number in the column {name}; "
+                        "number it, or remove it if it is no frame"
+                    )
             return
         whole = (numbers == np.round(numbers)).all()
         labels: list = [int(number) for number in numbers] if whole else numbers.tolist()
@@ -205,9 +214,11 @@ def all_numbers(table: Table, column: int) -> bool:
 
 
 def rate(times: np.ndarray) -> float | None:
-    """Frames a second from a column of seconds, None where it is none."""
+    """Frames a second from a column of seconds, None where it is none, as where it holds milliseconds."""
     steps = np.diff(times)
     steps = steps[np.isfinite(steps) & (steps > 0)]
+    if len(steps) and np.median(steps) >= _LONGEST_STEP:
+        return None
     return round(float(1 / np.median(steps)), 4) or None if len(steps) else None
 
 

@@ -115,3 +115,82 @@ def test_one_person_stays_one(heads, tmp_path):
 def test_a_clock_of_whole_seconds_tells_no_rate(tmp_path):
     rows = [row(frame, time=frame // 4) for frame in range(FRAMES)]
     assert read_recording(table(tmp_path / "a.csv", rows)).fps is None
+
+
+@pytest.mark.parametrize("name", ["video", "trial", "Clip ID", "cam", "filename"])
+def test_recordings_by_a_column_are_refused(name, tmp_path):
+    rows = [row(frame, part, **{name: f"part {part}.mp4"}) for part in (0, 1) for frame in range(FRAMES)]
+    with pytest.raises(SmoothNetError, match=f"several recordings, by the column {name}"):
+        read_recording(table(tmp_path / "a.csv", rows))
+
+
+@pytest.mark.parametrize("name", ["frame", "index", "", "label", "time"])
+@pytest.mark.parametrize("word", ["mean", "std"])
+def test_rows_that_sum_up_others_are_refused(name, word, tmp_path):
+    rows = [row(frame, **{name: "walk" if name == "label" else frame}) for frame in range(FRAMES)]
+    with pytest.raises(SmoothNetError, match=f"line 14: {word} in the column .*: rows that sum up others"):
+        read_recording(table(tmp_path / "a.csv", [*rows, row(3, **{name: word})]))
+
+
+@pytest.mark.parametrize("who", [{}, {"track_id": 7}])
+def test_a_row_without_a_frame_is_refused(who, tmp_path):
+    rows = [row(frame, frame=frame, **who) for frame in range(FRAMES)]
+    with pytest.raises(SmoothNetError, match=r"line 14: .*number"):
+        read_recording(table(tmp_path / "a.csv", [*rows, row(3, frame="", **who)]))
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_comments_are_no_rows(people, tmp_path):
+    who = [{"track_id": person} for person in range(people)] if people > 1 else [{}]
+    rows = [row(frame, n, frame=frame, **head) for frame in range(FRAMES) for n, head in enumerate(who)]
+    lines = table(tmp_path / "plain.csv", rows).read_text().splitlines()
+    text = "\n".join(["# by a tool, with commas", "#", *lines[:5], "# here, too", *lines[5:], "# end"]) + "\n"
+    (tmp_path / "a.csv").write_text(text)
+    recording, plain = read_recording(tmp_path / "a.csv"), read_recording(tmp_path / "plain.csv")
+    for track, expected in zip(recording.tracks, plain.tracks, strict=True):
+        np.testing.assert_array_equal(track.points, expected.points)
+    write_recording(recording, [track.points for track in recording.tracks], tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text() == text
+
+
+def test_the_header_of_numpy_is_a_comment(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(FRAMES, 4))
+    np.savetxt(tmp_path / "a.csv", numbers, delimiter=",", header="nose_x,nose_y,hip_x,hip_y")
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("nose", "hip") and not recording.left_alone
+    np.testing.assert_array_equal(recording.tracks[0].points.reshape(FRAMES, 4), numbers)
+
+
+@pytest.mark.parametrize("text", ["squat", "img.jpg"])
+def test_a_row_with_a_text_is_no_header(text, tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(FRAMES, 4)) * 50
+    (tmp_path / "a.csv").write_text("".join(f"{text},{','.join(map(str, cells))}\n" for cells in numbers.tolist()))
+    (track,) = read_recording(tmp_path / "a.csv", dims=2).tracks
+    assert track.points.shape == (FRAMES, 2, 2)
+
+
+@pytest.mark.parametrize(("step", "fps"), [(0.04, 25), (1.0, 1), (40.0, None), (40e6, None)])
+def test_times_that_are_no_seconds_tell_no_rate(step, fps, tmp_path):
+    rows = [row(frame, time=frame * step) for frame in range(FRAMES)]
+    assert read_recording(table(tmp_path / "a.csv", rows)).fps == fps
+
+
+def test_joints_may_be_told_by_two_columns(tmp_path):
+    """Kaggle's signs: landmark 0 of the face, and that of a hand."""
+    rows = [
+        {"frame": frame, "type": part, "landmark_index": k, "x": frame + k, "y": frame / 2, "z": number}
+        for frame in range(FRAMES)
+        for number, part in enumerate(("face", "left_hand"))
+        for k in range(3)
+    ]
+    recording = read_recording(table(tmp_path / "a.csv", rows))
+    assert recording.names == tuple(f"{part}/{k}" for part in ("face", "left_hand") for k in range(3))
+    assert (recording.tracks[0].points[:, :, 2] == [0, 0, 0, 1, 1, 1]).all()
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 7, 8, 9], [9, 8, 7, 3, 2, 1, 0]])
+def test_rows_of_deeplabcut_are_read_in_the_order_of_their_frames(order, tmp_path):
+    lines = ["scorer,net,net,net", "bodyparts,nose,nose,nose", "coords,x,y,likelihood"]
+    (tmp_path / "a.csv").write_text("\n".join([*lines, *(f"{t},{t}.5,2.5,0.9" for t in order)]) + "\n")
+    (track,) = read_recording(tmp_path / "a.csv").tracks
+    assert np.isnan(track.points[4:7]).all() and track.points[[0, 3, 7, 9], 0, 0].tolist() == [0.5, 3.5, 7.5, 9.5]
