@@ -36,13 +36,15 @@ _NO_POSITION = (
     *("bbox", "box", "veloc", "accel", "angle", "euler", "torque", "force", "gyro", "resolution", "size"),
     *("intrinsic", "extrinsic", "框", "速度", "角", "力矩", "内参", "外参"),
     *("world2cam", "cam2world", "world_to_cam", "cam_to_world", "camera_to_world", "w2c", "c2w", "viewmat"),
-    "projection",
+    *("projection", "head_pose", "headpose", "joint_vec", "normals", "pred_phi"),
+    # What does not move: a pose at rest.
+    *("rest_joint", "rest_pos", "joints_rest", "template", "bind_pose"),
 )
 _CAMERA_NAMES = {"r", "k", "p", "rt", "r_wc", "r_cw"}  # of a camera, beside arrays that say that they are points
 _SCORE_WORDS = ("score", "conf", "likelihood", "visib", "分数", "得分", "置信", "可见")
 # Words that leave no doubt, and others that name rotations as well as positions.
 _POINT_WORDS = (
-    *("keypoint", "kpt", "joint", "point", "landmark", "marker", "position", "coord", "关键点", "关节", "坐标"),
+    *("keypoint", "kpt", "joint", "point", "pts", "landmark", "marker", "position", "coord", "关键点", "关节", "坐标"),
 )
 _POSITION_WORDS = (*_POINT_WORDS, "pose", "world", "px", "姿态")
 # Words that make it no position where no word above says that it is one.
@@ -50,8 +52,8 @@ _OTHER_WORDS = (
     *("cam", "mask", "valid", "index", "indices", "idx", "ids", "time", "frame", "beta", "shape", "vert", "faces"),
     *("center", "centre", "scale", "expression", "dmpl", "color", "colour", "image", "img", "edge", "parent", "weight"),
 )
-_ROTATION_NAMES = ("quat", "rotmat", "rot_mat", "rotation", "orient", "rotvec", "axis_angle", "axisangle", "rot6d")
-_ANGLE_AXIS_NAMES = ("rotvec", "axis_angle", "axisangle")
+_ANGLE_AXIS_NAMES = ("rotvec", "axis_angle", "axisangle", "pose_aa", "poses_aa")
+_ROTATION_NAMES = ("quat", "rotmat", "rot_mat", "rotation", "orient", "rot6d", *_ANGLE_AXIS_NAMES)
 # Joints of SMPL, SMPL-H and SMPL-X, with and without the root.
 BODY_JOINTS = (24, 23, 22, 21, 52, 51, 55, 54)
 FRAME_OF_REFERENCE = r"(?:_(?:world|w|global|cam|c|incam|camera))?"
@@ -516,6 +518,7 @@ def other_points(source: Arrays, layout: Layout | None = None) -> list[str]:
         for name, header in source.headers.items()
         if name not in source.meanings and name not in source.copies and name.lower() not in cameras
         if header.dtype.kind in "fiu" and not any(word in name.lower() for word in (*_SCORE_WORDS, *_NO_POSITION))
+        if _has_layout(layout) or not any(word in name.lower() for word in _ANGLE_AXIS_NAMES)
     }
     if "" in arrays:
         shape = arrays[""]
@@ -540,7 +543,7 @@ def other_points(source: Arrays, layout: Layout | None = None) -> list[str]:
         spatial = [n for n, s in arrays.items() if len(s) in (3, 4, 5) and s[-1] in (6, 7, 9)]
     if spatial:
         # A pose at rest, say, has an axis of joints where the others have frames.
-        frames = {length for n in spatial for length in arrays[n][:2]}
+        frames = {length for n in spatial for length in arrays[n][: len(arrays[n]) - 2]}
         return [n for n in arrays if n in spatial or (n in flat and _is_named(n) and arrays[n][0] in frames)]
     if any(_is_named(n) for n in flat):
         return [n for n in flat if _is_named(n)]

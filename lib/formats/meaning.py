@@ -87,9 +87,14 @@ def of_table(matrix: np.ndarray, where: str, dims: int | None = None, layout: La
     layout = layout or Layout()
     if layout.axes not in (None, "tkd", "tdk"):
         raise SmoothNetError(f"{where} has a row for each frame: of its axes --layout can say tkd or tdk only")
-    if layout.axes is None:
-        return _flat_rows(matrix, where, dims, layout)
-    return of_array(matrix, where, dims, layout)
+    if layout.axes is not None:
+        return of_array(matrix, where, dims, layout)
+    if layout.columns is None and _lies_on_its_side(matrix):
+        raise SmoothNetError(
+            f"{where}: its values change more smoothly along its rows than from row to row, as if frames stood side by "
+            "side; turn it, as pandas.read_csv(FILE).T does, or say --layout tkd"
+        )
+    return _flat_rows(matrix, where, dims, layout)
 
 
 def _fitting(pieces: tuple[Piece, ...], numbers: int, where: str) -> tuple[Piece, ...]:
@@ -232,6 +237,8 @@ def _pieces(view: np.ndarray, where: str, dims: int | None) -> tuple[Piece, ...]
     rotation = _rotation_pieces(flat)
     if rotation:
         return rotation
+    if numbers in (3, 4):
+        _refuse_score_first(flat, where)
     if numbers == 3:
         refuse_angles(view, where)
         return (Piece((0, 1), score=2) if _third_is_score(flat, where) else Piece((0, 1, 2)),)
@@ -312,6 +319,26 @@ def _may_be_score(values: np.ndarray) -> bool:
     return not known.size or (known.min() >= 0 and known.max() <= 100)
 
 
+def _refuse_score_first(flat: np.ndarray, where: str) -> None:
+    """Refuse (N, 3) and (N, 4) whose first number is a score by its values, as the last is not."""
+    known = _unmarked(flat)
+    if len(known) < _FEWEST or not _crowds_below_one(known[:, 0]) or _crowds_below_one(known[:, -1]):
+        return
+    if known.shape[1] == 3 and known[:, 1:].std(axis=0).min() <= 10:  # in metres it may be a coordinate
+        return
+    said = ",".join(("x", "y", "z")[: known.shape[1] - 1])
+    raise SmoothNetError(
+        f"{where}: the first number of a joint, from {known[:, 0].min():.4g} to {known[:, 0].max():.4g}, may be a "
+        f"score; say --layout score,{said}, or name all of the numbers otherwise"
+    )
+
+
+def _crowds_below_one(values: np.ndarray) -> bool:
+    """Whether (N,) lie between 0 and 1, most of them at the upper end, as scores do."""
+    low, top = values.min(), values.max()
+    return bool(low >= 0 and top <= 1 and low < top and np.median(values) >= 0.8 * top)
+
+
 def _third_is_score(flat: np.ndarray, where: str) -> bool:
     """Whether the third number of (N, 3) is a score beside x and y, rather than z."""
     known = _unmarked(flat)
@@ -372,18 +399,24 @@ def refuse_angles(view: np.ndarray, where: str, joints: tuple[int, ...] = _SMPL_
 def _flat(array: np.ndarray, where: str, dims: int | None, layout: Layout) -> Meaning:
     """(T, K*D), or (K*D, T) where the values clearly say so."""
     first, second = array.shape
-    if second >= _FEWEST and first > 1 and layout.columns is None:
-        as_points = array[..., None]
-        along_first, along_second = _roughness(as_points, 0), _roughness(as_points, 1)
-        if 0 < along_second < min(_SMOOTH, _CLEARLY * along_first):
-            if second <= 2 * first:
-                raise SmoothNetError(
-                    f"{where}, shape {array.shape}: its values change more smoothly along its rows than from row to "
-                    "row, as if the second axis were time; say --layout tkd or --layout kdt, and x,y or x,y,z"
-                )
-            rows = _flat_rows(array.T, where, dims, layout)
-            return Meaning((rows.shape[1], rows.shape[2], second), "kdt", rows.pieces, "the second axis taken for time")
+    if layout.columns is None and _lies_on_its_side(array):
+        if second <= 2 * first:
+            raise SmoothNetError(
+                f"{where}, shape {array.shape}: its values change more smoothly along its rows than from row to "
+                "row, as if the second axis were time; say --layout tkd or --layout kdt, and x,y or x,y,z"
+            )
+        rows = _flat_rows(array.T, where, dims, layout)
+        return Meaning((rows.shape[1], rows.shape[2], second), "kdt", rows.pieces, "the second axis taken for time")
     return _flat_rows(array, where, dims, layout)
+
+
+def _lies_on_its_side(matrix: np.ndarray) -> bool:
+    """Whether the values of (T, N) change much more smoothly along its rows, as if these were in time."""
+    if matrix.shape[1] < _FEWEST or matrix.shape[0] < 2:
+        return False
+    as_points = matrix[..., None]
+    along_first, along_second = _roughness(as_points, 0), _roughness(as_points, 1)
+    return 0 < along_second < min(_SMOOTH, _CLEARLY * along_first)
 
 
 def _flat_rows(matrix: np.ndarray, where: str, dims: int | None, layout: Layout) -> Meaning:
@@ -419,6 +452,8 @@ def _stride(matrix: np.ndarray, where: str, dims: int | None) -> tuple[int, tupl
             return numbers, (Piece(tuple(range(numbers - 1)), score=numbers - 1),)
     if dims is None:
         _refuse_fours(matrix, where)
+    if dims is None and columns % 3 == 0:
+        _refuse_score_first(_sample(matrix.reshape(-1, 3)), where)
     dims = dims or _two_or_three(matrix, where)
     if dims == 3 and columns % 3 == 0:
         refuse_angles(matrix.reshape(len(matrix), -1, 3), where)

@@ -9,6 +9,7 @@ import pytest
 from helpers import ROOT
 
 from lib.formats import read_recording, write_recording
+from lib.formats.layout import parse_layout
 from lib.formats.understood import spoken
 from lib.utils.errors import SmoothNetError
 from lib.utils.rotations import axis_angle_to_matrix, matrix_to_6d, matrix_to_quaternion
@@ -697,3 +698,101 @@ def test_cameras_that_see_alike_are_not_smoothed_across(tmp_path):
         assert read_recording(tmp_path / "a.npy").frame_count == FRAMES
     except SmoothNetError as error:
         assert "--layout" in str(error)
+
+
+@pytest.mark.parametrize(
+    "angle", ["Head_rot", "Head rotation", "HeadRot", "hip.orientation", "gaze", "palm_normal", "nose_speed", "mag"]
+)
+def test_angles_and_directions_in_named_columns_are_no_points(angle, tmp_path):
+    ends = "XYZ" if angle == "HeadRot" else ("_x", "_y", "_z")
+    names = ["nose_x", "nose_y", "nose_z", *(angle + end for end in ends)]
+    write_table(tmp_path / "a.csv", names, METRES[20:60, :2].reshape(40, -1))
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("nose",) and recording.left_alone == names[3:]
+    write_table(tmp_path / "b.csv", names[3:], METRES[20:60, 1])
+    with pytest.raises(SmoothNetError, match="no columns of coordinates"):
+        read_recording(tmp_path / "b.csv")
+
+
+def test_rows_of_points_leave_their_orientations_alone(tmp_path):
+    """Kinect: position and rotation of each joint were taken for two joints of as many people as joints."""
+    names = ["frame", "joint", *(f"position_{a}" for a in "xyz"), *(f"rotation_{a}" for a in "xyzw")]
+    rows = "".join(f"{t},{k},{t + k},{k},1.5,0.1,0.2,0.3,0.9\n" for t in range(9) for k in range(4))
+    (tmp_path / "a.csv").write_text(",".join(names) + "\n" + rows)
+    recording = read_recording(tmp_path / "a.csv")
+    assert [track.points.shape for track in recording.tracks] == [(9, 4, 3)]
+    assert recording.left_alone == names[5:]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["elbow_flex", "knee_flex", "hip_rot"],
+        ["xHead", "yHead", "theta", "xTail", "yTail", "area"],
+        ["L5 Lateral Bending", "L5 Axial Bending", "L5 Flexion/Extension"],
+        ["Hips_Xposition", "Hips_Yposition", "Hips_Zposition", "Hips_Xrotation", "Hips_Yrotation", "Hips_Zrotation"],
+    ],
+)
+def test_columns_whose_names_say_no_axis_need_a_word(names, tmp_path):
+    write_table(tmp_path / "a.csv", names, np.nan_to_num(PIXELS)[20:60].reshape(40, -1)[:, : len(names)])
+    with pytest.raises(SmoothNetError, match=f"nothing says which of the columns {names[0]}, .*--dims 1"):
+        read_recording(tmp_path / "a.csv")
+    assert read_recording(tmp_path / "a.csv", dims=1).tracks[0].points.shape == (40, len(names), 1)
+
+
+@pytest.mark.parametrize("ends", ["12", "uv", ("px", "py")])
+def test_names_that_go_on_in_each_joint_may_be_coordinates(ends, tmp_path):
+    """Pins what was so before."""
+    names = [f"{joint}_{end}" for joint in ("nose", "hip", "knee", "toe") for end in ends]
+    write_table(tmp_path / "a.csv", names, PIXELS[20:60, :4].reshape(40, -1))
+    assert read_recording(tmp_path / "a.csv").tracks[0].points.shape == (40, 4, 2)
+
+
+def test_pixels_in_small_letters_beside_millimetres_in_capitals(tmp_path):
+    """OpenFace: x_0, y_0 and X_0, Y_0, Z_0."""
+    names = [f" {axis}_{k}" for axis in "xyXYZ" for k in range(2)]
+    values = np.concatenate([PIXELS[20:40, :2].transpose(0, 2, 1), METRES[20:40, :2].transpose(0, 2, 1)], axis=1)
+    write_table(tmp_path / "a.csv", names, values.reshape(20, -1))
+    flat, solid = read_recording(tmp_path / "a.csv").tracks
+    np.testing.assert_allclose(flat.points, PIXELS[20:40, :2], atol=1e-6)
+    np.testing.assert_allclose(solid.points, METRES[20:40, :2], atol=1e-6)
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_tables_on_their_side_are_refused(header, tmp_path):
+    """What pandas writes of a table that was turned: frames side by side."""
+    t = np.arange(40)
+    rows = [100 * k + 5 * np.sin(t / 9 + k) for k in np.random.default_rng(0).permutation(12)]
+    lines = [[f"joint{k // 2}_{'xy'[k % 2]}", *map(str, numbers)] for k, numbers in enumerate(rows)]
+    lines = [["", *map(str, t)], *lines] if header else [cells[1:] for cells in lines]
+    (tmp_path / "a.csv").write_text("".join(",".join(cells) + "\n" for cells in lines))
+    with pytest.raises(SmoothNetError, match="as if frames stood side by side"):
+        read_recording(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_scores_before_the_coordinates_need_a_word(flat, tmp_path):
+    scores = np.random.default_rng(0).uniform(0.7, 1, SCORES.shape)[..., None]
+    points = np.where(np.isfinite(PIXELS), PIXELS, np.random.default_rng(1).uniform(300, 400, PIXELS.shape))
+    array = np.concatenate([scores, points], axis=-1)
+    with pytest.raises(SmoothNetError, match="--layout score,x,y"):
+        read(tmp_path, array.reshape(len(array), -1) if flat else array)
+    (track,) = read_recording(tmp_path / "a.npy", layout=parse_layout("score,x,y")).tracks
+    np.testing.assert_array_equal(track.points, points)
+    np.testing.assert_array_equal(track.scores, scores[..., 0])
+
+
+def test_poses_at_rest_and_other_arrays_beside_joints_stay(tmp_path):
+    others = {"rest_joints": METRES[:FRAMES], "joints_rest": METRES[:1], "normals": METRES, "joint_vecs": METRES}
+    others |= {"K": np.tile(np.eye(3), (FRAMES, 1, 1)), "head_pose": np.arange(FRAMES * 6.0).reshape(-1, 6)}
+    others |= {"mean_joints": METRES[0]}  # as many rows as the others have joints
+    np.savez(tmp_path / "a.npz", pts3d=METRES, **others)
+    recording = read_recording(tmp_path / "a.npz")
+    assert [track.part for track in recording.tracks] == ["pts3d"]
+    assert set(recording.left_alone) == set(others)
+
+
+def test_poses_called_axis_angle_are_rotations(tmp_path):
+    np.savez(tmp_path / "a.npz", pose_aa=0.1 * METRES[:, :24].reshape(FRAMES, -1) + 0.3)
+    (track,) = read_recording(tmp_path / "a.npz").tracks
+    assert track.form == "axis-angle" and track.points.shape[1] == 24
