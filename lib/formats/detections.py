@@ -14,6 +14,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from .association import associate
 from .documents import Document, Slot, Spanned
 from .numbers import number_style
 from .recording import Recording, Track
+
+_LOOKED_AT, _FEW = 2000, 10  # frames and people that tell what ids are
 
 
 @dataclass
@@ -66,8 +69,37 @@ def _has_numbers(value: Any) -> bool:
     return False
 
 
+def _only_number(detections: list[Detection]) -> bool:
+    """Whether the ids number the people of each frame, from 0 or 1, in an order that changes: whoever has one is often
+    much nearer to where another was in the frame before than to where its owner was."""
+    by_frame: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
+    for detection in detections:
+        points = next(iter(detection.parts.values()))[0]
+        if type(detection.id) is not int or len(points) < 2:  # single points cannot be matched
+            return False
+        by_frame[detection.frame][detection.id] = points
+    first = min(id for people in by_frame.values() for id in people) if by_frame else 0
+    if first not in (0, 1) or any(max(people) - first + 1 > len(people) for people in by_frame.values()):
+        return False
+    frames, pairs, swapped = sorted(by_frame)[:_LOOKED_AT], 0, 0
+    for before, now in pairwise(by_frame[frame] for frame in frames):
+        shared = sorted(before.keys() & now.keys())[:_FEW]
+        if len(shared) > 1 and len({points.shape for p in (before, now) for points in p.values()}) == 1:
+            away = np.array([[_apart(before[a], now[b]) for b in shared] for a in shared])
+            others = np.where(np.eye(len(shared), dtype=bool), np.inf, away).min(axis=0)
+            pairs, swapped = pairs + 1, swapped + bool((others < away.diagonal() / 4).any())
+    return swapped > max(2, pairs / 10)
+
+
+def _apart(old: np.ndarray, new: np.ndarray) -> float:
+    """The mean distance of the joints of two poses that both show; 0 where there are none."""
+    distances = np.sqrt(((new - old) ** 2).sum(axis=1))
+    shown = distances[np.isfinite(distances)]
+    return float(shown.mean()) if len(shown) else 0.0
+
+
 def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
-    """Tracks by the ids of the file where every detection has one, else by nearest pose (see `associate`).
+    """Tracks by the ids of the file where every detection has one of a person, else by nearest pose (see `associate`).
 
     Where no frame shows more than one person, all are one, as in an array that has no place for a second: a
     recording must not be cut otherwise because it was saved in another form.
@@ -77,7 +109,7 @@ def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
     """
     detections = [d for d in detections if d.parts]
     ids: list[Hashable] = [d.id for d in detections]
-    if None in ids or len({(d.frame, d.id) for d in detections}) < len(detections):
+    if None in ids or len({(d.frame, d.id) for d in detections}) < len(detections) or _only_number(detections):
         ids = [None] * len(detections)
     if None in ids and len({d.frame for d in detections}) == len(detections):
         ids = [0] * len(detections)

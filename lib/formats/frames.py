@@ -10,9 +10,10 @@ value of a frame.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks
 from .documents import Document, Slot, Spanned, by_joints, frame_files, parse_document, read_document, read_numbers
-from .plain_csv import is_named
+from .plain_csv import CLOCKS, PEOPLE, RECORDINGS, TIMES, is_named
 from .recording import Recording
 from .timeline import timeline
 
@@ -29,9 +30,10 @@ LINES = (".jsonl", ".ndjson")
 _LOOKED_AT = 100  # lines or files from which a format is told
 # Where frames lie in an object, and what numbers or names them.
 _LISTS = ("frames", "instance_info", "results", "predictions", "data")
-_LABELS = ("frame", "frame_id", "frame_idx", "frame_index", "frame_number", "image_id", "image", "image_path")
+_FRAMES = {"frame", "frame_id", "frame_idx", "frame_index", "frame_number", "frame_num", "frame_no"}
+_LABELS = (_FRAMES, {"image_id"}, {"image"}, {"image_path"})
 # What numbers a person; NUMBERS where the entries do not have one each, which would number the entries.
-PERSON_IDS = {"track_id", "person_id", "body_id", "tracking_id", "user_id", "instance_id"}
+PERSON_IDS = PEOPLE
 NUMBERS = {"id", "idx"}
 
 
@@ -143,7 +145,7 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
         labels = [label_of(item) for item in value]
         people_of_one_frame = _is_frame(value, people) and not all(label is not None for label in labels)
         if not people_of_one_frame:
-            labels = labels if None not in labels else list(range(len(value)))
+            labels = labels if None not in labels else [None] * len(value)
             return [
                 Frame(label, document, (*path, i), item)
                 for i, (label, item) in enumerate(zip(labels, value, strict=True))
@@ -165,10 +167,10 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
 
 def label_of(value: Any) -> int | str | None:
     if isinstance(value, dict):
-        for key in _LABELS:
-            label = value.get(key)
-            if isinstance(label, int | str) and not isinstance(label, bool):
-                return label
+        for names in _LABELS:
+            for key, label in value.items():
+                if is_named(key, names) and isinstance(label, int | str) and not isinstance(label, bool):
+                    return label
     return None
 
 
@@ -197,6 +199,38 @@ def _of_several(frames: Sequence[Frame], people: People) -> bool:
         return all(len(people(entry, "") or []) <= 1 for entry in entries)
     except SmoothNetError:  # a fault that reading will name
         return False
+
+
+def _refuse_recordings(path: Path, frames: Sequence[Frame]) -> None:
+    """Refuse entries of several videos, trials or cameras, which would be smoothed as one."""
+    words: dict[str, list] = defaultdict(list)
+    for frame in frames:
+        for key, value in frame.value.items() if isinstance(frame.value, dict) else ():
+            if isinstance(value, int | str) and is_named(key, RECORDINGS):
+                words[key].append(value)
+    for key, values in words.items():
+        if 1 < len(set(values)) <= len(values) / 2:
+            raise SmoothNetError(
+                f"{path}: entries are of several recordings, by {key!r}; give each recording a file of its own"
+            )
+
+
+def _by_time(path: Path, frames: Sequence[Frame]) -> list[int]:
+    """Numbers of frames without one: in the order of their times where these go back, else in that of the file."""
+    times = [
+        next((item for key, item in frame.value.items() if is_named(key, TIMES | CLOCKS)), None)
+        for frame in frames
+        if isinstance(frame.value, dict) and frame.value
+    ]
+    known = [time for time in times if isinstance(time, int | float) and not isinstance(time, bool)]
+    if len(known) < len(frames) or all(a <= b for a, b in pairwise(known)):
+        return list(range(len(frames)))
+    order = {time: number for number, time in enumerate(sorted(set(known)))}
+    if len(order) < len(known):
+        raise SmoothNetError(
+            f'{path}: times go back and come again; give each entry a "frame", several recordings a file each'
+        )
+    return [order[time] for time in known]
 
 
 def read_frames(
@@ -232,9 +266,10 @@ def read_frames(
         frames += found
     if not one_value_a_document(path) and _of_several(frames, people):
         raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')
+    _refuse_recordings(path, frames)
     labels: list = [frame.label for frame in frames]
     if any(label is None for label in labels):
-        labels = list(range(len(frames)))
+        labels = _by_time(path, frames)
     numbers = timeline(labels)
     detections: dict[str, list[Detection]] = {}
     filled = [

@@ -83,7 +83,8 @@ class _Reader:
         for part, (key, _, _) in zip(found, [part for part in parts if part[1]], strict=True):
             part.part += f" {key}" if sum(other.part == part.part for other in found) > 1 else ""
         ids = PERSON_IDS if self.numbered and not path else PERSON_IDS | NUMBERS
-        id = next((id_of(value) for key, value in person.items() if is_named(key, ids)), None)
+        named = (id_of(value) for key, value in person.items() if is_named(key, ids))
+        id = next((value for value in named if value is not None), None)
         return Person(id, found) if found else None
 
     def _found(self, key: str, value: Any, path: tuple, person: dict, where: str) -> Found:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -39,9 +40,10 @@ from .tables import (
 
 TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"}
 FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum", "fnum"}
-FRAMES |= {"frame_num", "frame_no", "frame_nr", "image_number", "帧", "帧号"}
-IMAGES = {"image", "image_id", "image_name", "filename", "file", "img"}
-_CLOCKS = {"time_ms", "timestamp_ms", "time_us", "timestamp_us", "timestamp_usec", "time_ns", "timestamp_ns"}
+FRAMES |= {"frame_num", "frame_no", "frame_nr", "frame_count", "frame_counter", "image_number", "帧", "帧号"}
+IMAGES = {"image", "image_id", "image_name", "image_path", "image_file", "filename", "file", "file_name"}
+IMAGES |= {"img", "img_id", "img_name", "img_path", "frame_name", "frame_path"}
+CLOCKS = {"time_ms", "timestamp_ms", "time_us", "timestamp_us", "timestamp_usec", "time_ns", "timestamp_ns"}
 # Who is in a row, whatever else is in the table.
 PEOPLE = {
     *("track", "track_id", "tracking_id", "person", "person_id", "individual", "individuals", "instance", "subject"),
@@ -68,6 +70,7 @@ _NO_POINTS = {
     *("gaze", "dir", "direction", "normal", "forward"),
 }
 _NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations", "rotation", "orientation")
+_UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised"}
 _QUATERNION = ("qw", "qx", "qy", "qz")
 _BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 _LONGEST_NAME = 200  # of a column that can be a joint's
@@ -76,7 +79,7 @@ _LONGEST_NAME = 200  # of a column that can be a joint's
 def column_role(name: str) -> tuple[str, str] | None:
     """(joint, "x" | "y" | "z" | "score") of a column name: nose_x, noseX, x3, "Left hip.z", nose_conf, x.
 
-    None where the name is of another kind. A unit in brackets behind it (nose_x (px)) is not part of the name.
+    None where the name is of another kind. A unit behind it (nose_x (px), nose_x_px) is not part of the name.
     """
     name = name.strip()
     if not name or len(name) > _LONGEST_NAME:
@@ -110,6 +113,9 @@ def _suffixed(name: str) -> tuple[str, str] | None:
 
 
 def _without_unit(name: str) -> str:
+    before, separator, unit = name.rpartition("_")
+    if separator and unit.lower() in _UNITS:
+        return before
     start = min((i for i in (name.find("("), name.find("[")) if i > 0), default=None)
     return name[:start].rstrip() if start and name[-1] in ")]" else name
 
@@ -138,6 +144,7 @@ def is_named(name: str, words: set[str]) -> bool:
     return name.lower() in words or _spelt(name) in words
 
 
+@functools.lru_cache(maxsize=4096)  # of keys in JSON too, which come again in every frame
 def _spelt(name: str) -> str:
     """BodyID, "Body ID" and body-id as body_id."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])|[\s_-]+", "_", name.strip()).lower()
@@ -263,7 +270,7 @@ def _counted_header(first: list[str], lines: list[str], top: int, delimiter: str
 def _sort_columns(table: Table, names: list[str]) -> _Columns:
     columns = _Columns()
     header = any(names)
-    frames, times, who, texts = [], [], [], []
+    frames, times, who, texts, indices = [], [], [], [], []
     _refuse_summaries(table, names)
     capital = _also_in_capitals(names)
     for column, name in enumerate(names):
@@ -272,14 +279,14 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
                 f"{table.path}: rows are of several recordings, by the column {name}; give each a file of its own"
             )
         role = column_role(name) if header else None
-        if header and is_named(name, TIMES | _CLOCKS):
+        if header and is_named(name, TIMES | CLOCKS):
             if all_numbers(table, column):
                 times.append(column)
                 if is_named(name, TIMES):
                     moments = np.unique(table.column(column, name))  # of a clock of whole seconds they give no rate
                     columns.fps = rate(moments) if len(moments) > len(table.cells) / 2 else None
         elif header and is_named(name, FRAMES):
-            if all_numbers(table, column):
+            if all_numbers(table, column) or len({cells[column] for cells in table.cells}) == len(table.cells):
                 frames.append(column)
         elif header and is_named(name, IMAGES):
             if len({cells[column] for cells in table.cells}) == len(table.cells):
@@ -287,9 +294,9 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
         elif header and is_named(name, PEOPLE | {"id", "idx"}):
             who.append(column)
         elif header and name.lower() in _INDICES:
-            continue
-        elif role is not None and is_point(role[0]):
-            joint, what = role
+            indices.append(column)
+        elif role is not None and is_point(role[0]) and _without_unit(name) not in set(names) - {name}:
+            joint, what = role  # nose_x_norm beside nose_x is the same point again, and stays
             if joint in capital and not name.strip().islower():
                 joint = f"{joint} 3D"
             if what in columns.joints[joint]:
@@ -301,6 +308,8 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
             texts.append(column)
     if header:
         _set_frames(table, names, frames, times, who, [*texts, *columns.plain])
+        if not frames and not times and indices:
+            _order_by_index(table, indices[0], names[indices[0]] or "1")
     return columns
 
 
@@ -348,6 +357,15 @@ def _set_frames(
                     f"{table.path}: rows of one {names[times[0]]} differ in {names[column] or 'a nameless column'}; "
                     "name that column track_id if it tells people, else remove it"
                 )
+
+
+def _order_by_index(table: Table, column: int, name: str) -> None:
+    """Put the rows in the order of pandas' index, if it is one: rows that were dropped are missing frames."""
+    numbers = table.plain_column(column)
+    if numbers is None or not np.isfinite(numbers).all() or (numbers != np.round(numbers)).any():
+        return
+    if len(np.unique(numbers)) == len(numbers):
+        number_frames(table, column, name)
 
 
 def _tell_apart(table: Table, column: int, time: int | None = None) -> bool:
@@ -407,6 +425,8 @@ def _plain_recording(
     """Columns without names for their joints: a leading one that counts or tells the time goes, the rest is a
     matrix."""
     notes = []
+    if not any(names):
+        _refuse_rows_of_several(table, plain)
     if plain:
         leading = table.column(plain[0], "1")
         step = _constant_step(leading)
@@ -444,6 +464,18 @@ def _plain_recording(
         tracks.append(track)
     notes += [meaning.note] if meaning.note else []
     return Recording(table.path, "csv", tracks, frame_count(table), fps, source=table, notes=notes)
+
+
+def _refuse_rows_of_several(table: Table, plain: list[int]) -> None:
+    """Refuse tables without names whose first column counts frames with several rows each, and the boxes of
+    MOTChallenge: frame, id, left, top, width, height, confidence, -1, -1, -1."""
+    values = [table.column(column, str(column + 1)) for column in plain]
+    boxes = len(plain) == 10 and all((column == -1).all() for column in values[-3:])
+    steps = np.unique(np.diff(values[0])) if values else np.empty(0)
+    counts = len(steps) == 2 and steps.tolist() == [0, 1] and (np.round(values[0]) == values[0]).all()
+    if boxes or (counts and len(np.unique(values[0])) <= len(values[0]) / 2):
+        what = "boxes of MOTChallenge" if boxes else "several rows of each frame, by its first column"
+        raise SmoothNetError(f"{table.path} has {what}; name its columns in a first line, such as frame,track_id,x,y")
 
 
 def _refuse_unknown(table: Table, names: list[str], meaning: Meaning, places: np.ndarray) -> None:

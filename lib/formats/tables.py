@@ -214,10 +214,10 @@ def all_numbers(table: Table, column: int) -> bool:
 
 
 def rate(times: np.ndarray) -> float | None:
-    """Frames a second from a column of seconds, None where it is none, as where it holds milliseconds."""
+    """Frames a second from a column of seconds, None where it is none, as where it holds milliseconds or counts."""
     steps = np.diff(times)
     steps = steps[np.isfinite(steps) & (steps > 0)]
-    if len(steps) and np.median(steps) >= _LONGEST_STEP:
+    if len(steps) and (np.median(steps) >= _LONGEST_STEP or (steps == 1).all()):
         return None
     return round(float(1 / np.median(steps)), 4) or None if len(steps) else None
 

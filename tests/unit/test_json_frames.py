@@ -181,6 +181,37 @@ def test_a_track_in_one_entry_names_the_file(tmp_path):
         read_recording(path)
 
 
+@pytest.mark.parametrize("key", ["camera", "videoId", "trial"])
+def test_entries_of_several_recordings_are_refused(key, tmp_path):
+    path = tmp_path / "a.json"
+    entries = [{key: f"part {n}", "frame": 9 * n + t, "keypoints": [[t, n], [3, 4]]} for n in (0, 1) for t in range(9)]
+    path.write_text(json.dumps(entries))
+    with pytest.raises(SmoothNetError, match=f"several recordings, by '{key}'"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("key", ["frame", "frameNumber", "FrameID", "timestamp"])
+def test_entries_in_any_order_are_read_in_that_of_their_frames(key, tmp_path):
+    path = tmp_path / "a.json"
+    entries = [{key: t, "keypoints": [[t, 2.5], [3, 4]]} for t in sorted(range(12), key=str)]
+    path.write_text(json.dumps(entries))
+    assert read_recording(path).tracks[0].points[:, 0, 0].tolist() == list(range(12))
+
+
+def test_a_clock_that_stands_still_numbers_no_frames(tmp_path):
+    """Pins what was so before."""
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"timestamp": t // 4, "keypoints": [[t, 2.5], [3, 4]]} for t in range(12)]))
+    assert read_recording(path).tracks[0].points[:, 0, 0].tolist() == list(range(12))
+
+
+def test_times_that_come_again_after_later_ones_are_refused(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"timestamp": t / 4, "keypoints": [[t, 2], [3, 4]]} for t in (0, 1, 2, 0, 1, 2)]))
+    with pytest.raises(SmoothNetError, match="times go back and come again"):
+        read_recording(path)
+
+
 def test_an_id_of_its_own_for_each_entry_is_no_person(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(frames(lambda t: {"id": t, "keypoints": rows(t)})))
     recording = read_recording(tmp_path / "a.json")
