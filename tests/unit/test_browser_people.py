@@ -68,6 +68,12 @@ TABLES: dict[str, tuple[bytes, int]] = {
     "a video's name": (table(ONE, lambda t, p: {"filename": "walk.mp4", "time": t / 4}), 1),
     "a file's name": (table(ONE, lambda t, p: {"file": "walk.mp4", "frame": t}), 1),
     "one who stands up": (table(ONE, lambda t, p: {"frame": t, "pose": "up" if t < 5 else "down"}), 1),
+    "frames with names": (table(AS_TEXT, lambda t, p: {"frame": f"img_{t}.png"}), 1),
+    "paths of pictures": (table(AS_TEXT, lambda t, p: {"image_path": f"a/img_{t}.png"}), 1),
+    "pandas' index": (table([p for p in AS_TEXT if p[0] != 4], lambda t, p: {"": t}), 1),
+    "milliseconds as time": (table(ONE, lambda t, p: {"time": t * 33}), 1),
+    "with angles": (table(ONE, lambda t, p: {"frame": t, "HeadRotX": t, "HeadRotY": 2, "gaze_x": t, "gaze_y": 3}), 1),
+    "with angles, rows mixed": (table(MIXED, lambda t, p: {"frame": t, "track_id": p, "rot_x": t, "rot_y": 2}), 2),
     "rows with ids": (table(ONE, lambda t, p: {"id": t}), 1),
     "one person's id": (table(ONE, lambda t, p: {"person_id": 3}), 1),
     "not in UTF-8": (table(TWO, lambda t, p: {"frame": t, "track_id": p, "caf\xe9": 1}).decode().encode("latin-1"), 2),
@@ -81,6 +87,12 @@ REFUSED_TABLES: dict[str, tuple[bytes, str, str | None]] = {
     "words": (table(TWO, lambda t, p: {"time": t, "who": "ab"[p]}), "differ in who; name", "differ in who; name that"),
     "frames": (table(TWO, lambda t, p: {"frame": t, "who": p}), "second row for frame 0.*track_id", "second row for"),
     "two takes": (table([*ONE, *ONE], lambda t, p: {"frame": t}), "line 14: a second row for frame 0", "line 14: a se"),
+    "two videos": (
+        table(AFTER, lambda t, p: {"video": f"{p}.mp4"}), "recordings, by the column video", "several recordings, by"),
+    "two cameras": (table(TWO, lambda t, p: {"frame": t, "cam": p}), "recordings, by the column cam", "several record"),
+    "names of two videos": (table(AFTER, lambda t, p: {"filename": f"{p}.mp4"}), "several record", "several record"),
+    "a mean": (
+        table(ONE, lambda t, p: {"": t if t < 11 else "mean"}), "line 13: mean in the column 1", "line 13: mean in"),
     "two clocks": (table([*ONE, *ONE], lambda t, p: {"time": t / 4}), "line 14: time goes back to 0;", "line 14: time"),
     "a row a point": (
         "".join(["frame,landmark,x,y\n", *(f"{t},{k},{t},{k}\n" for t in range(9) for k in range(3))]).encode(),

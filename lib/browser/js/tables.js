@@ -11,9 +11,19 @@ const NOTHING = new Set(["", "nan", "na", "n/a", "none", "null", "-nan", "nan(in
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, UNBOUNDED = /^[+-]?(inf|infinity|nan)$/i;
 const TIMES = new Set(["time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"]);
 const FRAMES = new Set([
-  ..."frame frames frame# frame_id frame_idx frame_index frame_number framenum fnum frame_num frame_no frame_nr 帧 帧号".split(" "),
+  ..."frame frames frame# frame_id frame_idx frame_index frame_number framenum fnum frame_num frame_no frame_nr frame_count".split(" "),
+  ..."frame_counter image_number 帧 帧号".split(" "),
 ]);
-const IMAGES = new Set(["image", "image_id", "image_name", "filename", "file", "img"]);
+const IMAGES = new Set([
+  "image", "image_id", "image_name", "image_path", "image_file", "filename", "file", "file_name", "img", "img_id", "img_name", "img_path",
+  "frame_name", "frame_path",
+]);
+const RECORDINGS = new Set([
+  "video", "video_id", "video_name", "clip", "clip_id", "trial", "trial_id", "take", "session", "session_id", "sequence", "sequence_id",
+  "seq", "seq_id", "recording", "recording_id", "filename", "file", "file_name", "camera", "camera_id", "cam", "cam_id", "view",
+]);
+const VIDEO = /\.(mp4|avi|mov|mkv|webm)"?$/i;
+const SUMMARIES = new Set(["mean", "average", "avg", "std", "sd", "stdev", "median", "min", "max", "sum", "total", "count"]);
 const CLOCKS = new Set(["time_ms", "timestamp_ms", "time_us", "timestamp_us", "timestamp_usec", "time_ns", "timestamp_ns"]);
 // Who is in a row, whatever else is in the table; and words that say so only beside several rows of a frame.
 const PEOPLE = new Set([
@@ -27,7 +37,10 @@ const JOINTS = new Set([
   ..."joint joint_id joint_name bodypart marker node point part name landmark_type type".split(" "),
 ]);
 const INDICES = new Set(["", "unnamed: 0", "index", "idx", "id"]);
-const NO_POINTS = new Set(["bbox", "box", "vel", "acc", "accel", "gyro", "force", "torque", "moment", "euler"]);
+const NO_POINTS = new Set([
+  "bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment", "euler", "rot", "rotation",
+  "orient", "orientation", "quat", "quaternion", "angle", "rpy", "gaze", "dir", "direction", "normal", "forward",
+]);
 const SCORES = new Set(["score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability", "c", "p", "s", "v", "vis", "visible", "置信度", "得分", "分数"]);
 const SEPARATORS = " \t_.-:/", LONGEST_NAME = 200, WIDEST = 2 ** 24; // columns of a table
 
@@ -229,11 +242,12 @@ function tableRecording(format, file, table, tracks, more) {
   return { format, name: file.name, tracks, frameCount: table.frameCount, fps: null, names: null, notes: [], save, ...more };
 }
 
-/** Frames a second from a column of seconds, null where it is none. */
+/** Frames a second from a column of seconds, null where it is none, as where it holds milliseconds or counts. */
 function rateOf(times) {
   const steps = [];
   for (let i = 1; i < times.length; i++) if (times[i] > times[i - 1]) steps.push(times[i] - times[i - 1]);
-  return steps.length ? Number((1 / medianOf(steps)).toFixed(4)) : null;
+  if (!steps.length || medianOf(steps) >= 5 || steps.every((step) => step === 1)) return null;
+  return Number((1 / medianOf(steps)).toFixed(4));
 }
 
 // ---- CSV ----
@@ -291,9 +305,24 @@ function countedHeader(first, lines, top, delimiter) {
   return cells.some((cell) => !/^-*\d+$/.test(cell)) && !(numbers.length === 2 && cells[0] === "1");
 }
 
-/** Whether what has x and y can be a point by its name: no box, no velocity (lib/formats/plain_csv.py). */
+/** Whether what has x and y can be a point by its name: no box, no velocity, no angles (lib/formats/plain_csv.py). */
 function isPoint(joint) {
-  return !joint.toLowerCase().split(/[ \t_.\-:/]+/).some((word) => NO_POINTS.has(word) || /(angles|velocity|velocities|accelerations?)$/.test(word));
+  const words = joint.replace(/([a-z])(?=[A-Z])/g, "$1 ").toLowerCase().split(/[ \t_.\-:/]+/);
+  return !words.some((word) => NO_POINTS.has(word) || /(angles|velocity|velocities|accelerations?|rotation|orientation)$/.test(word));
+}
+
+/** Refuse rows of several recordings, and rows of means and the like below the frames. */
+function refuseOthers(table, names) {
+  const several = names.findIndex((name, column) => isNamed(name, RECORDINGS) && table.tellsApart(column)
+    && (!isNamed(name, IMAGES) || table.cells.every((cells) => VIDEO.test(cells[column].trim()))));
+  if (several >= 0) throw new FileError(`${table.name}: rows are of several recordings, by the column ${names[several]}; give each a file of its own`);
+  for (let row = Math.max(table.cells.length - 9, 1); row < table.cells.length; row++) {
+    table.cells[row].forEach((cell, column) => {
+      const word = bareCell(cell).toLowerCase();
+      if (!SUMMARIES.has(word) || bareCell(table.cells[0][column]).toLowerCase() === word) return;
+      throw new FileError(`${table.name}, line ${table.rows[row] + 1}: ${word} in the column ${names[column] || column + 1}: rows that sum up others are no frames; remove them`);
+    });
+  }
 }
 
 export function readCsv(file, layout = null) {
@@ -307,6 +336,7 @@ export function readCsv(file, layout = null) {
     if (cells.length !== first.length) throw new FileError(`${file.name}, line ${table.rows[row] + 1}: ${cells.length} cells where the first line has ${first.length}`);
   });
   const names = header ? first : first.map(() => "");
+  if (header) refuseOthers(table, names);
   const people = header && rowsOfPeople(table, names);
   if (people) return readPeople(file, table, people);
   const { joints, plain, fps } = sortColumns(table, names, header);
@@ -327,7 +357,7 @@ export function readCsv(file, layout = null) {
 
 /** The columns by what they are, the rows put in the order of time. */
 function sortColumns(table, names, header) {
-  const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [];
+  const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [], indices = [];
   let fps = null;
   names.forEach((name, column) => {
     const role = header ? columnRole(name) : null;
@@ -340,11 +370,11 @@ function sortColumns(table, names, header) {
         fps = moments.size > table.rows.length / 2 ? rateOf(Float64Array.from(moments).sort()) : null;
       }
     } else if (isOf(FRAMES)) {
-      if (table.isNumeric(column)) frames.push(column);
+      if (table.isNumeric(column) || new Set(table.cells.map((cells) => cells[column])).size === table.rows.length) frames.push(column);
     } else if (isOf(IMAGES)) {
       if (new Set(table.cells.map((cells) => cells[column])).size === table.rows.length) frames.push(column);
     } else if (isOf(PEOPLE, new Set(["id", "idx"]))) who.push(column);
-    else if (header && INDICES.has(name.toLowerCase())) return;
+    else if (header && INDICES.has(name.toLowerCase())) indices.push(column);
     else if (role && isPoint(role[0])) {
       const [joint, what] = role;
       if (!joints.has(joint)) joints.set(joint, new Map());
@@ -353,6 +383,10 @@ function sortColumns(table, names, header) {
     } else (table.isNumeric(column) ? plain : texts).push(column);
   });
   if (header) setFrames(table, names, frames, times, who, [...texts, ...plain]);
+  if (!frames.length && !times.length && indices.length && table.isNumeric(indices[0])) { // pandas' index: rows that were dropped are missing frames
+    const numbers = table.column(indices[0], "1");
+    if (numbers.every(Number.isInteger) && new Set(numbers).size === numbers.length) table.numberFrames(indices[0], "1");
+  }
   return { joints, plain, fps };
 }
 
@@ -388,6 +422,11 @@ function bodiesOf(joints) {
 
 const NO_POINT_IN = ["bbox", "box", "veloc", "accel", "size", "angle"];
 
+function pointRole(name) {
+  const role = columnRole(name);
+  return role && isPoint(role[0]) ? role : null;
+}
+
 /** The columns of a table with a row a person, {frame, time, people, joints}; null where each frame has one row. */
 function rowsOfPeople(table, names) {
   const people = [], rowsOfJoints = [], joints = new Map();
@@ -400,7 +439,7 @@ function rowsOfPeople(table, names) {
     return true;
   };
   names.forEach((name, column) => {
-    const lowered = name.toLowerCase(), role = NO_POINT_IN.some((word) => lowered.includes(word)) ? null : columnRole(name);
+    const lowered = name.toLowerCase(), role = NO_POINT_IN.some((word) => lowered.includes(word)) ? null : pointRole(name);
     const number = isNamed(name, FRAMES);
     if ((number || isNamed(name, IMAGES)) && (frame === null || (!numbered && number))) [frame, numbered] = [column, number]; // a number before the name of a file
     else if (isNamed(name, TIMES) && time === null) time = column;
