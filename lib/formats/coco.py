@@ -20,8 +20,9 @@ from ..utils.files import atomic_write
 from .content import Content
 from .detections import Detection, make_tracks, other_keys, split_scores
 from .documents import Slot, as_list, as_object, read_document, read_numbers
+from .frames import refuse_recordings
 from .recording import Recording
-from .timeline import timeline
+from .timeline import refuse_sequences, timeline
 
 
 def _result_list(value: Any) -> TypeGuard[list]:
@@ -64,6 +65,8 @@ def _read_results(path: Path, name: str, id_keys: tuple[str, ...]) -> Recording:
         if isinstance(label, bool) or not isinstance(label, int | float | str):
             raise SmoothNetError(f'{path}, result {index}: "image_id" must be a number or a name')
         labels.append(label)
+    refuse_sequences(path, labels)
+    refuse_recordings(path, results)
     frames = timeline(labels)
     detections = []
     for index, (label, result) in enumerate(zip(labels, results, strict=True)):

@@ -24,7 +24,7 @@ from .detections import Detection, make_tracks
 from .documents import Document, Slot, Spanned, by_joints, frame_files, parse_document, read_document, read_numbers
 from .plain_csv import CLOCKS, PEOPLE, RECORDINGS, TIMES, is_named
 from .recording import Recording
-from .timeline import timeline
+from .timeline import refuse_sequences, timeline
 
 LINES = (".jsonl", ".ndjson")
 _LOOKED_AT = 100  # lines or files from which a format is told
@@ -201,11 +201,11 @@ def _of_several(frames: Sequence[Frame], people: People) -> bool:
         return False
 
 
-def _refuse_recordings(path: Path, frames: Sequence[Frame]) -> None:
+def refuse_recordings(path: Path, entries: Sequence[Any]) -> None:
     """Refuse entries of several videos, trials or cameras, which would be smoothed as one."""
     words: dict[str, list] = defaultdict(list)
-    for frame in frames:
-        for key, value in frame.value.items() if isinstance(frame.value, dict) else ():
+    for entry in entries:
+        for key, value in entry.items() if isinstance(entry, dict) else ():
             if isinstance(value, int | str) and is_named(key, RECORDINGS):
                 words[key].append(value)
     for key, values in words.items():
@@ -266,10 +266,17 @@ def read_frames(
         frames += found
     if not one_value_a_document(path) and _of_several(frames, people):
         raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')
-    _refuse_recordings(path, frames)
+    if path.is_dir():
+        for frame in frames:
+            if isinstance(frame.value, list) and len({label_of(entry) for entry in frame.value} - {None}) > 1:
+                raise SmoothNetError(
+                    f"{documents[frame.document].path} holds several frames; give such files one by one"
+                )
+    refuse_recordings(path, [frame.value for frame in frames])
     labels: list = [frame.label for frame in frames]
     if any(label is None for label in labels):
         labels = _by_time(path, frames)
+    refuse_sequences(path, labels)
     numbers = timeline(labels)
     detections: dict[str, list[Detection]] = {}
     filled = [

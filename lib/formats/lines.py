@@ -20,6 +20,7 @@ from .content import Content
 from .content import Person as Somebody
 from .documents import as_list, as_object, read_numbers
 from .frames import LINES, Found, Person, read_frames, sniff_frames
+from .meaning import place_of_score
 from .recording import Recording
 
 # What keys may be called, here and in a live stream.
@@ -72,9 +73,20 @@ def sniff_lines(path: Path) -> bool:
 def read_lines_file(path: Path, **_: Any) -> Recording:
     if path.suffix.lower() not in LINES:
         raise SmoothNetError(f"{path} is not a .jsonl file with one frame a line")
-    return read_frames(
-        path, "jsonl", people, 'frame of a stream: an object with "keypoints" or "people", or a list of joints'
-    )
+    what = 'frame of a stream: an object with "keypoints" or "people", or a list of joints'
+    return read_frames(path, "jsonl", people, what, lambda frames: _refuse_scores(path, frames))
+
+
+def _refuse_scores(path: Path, frames: list[tuple[Any, str]]) -> None:
+    """Refuse scores among the coordinates: [x, y, score], which a stream takes for z, and [score, x, y]."""
+    found = [part.points for value, where in frames for person in people(value, where) or [] for part in person.parts]
+    tables = [points for points in found if points.shape[1] == 3]
+    place = place_of_score(np.concatenate(tables)) if tables else None
+    if place is not None:
+        raise SmoothNetError(
+            f"{path}: the {('first', 'second', 'third')[place]} number of a joint is a score by its values; write "
+            '{"keypoints": [[x, y], ...], "scores": [...]} a line'
+        )
 
 
 def make_lines(content: Content, out: Path) -> None:

@@ -39,7 +39,7 @@ from .plain_csv import (
 from .recording import Recording
 from .spans import Cell, cells_of
 from .tables import by_axes, is_number, label_in, no_number, number_in, rate, read_lines, split_row
-from .timeline import timeline
+from .timeline import refuse_sequences, timeline
 
 _PEOPLE = PEOPLE | {
     *("id", "idx", "pose", "pose_id", "pose_idx", "hand", "hand_id", "hand_index", "handedness", "face", "face_id"),
@@ -166,6 +166,7 @@ def read_long(path: Path, **_: Any) -> Recording:
         labels: list = [order[text] for text in texts]
     else:
         labels = [label_in(t) for t in texts]
+        refuse_sequences(path, labels)
     numbers = timeline(labels)
     spans: list[tuple[int, int]] = []
     read = _read_points if columns.long else _read_people

@@ -333,6 +333,18 @@ def _refuse_score_first(flat: np.ndarray, where: str) -> None:
     )
 
 
+def place_of_score(flat: np.ndarray) -> int | None:
+    """Which of the numbers of (N, 3) is clearly a score beside x and y; None where all may be coordinates."""
+    try:
+        _refuse_score_first(flat, "")
+    except SmoothNetError:
+        return 0
+    try:
+        return 2 if _third_is_score(flat, "") else None
+    except SmoothNetError:
+        return None
+
+
 def _crowds_below_one(values: np.ndarray) -> bool:
     """Whether (N,) lie between 0 and 1, most of them at the upper end, as scores do."""
     low, top = values.min(), values.max()

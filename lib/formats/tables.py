@@ -23,7 +23,7 @@ from ..utils.files import atomic_write
 from .numbers import number_style
 from .recording import Recording, Track
 from .rotations import from_6d, to_6d
-from .timeline import timeline
+from .timeline import refuse_sequences, timeline
 
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}
 
@@ -141,6 +141,7 @@ def number_frames(table: Table, column: int, name: str) -> None:
         labels: list = [int(number) for number in numbers] if whole else numbers.tolist()
     else:
         labels, whole = [cells[column].strip().strip('"') for cells in table.cells], True
+        refuse_sequences(table.path, labels)
     seen: set = set()
     for row, label in zip(table.rows, labels, strict=True):
         if label in seen:

@@ -25,6 +25,21 @@ def check_one_sequence(folder: Path, files: list[Path]) -> None:
         )
 
 
+def refuse_sequences(path: Path, labels: list) -> None:
+    """Raises SmoothNetError where pictures are of several videos by their names (a/0001.jpg, b/0001.jpg), many of each.
+
+    Names that differ altogether are of pictures that have nothing to do with one another, and stay as they come.
+    """
+    if not all(isinstance(label, str) and _last_number(label) is not None for label in labels):
+        return
+    names = {label: re.sub(r"\d+(?=\D*$)", "#", str(Path(label).with_suffix(""))) for label in labels}
+    sequences = sorted(set(names.values()))
+    if 1 < len(sequences) <= len(names) / 5:
+        raise SmoothNetError(
+            f"{path} holds pictures of more than one sequence ({', '.join(sequences[:3])}); give each a file of its own"
+        )
+
+
 def timeline(labels: list) -> dict:
     """Frame number of each label (an int or a file name), from 0.
 

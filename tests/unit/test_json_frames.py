@@ -212,6 +212,49 @@ def test_times_that_come_again_after_later_ones_are_refused(tmp_path):
         read_recording(path)
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_scores_among_the_coordinates_of_lines_are_refused(order, tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "a.jsonl"
+    table = np.dstack([rng.uniform(100, 600, (20, 5, 2)), rng.uniform(0.7, 1, (20, 5))])[..., order]
+    path.write_text("".join(json.dumps({"keypoints": points}) + "\n" for points in table.tolist()))
+    with pytest.raises(SmoothNetError, match=r"a\.jsonl: the (first|third) number of a joint is a score"):
+        read_recording(path)
+
+
+def test_coordinates_of_lines_may_look_like_anything_else(tmp_path):
+    """Pins what was so before."""
+    path, rng = tmp_path / "a.jsonl", np.random.default_rng(0)
+    path.write_text(
+        "".join(json.dumps({"keypoints": points}) + "\n" for points in rng.uniform(size=(20, 5, 3)).tolist())
+    )
+    assert read_recording(path).tracks[0].points.shape == (20, 5, 3)
+
+
+def test_a_folder_of_recordings_is_no_recording(tmp_path):
+    for name in ("walk_1.json", "walk_2.json"):
+        entries = [{"frame": t, "keypoints": [[t, 2.5], [3, 4]]} for t in range(9)]
+        (tmp_path / name).write_text(json.dumps(entries))
+    with pytest.raises(SmoothNetError, match=r"walk_1\.json holds several frames; give such files one by one"):
+        read_recording(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["coco", "json", "csv", "people.csv"])
+@pytest.mark.parametrize("names", ["{}/{:04d}.jpg", "v{}_{}.png"])
+def test_pictures_of_two_videos_are_refused(kind, names, tmp_path):
+    path = tmp_path / f"a.{'csv' if 'csv' in kind else 'json'}"
+    pictures = [names.format(n, t) for n in (0, 1) for t in range(9)]
+    points = [3, 4, 1] if kind == "coco" else [[3, 4]]
+    entries = [{"image_id": name, "category_id": 1, "keypoints": points} for name in pictures]
+    if "csv" in kind:
+        who = [0, 1] if kind == "people.csv" else [0]
+        rows = [f"{name},{n},3,4\n" for name in pictures for n in who]
+        path.write_text("image,track_id,nose_x,nose_y\n" + "".join(rows))
+    else:
+        path.write_text(json.dumps(entries))
+    with pytest.raises(SmoothNetError, match="pictures of more than one sequence"):
+        read_recording(path)
+
+
 def test_an_id_of_its_own_for_each_entry_is_no_person(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(frames(lambda t: {"id": t, "keypoints": rows(t)})))
     recording = read_recording(tmp_path / "a.json")
