@@ -348,7 +348,7 @@ def place_of_score(flat: np.ndarray) -> int | None:
 def _crowds_below_one(values: np.ndarray) -> bool:
     """Whether (N,) lie between 0 and 1, most of them at the upper end, as scores do."""
     low, top = values.min(), values.max()
-    return bool(low >= 0 and top <= 1 and low < top and np.median(values) >= 0.8 * top)
+    return bool(low >= 0 and 0.6 < top <= 1 and low < top and np.median(values) >= 0.8 * top)
 
 
 def _third_is_score(flat: np.ndarray, where: str) -> bool:

@@ -70,7 +70,7 @@ _NO_POINTS = {
     *("gaze", "dir", "direction", "normal", "forward"),
 }
 _NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations", "rotation", "orientation")
-_UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised"}
+_UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised", "pos", "position", "coord"}
 _QUATERNION = ("qw", "qx", "qy", "qz")
 _BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 _LONGEST_NAME = 200  # of a column that can be a joint's
@@ -81,7 +81,7 @@ def column_role(name: str) -> tuple[str, str] | None:
 
     None where the name is of another kind. A unit behind it (nose_x (px), nose_x_px) is not part of the name.
     """
-    name = name.strip()
+    name = re.sub(r"[\[(]([xyzXYZ])[\])]$", r"_\1", name.strip())  # nose[x]
     if not name or len(name) > _LONGEST_NAME:
         return None
     if name.lower() in ("x", "y", "z"):
@@ -427,6 +427,9 @@ def _plain_recording(
     notes = []
     if not any(names):
         _refuse_rows_of_several(table, plain)
+        if len(plain) > 1 and _is_id(table, plain[0]) and _constant_step(table.column(plain[1], "2")) == 1:
+            plain = plain[1:]
+            notes.append("the first column taken for an id")
     if plain:
         leading = table.column(plain[0], "1")
         step = _constant_step(leading)
@@ -434,7 +437,11 @@ def _plain_recording(
         if counts or (step is not None and 0 < step < 1 and len(leading) >= 10):
             plain = plain[1:]
             fps = fps if counts else rate(leading)
-            notes.append(f"the first column taken for {'a count of the rows' if counts else 'the time'}")
+            which, what = "next" if notes else "first", "a count of the rows" if counts else "the time"
+            notes.append(f"the {which} column taken for {what}")
+            if not any(names) and len(plain) > 1 and _is_id(table, plain[0]) and not _is_id(table, plain[1]):
+                plain = plain[1:]
+                notes.append("the column behind it for an id")
     if not plain:
         apart = "" if len(names) > 1 else "; cells are parted by commas, semicolons or tabs"
         raise SmoothNetError(
@@ -464,6 +471,12 @@ def _plain_recording(
         tracks.append(track)
     notes += [meaning.note] if meaning.note else []
     return Recording(table.path, "csv", tracks, frame_count(table), fps, source=table, notes=notes)
+
+
+def _is_id(table: Table, column: int) -> bool:
+    """Whether a column holds one whole number throughout."""
+    values = table.column(column, str(column + 1))
+    return len(values) > 2 and bool((values == np.round(values[0])).all())
 
 
 def _refuse_rows_of_several(table: Table, plain: list[int]) -> None:

@@ -182,7 +182,7 @@ def test_rows_of_several_people_without_names_are_refused(end, tmp_path):
         read_recording(tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("unit", ["px", "mm", "norm"])
+@pytest.mark.parametrize("unit", ["px", "mm", "norm", "coord"])
 def test_units_behind_the_axis(unit, tmp_path):
     names = [f"{joint}_{axis}_{unit}" for joint in ("nose", "hip") for axis in "xy"]
     rows = [dict(zip(names, (frame, 2.5, 3.5, 4.5 * frame), strict=True)) for frame in range(FRAMES)]
@@ -190,6 +190,19 @@ def test_units_behind_the_axis(unit, tmp_path):
     rows = [{**rows[frame], "nose_x": 100 + frame, "nose_y": 7} for frame in range(FRAMES)]
     recording = read_recording(table(tmp_path / "b.csv", rows))
     assert recording.tracks[0].points[0].tolist() == [[3.5, 0], [100, 7]] and recording.left_alone == names[:2]
+
+
+@pytest.mark.parametrize("heads", [lambda t: [t, 1], lambda t: [1, t], lambda t: [t / 25, 3]])
+def test_ids_and_frames_before_coordinates_without_names_stay(heads, tmp_path):
+    lines = [[*heads(t), t * t + 0.5, 7.5 - t, 3 * t % 5 + 0.25, 9.0 + t] for t in range(FRAMES)]
+    (tmp_path / "a.csv").write_text("".join(",".join(map(str, cells)) + "\n" for cells in lines))
+    (track,) = read_recording(tmp_path / "a.csv", dims=2).tracks
+    assert track.points.reshape(FRAMES, -1).tolist() == [cells[2:] for cells in lines]
+
+
+def test_axes_in_brackets(tmp_path):
+    rows = [{"nose[x]": t, "nose[y]": 2, "hip(X)": 3, "hip(Y)": t} for t in range(FRAMES)]
+    assert read_recording(table(tmp_path / "a.csv", rows)).names == ("nose", "hip")
 
 
 @pytest.mark.parametrize("people", [1, 2])
