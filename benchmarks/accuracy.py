@@ -87,8 +87,8 @@ def method(text: str) -> Method:
     from lib.inference.second_look import SLOWEST, second_look
     from lib.utils.gaps import MAX_GAP
 
-    told, look = not text.startswith("untold+"), text.startswith("look+")
-    text, name = (word.removeprefix("untold+").removeprefix("look+") for word in (text, name))
+    before = next((prefix for prefix in ("untold+", "look+") if text.startswith(prefix)), "")
+    text, name = text.removeprefix(before), name.removeprefix(before)
     if name == "network":
         network = Smoother.from_checkpoint()
     elif Path(text).exists():
@@ -97,13 +97,13 @@ def method(text: str) -> Method:
         network = Smoother.from_checkpoint(name, window=int(setting) if setting.isdecimal() else None)
     else:
         raise SmoothNetError(f"there is no method {text!r}: {', '.join(METHODS)}, network, weights or a checkpoint")
-    if look:
+    if before == "look+":
 
         def looked(points: np.ndarray, fps: float) -> np.ndarray:
             return network.at(fps)(second_look(network, points, fps, MAX_GAP)[0] if fps >= SLOWEST else points)
 
         return looked
-    return lambda points, fps: network.at(fps if told else None)(points)
+    return lambda points, fps: network.at(None if before == "untold+" else fps)(points)
 
 
 # ---------------------------------------------------------------- kinds of errors

@@ -33,7 +33,7 @@ class PoolSettings:
 
     windows: int = 48_000
     window_size: int = 32
-    pairs: float = 0.22  # share of windows that are real pairs
+    pairs: float = 0.18  # share of windows that are real pairs
     rated: float = 0.6  # share of windows whose frame rate the network is told
     short: float = 0.05  # share of windows as recordings shorter than a window give them
     view: View = field(default_factory=View)

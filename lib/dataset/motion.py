@@ -299,7 +299,7 @@ class View:
     scaled_motion: float = 0.5  # the motion about its mean times `motion_scale`
     motion_scale: tuple[float, float] = (0.25, 1.5)
     still: float = 0.03  # nothing moves at all
-    rhythm: float = 0.2  # the whole body goes up and down or to and fro .8 to 4.5 times a second, as in jumping rope
+    rhythm: float = 0.12  # the whole body goes up and down or to and fro .8 to 4.5 times a second, as in jumping rope
     moving_camera: float = 0.1  # 2D windows whose camera pans and zooms
 
     def __post_init__(self) -> None:
