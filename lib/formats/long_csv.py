@@ -27,6 +27,7 @@ from .plain_csv import (
     RECORDINGS,
     SCORES,
     TIMES,
+    UNITS,
     VIDEOS,
     column_role,
     delimiter_of,
@@ -50,9 +51,9 @@ _JOINTS = {
     *("name", "landmark_type", "type", "model"),
 }
 # What the coordinates of rows of points are called beside x and y: pos_x, x_px; u and v.
-_PLACES = {
-    *("pos", "position", "loc", "location", "coord", "coords", "coordinate", "point", "keypoint", "kp", "landmark"),
-    *("joint", "image", "img", "screen", "px", "pixel", "pixels", "mm", "cm", "m", "2d", "3d"),
+_PLACES = UNITS | {
+    *("loc", "location", "coords", "coordinate", "point", "keypoint", "kp", "landmark"),
+    *("joint", "image", "img", "screen", "2d", "3d"),
 }
 _IN_IMAGES = {"u": "x", "v": "y"}
 _NO_POINT = ("bbox", "box", "veloc", "accel", "size", "angle")  # in any name; see is_point for words

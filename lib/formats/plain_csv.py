@@ -70,7 +70,8 @@ _NO_POINTS = {
     *("gaze", "dir", "direction", "normal", "forward"),
 }
 _NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations", "rotation", "orientation")
-_UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised", "pos", "position", "coord"}
+# What may stand behind a name, or in its place: nose_x_px, pos_x.
+UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised", "pos", "position", "coord"}
 _QUATERNION = ("qw", "qx", "qy", "qz")
 _BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 _LONGEST_NAME = 200  # of a column that can be a joint's
@@ -114,7 +115,7 @@ def _suffixed(name: str) -> tuple[str, str] | None:
 
 def _without_unit(name: str) -> str:
     before, separator, unit = name.rpartition("_")
-    if separator and unit.lower() in _UNITS:
+    if separator and unit.lower() in UNITS:
         return before
     start = min((i for i in (name.find("("), name.find("[")) if i > 0), default=None)
     return name[:start].rstrip() if start and name[-1] in ")]" else name
