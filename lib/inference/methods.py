@@ -32,9 +32,8 @@ from .tracks import Place, Ready, along, in_memory, smooth_recording
 from .uncertainty import deviations
 
 LOOK = "network"  # of --outliers, beside the filters of OUTLIERS; see second_look.py
-Clean = Callable[
-    [np.ndarray], tuple[np.ndarray, np.ndarray]
-]  # points -> the same without outliers, and which they were
+# (T, K, D) points -> the same without outliers, and (T, K) bool, which they were
+Clean = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 Progress = Callable[[int, int], None]  # (frames smoothed so far, frames of all tracks) of the current recording
 
 
