@@ -14,7 +14,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, bridge, refuse_far, segments, shown_points
 from . import classical
-from .table import FILTERS, REFERENCE_FPS, STRONGEST, Classical, check_fps
+from .table import FILTERS, LOWEST, REFERENCE_FPS, STRONGEST, Classical, check_fps
 
 OUTLIERS = ("hampel",)
 METHODS = tuple(name for name, row in FILTERS.items() if row.classical is not None)
@@ -154,9 +154,12 @@ def classical_smoother(
             raise SmoothNetError(f"cutoff {cutoff} and strength {strength} set the same thing; give one of them")
         if row.by_cutoff is None:
             raise SmoothNetError(f"{name} has no cut-off frequency; set its strength")
-        if not (isfinite(cutoff) and 0 < cutoff < rate / 2):
+        if not (isfinite(cutoff) and LOWEST * rate <= cutoff < rate / 2):
             given = "" if fps else " (30 is taken where the frame rate is unknown)"
-            raise SmoothNetError(f"cutoff must be above 0 and below half of {rate:g} frames/s{given}, not {cutoff} Hz")
+            raise SmoothNetError(
+                f"cutoff must be at least {LOWEST * rate:g} Hz, and below half of {rate:g} frames/s{given}, not "
+                f"{cutoff} Hz"
+            )
         settings = row.by_cutoff(cutoff, rate)
     else:
         settings = row.by_strength(strength, rate) if strength else None

@@ -97,6 +97,7 @@ def _times(value: float, rate: float) -> float:
     return value * rate
 
 
+LOWEST = 1e-4  # cut-off of a classical filter, times the frame rate: one swing in 10,000 frames
 STRONGEST = 1000.0  # strength of a classical filter, whose cut-off is then below any motion
 CUTOFF = 4.0  # Hz, of the low-passes at strength 1
 ONEEURO = {"min_cutoff": 3.0, "beta": 10.0, "d_cutoff": 3.0}  # Hz, Hz per (body size / s), Hz

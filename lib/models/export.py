@@ -155,7 +155,7 @@ def export_checkpoint(
     """
     output = Path(output)
     if output.suffix.lower() != ".onnx":
-        raise SmoothNetError(f"the exported model {output} must end in .onnx, which is how it is recognised")
+        raise SmoothNetError(f"the output {output} must end in .onnx, which is how an exported model is recognised")
     model, known = load_model(checkpoint, window_size)
     exported, metadata = onnx_model(model, known)
     content = exported.SerializeToString()

@@ -164,6 +164,8 @@ def test_a_stream_takes_one_shape_and_one_kind():
         ({"name": "kalman"}, "'kalman'.*savgol"),
         ({"name": "gaus1d"}, "gaus1d"),  # its chunks are for the paper's tables only
         ({"cutoff": 0}, "cutoff"),
+        ({"cutoff": 1e-300}, "at least 0.003 Hz"),
+        ({"name": "butterworth", "cutoff": 1e-6}, "at least 0.003 Hz"),
         ({"cutoff": 15}, "half of 30.*frame rate is unknown"),
         ({"cutoff": 25, "fps": 50}, "half of 50 frames/s,"),
         ({"cutoff": float("nan")}, "cutoff"),
