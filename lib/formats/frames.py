@@ -24,6 +24,7 @@ from .detections import Detection, make_tracks
 from .documents import Document, Slot, Spanned, by_joints, frame_files, parse_document, read_document, read_numbers
 from .plain_csv import CLOCKS, PEOPLE, RECORDINGS, TIMES, is_named
 from .recording import Recording
+from .tables import come_again
 from .timeline import refuse_sequences, timeline
 
 LINES = (".jsonl", ".ndjson")
@@ -193,7 +194,7 @@ def _of_several(frames: Sequence[Frame], people: People) -> bool:
     if any(label_of(entry) is not None for entry in entries):
         return False
     persons, numbers = ids_of(entries, PERSON_IDS), ids_of(entries, NUMBERS)
-    if len(set(persons)) < 2 and not 1 < len(set(numbers)) <= len(numbers) / 2:
+    if len(set(persons)) < 2 and not come_again(numbers):
         return False
     try:
         return all(len(people(entry, "") or []) <= 1 for entry in entries)
@@ -209,7 +210,7 @@ def refuse_recordings(path: Path, entries: Sequence[Any]) -> None:
             if isinstance(value, int | str) and is_named(key, RECORDINGS):
                 words[key].append(value)
     for key, values in words.items():
-        if 1 < len(set(values)) <= len(values) / 2:
+        if come_again(values):
             raise SmoothNetError(
                 f"{path}: entries are of several recordings, by {key!r}; give each recording a file of its own"
             )

@@ -74,18 +74,19 @@ def read_lines_file(path: Path, **_: Any) -> Recording:
     if path.suffix.lower() not in LINES:
         raise SmoothNetError(f"{path} is not a .jsonl file with one frame a line")
     what = 'frame of a stream: an object with "keypoints" or "people", or a list of joints'
-    return read_frames(path, "jsonl", people, what, lambda frames: _refuse_scores(path, frames))
+    recording = read_frames(path, "jsonl", people, what)
+    _refuse_scores(recording)
+    return recording
 
 
-def _refuse_scores(path: Path, frames: list[tuple[Any, str]]) -> None:
+def _refuse_scores(recording: Recording) -> None:
     """Refuse scores among the coordinates: [x, y, score], which a stream takes for z, and [score, x, y]."""
-    found = [part.points for value, where in frames for person in people(value, where) or [] for part in person.parts]
-    tables = [points for points in found if points.shape[1] == 3]
+    tables = [track.points.reshape(-1, 3) for track in recording.tracks if track.points.shape[2] == 3]
     place = place_of_score(np.concatenate(tables)) if tables else None
     if place is not None:
         raise SmoothNetError(
-            f"{path}: the {('first', 'second', 'third')[place]} number of a joint is a score by its values; write "
-            '{"keypoints": [[x, y], ...], "scores": [...]} a line'
+            f"{recording.path}: the {('first', 'second', 'third')[place]} number of a joint is a score by its values; "
+            'write {"keypoints": [[x, y], ...], "scores": [...]} a line'
         )
 
 

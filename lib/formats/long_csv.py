@@ -39,7 +39,7 @@ from .plain_csv import (
 )
 from .recording import Recording
 from .spans import Cell, cells_of
-from .tables import by_axes, is_number, label_in, no_number, number_in, rate, read_lines, split_row
+from .tables import by_axes, come_again, is_number, label_in, no_number, number_in, rate, read_lines, split_row
 from .timeline import refuse_sequences, timeline
 
 _PEOPLE = PEOPLE | {
@@ -143,7 +143,7 @@ def _is_filled(line: str) -> bool:
 
 def _several(rows: list[list[str]], names: list[str], column: int) -> bool:
     words = [cells[column] for cells in rows if column < len(cells)]
-    return is_named(names[column], PEOPLE) and 1 < len(set(words)) <= len(words) / 2
+    return is_named(names[column], PEOPLE) and come_again(words)
 
 
 def read_long(path: Path, **_: Any) -> Recording:
@@ -187,7 +187,7 @@ def _refuse_several(path: Path, names: list[str], rows: list, frames: list[str])
     for column, name in enumerate(names):
         words = [cells[column].text for _, cells in rows] if is_named(name, RECORDINGS) else []
         pictures = is_named(name, IMAGES) and not all(word.strip('"').lower().endswith(VIDEOS) for word in words)
-        if 1 < len(set(words)) <= len(words) / 2 and not pictures:
+        if come_again(words) and not pictures:
             raise SmoothNetError(
                 f"{path}: rows are of several recordings, by the column {name}; give each a file of its own"
             )

@@ -319,12 +319,16 @@ def _may_be_score(values: np.ndarray) -> bool:
     return not known.size or (known.min() >= 0 and known.max() <= 100)
 
 
-def _refuse_score_first(flat: np.ndarray, where: str) -> None:
-    """Refuse (N, 3) and (N, 4) whose first number is a score by its values, as the last is not."""
-    known = _unmarked(flat)
+def _score_is_first(known: np.ndarray) -> bool:
+    """Whether the first number of (N, 3) or (N, 4), see _unmarked, is a score by its values, as the last is not."""
     if len(known) < _FEWEST or not _crowds_below_one(known[:, 0]) or _crowds_below_one(known[:, -1]):
-        return
-    if known.shape[1] == 3 and known[:, 1:].std(axis=0).min() <= 10:  # in metres it may be a coordinate
+        return False
+    return known.shape[1] == 4 or bool(known[:, 1:].std(axis=0).min() > 10)  # in metres it may be a coordinate
+
+
+def _refuse_score_first(flat: np.ndarray, where: str) -> None:
+    known = _unmarked(flat)
+    if not _score_is_first(known):
         return
     said = ",".join(("x", "y", "z")[: known.shape[1] - 1])
     raise SmoothNetError(
@@ -335,13 +339,11 @@ def _refuse_score_first(flat: np.ndarray, where: str) -> None:
 
 def place_of_score(flat: np.ndarray) -> int | None:
     """Which of the numbers of (N, 3) is clearly a score beside x and y; None where all may be coordinates."""
-    try:
-        _refuse_score_first(flat, "")
-    except SmoothNetError:
+    if _score_is_first(_unmarked(flat)):
         return 0
     try:
         return 2 if _third_is_score(flat, "") else None
-    except SmoothNetError:
+    except SmoothNetError:  # it may be either
         return None
 
 

@@ -25,6 +25,7 @@ from .tables import (
     Table,
     all_numbers,
     by_axes,
+    come_again,
     frame_count,
     is_number,
     make_table,
@@ -373,7 +374,7 @@ def _tell_apart(table: Table, column: int, time: int | None = None) -> bool:
     """Whether the words of a column come again; with `time`, and do so only in rows of another time, of which each
     may have several."""
     words = [cells[column].strip() for cells in table.cells]
-    again = 1 < len(set(words)) <= len(words) / 2
+    again = come_again(words)
     if not again or time is None:
         return again
     moments = [cells[time].strip() for cells in table.cells]

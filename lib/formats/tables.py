@@ -12,7 +12,7 @@ import codecs
 import math
 import re
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -221,6 +221,11 @@ def rate(times: np.ndarray) -> float | None:
     if len(steps) and (np.median(steps) >= _LONGEST_STEP or (steps == 1).all()):
         return None
     return round(float(1 / np.median(steps)), 4) or None if len(steps) else None
+
+
+def come_again(words: Sequence[Hashable]) -> bool:
+    """Whether different words come twice or more on average, as those do that tell recordings or people apart."""
+    return 1 < len(set(words)) <= len(words) / 2
 
 
 def refuse_ragged(table: Table, width: int, what: str) -> None:

@@ -88,11 +88,10 @@ def network_method(options: SmoothingOptions) -> Prepared:
                 note = f"--outliers {LOOK} looks for none below {SLOWEST:g} frames/s"
                 note += "" if fps else ", and the frame rate is unknown: say it with --fps"
             else:
-                clean = partial(second_look, smoother, fps=fps, max_gap=options.gap_frames(fps))
+                clean = _of_points(partial(second_look, smoother, fps=fps, max_gap=options.gap_frames(fps)))
         elif options.outliers:
-            clean = _clean(
-                classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps))
-            )
+            hampel = classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps))
+            clean = _of_points(hampel.clean)
         rotations = told.for_rotations()
         point_pieces, rotation_pieces = (
             partial(one.blocks, step=options.step, max_gap=options.gap_frames(fps)) if options.delay is None else None
@@ -153,7 +152,7 @@ def classical_method(options: SmoothingOptions) -> Prepared:
             smooth: Callable[[np.ndarray], np.ndarray] = partial(_as_stream, whole, options.delay)
             return Ready(run, note=note, advice=advice)
         smooth = at(fps, None)
-        clean = _clean(whole) if options.outliers else None
+        clean = _of_points(whole.clean) if options.outliers else None
         return Ready(run, alone=not whole.row.causal, clean=clean, note=note, advice=advice)
 
     # Say what is wrong before anything is read; a cut-off fits or not when the frame rate is known.
@@ -268,13 +267,13 @@ def _refuse(options: SmoothingOptions, **unused: Any) -> None:
             raise SmoothNetError(f"--{name} does not go with --method {options.method}; leave one of them out")
 
 
-def _clean(smoother: ClassicalSmoother) -> Clean:
-    def clean(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if points.shape[2] > 3:  # no points in space
-            return points, np.zeros(points.shape[:2], bool)
-        return smoother.clean(points)
+def _of_points(clean: Clean) -> Clean:
+    """The same for points in space alone; numbers of another kind, such as rotations, have no outliers."""
 
-    return clean
+    def run(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return clean(points) if points.shape[2] <= 3 else (points, np.zeros(points.shape[:2], bool))
+
+    return run
 
 
 def _as_stream(smoother: ClassicalSmoother, delay: int, points: np.ndarray) -> np.ndarray:

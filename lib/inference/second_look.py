@@ -36,8 +36,6 @@ def second_look(network: Smoother, points: np.ndarray, fps: float, max_gap: int)
         (T, K, D) without the outliers, and (T, K) bool, which they were.
     """
     known = blank_missing(points)
-    if points.shape[2] > 3:  # no points in space
-        return known, np.zeros(points.shape[:2], bool)
     every_second = Smoother(network.network, fps=fps / 2)
     every_second.threads = network.threads
     far = np.full_like(known, np.nan)
