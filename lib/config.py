@@ -242,7 +242,7 @@ SETTINGS = (
     Setting("GENERAL.MOTION_SHARES", "", "of the windows with made errors: cmu 0.5, generated 0.2; empty: by length",
             added=True),
     Setting("GENERAL.PAIR_SHARES", "", "of the windows that are real pairs, as MOTION_SHARES", added=True),
-    Setting("GENERAL.PAIRS", 0.15, "share of windows that are real pairs", CHANCE, added=True),
+    Setting("GENERAL.PAIRS", 0.22, "share of windows that are real pairs", CHANCE, added=True),
     Setting("GENERAL.WINDOWS", 48000, "windows of a pool", COUNT, added=True),
     Setting("GENERAL.EPOCHS_PER_POOL", 2, "epochs after which there is a new pool", COUNT, added=True),
     Setting("GENERAL.CHANNELS", 1100, "channels of a batch, about, on each device", COUNT, added=True),

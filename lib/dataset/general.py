@@ -14,16 +14,16 @@ from ..utils.errors import SmoothNetError
 from .motion import MotionSource, Recording, View, clean_windows, generate_motion, pair_windows
 from .noise import ErrorModel, add_errors, extend
 
-# What an error of the input counts as at least, in units of the body's size: a quarter of a millimetre of a person.
-# It keeps windows without any error from being divided by nothing.
+# What is added to every error in the loss, in units of the body's size: a quarter of a millimetre of a person. It keeps
+# windows without any error from being divided by nothing.
 ERROR_FLOOR = 5e-4
 # How differently fast people move: the standard deviation of the log of the frame rate that the network is told, about
 # the one at which a motion would be just as fast as it was.
 OWN_SPEED = 0.25
 # (joints, coordinates) of the windows, with their shares of the pool.
 SHAPES: tuple[tuple[int, int, float], ...] = (
-    (1, 2, 0.015), (1, 3, 0.015), (2, 2, 0.03), (2, 3, 0.03), (5, 2, 0.04), (5, 3, 0.06), (9, 2, 0.07), (9, 3, 0.10),
-    (13, 2, 0.08), (13, 3, 0.16), (15, 2, 0.05), (15, 3, 0.10), (20, 2, 0.08), (20, 3, 0.17),
+    (1, 2, 0.02), (1, 3, 0.03), (2, 2, 0.03), (2, 3, 0.03), (5, 2, 0.04), (5, 3, 0.05), (9, 2, 0.07), (9, 3, 0.10),
+    (13, 2, 0.08), (13, 3, 0.15), (15, 2, 0.05), (15, 3, 0.10), (20, 2, 0.08), (20, 3, 0.17),
 )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ class PoolSettings:
 
     windows: int = 48_000
     window_size: int = 32
-    pairs: float = 0.18  # share of windows that are real pairs
+    pairs: float = 0.22  # share of windows that are real pairs
     rated: float = 0.6  # share of windows whose frame rate the network is told
     short: float = 0.05  # share of windows as recordings shorter than a window give them
     view: View = field(default_factory=View)
@@ -134,19 +134,23 @@ def pool_batches(
 
 
 def general_loss(
-    output: torch.Tensor, truth: torch.Tensor, detected: torch.Tensor, acceleration: float = 1.0
+    output: torch.Tensor, truth: torch.Tensor, detected: torch.Tensor, acceleration: float = 0.2
 ) -> torch.Tensor:
-    """How much of the input's error is left: of positions, plus `acceleration` times that of second differences.
+    """The logarithm of how much of the input's error is left: of positions, plus `acceleration` times that of second
+    differences.
+
+    Halving a small error counts as much as halving a large one, as in geometric means of ratios; and a window without
+    errors, of which anything that is done to it is many times its error, does not outweigh the others.
 
     Args:
         output, truth, detected: (N, K, D, W), the body's size about 1.
 
     Returns:
-        the mean over windows, a scalar; 1 + acceleration for the input itself. Lengths are Euclidean, as in MPJPE.
+        the mean over windows, a scalar; 0 for the input itself. Lengths are Euclidean, as in MPJPE.
     """
 
     def left(error: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
-        return _mean_length(error) / (_mean_length(of) + ERROR_FLOOR)
+        return torch.log((_mean_length(error) + ERROR_FLOOR) / (_mean_length(of) + ERROR_FLOOR))
 
     after, before = output - truth, detected - truth
     loss = left(after, before) + acceleration * left(_bend(after), _bend(before))

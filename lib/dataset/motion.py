@@ -298,8 +298,8 @@ class View:
     mirrored: float = 0.5
     scaled_motion: float = 0.5  # the motion about its mean times `motion_scale`
     motion_scale: tuple[float, float] = (0.25, 1.5)
-    still: float = 0.03  # nothing moves at all
-    rhythm: float = 0.12  # the whole body goes up and down or to and fro .8 to 4.5 times a second, as in jumping rope
+    plain: float = 0.06  # nothing moves by itself: one pose that rests, or is carried along a line or a parabola
+    rhythm: float = 0.16  # the whole body goes up and down or to and fro .8 to 4.5 times a second, as in jumping rope
     moving_camera: float = 0.1  # 2D windows whose camera pans and zooms
 
     def __post_init__(self) -> None:
@@ -394,8 +394,8 @@ def clean_windows(
         time, step = _times(recording, window, rng, view)
         rate[i] = recording.fps / step
         pose = source.read(int(index), time)
-        if rng.random() < view.still:
-            pose = np.repeat(pose[:1], window, axis=0)
+        if rng.random() < view.plain:
+            pose = pose[:1] + _carried(pose, rng)
         if rng.random() < view.rhythm:
             pose = pose + _rhythm(pose, float(rate[i]), rng)
         pose, size[i] = _seen(pose[None], dims, rng, view)
@@ -450,6 +450,17 @@ def _body_size(poses: np.ndarray) -> float:
     """RMS distance of the joints (T, K, D) from their centroid."""
     body = poses - poses.mean(axis=1, keepdims=True)
     return float(np.sqrt((body**2).sum(-1).mean()))
+
+
+def _carried(poses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(W, 1, D) shift of a body that is carried along a line, in a third of cases a parabola, or in a third not at all.
+
+    One joint alone whose path is that plain, in noise, must not look like a recording without errors.
+    """
+    time = np.linspace(-1, 1, len(poses))[:, None, None]
+    line, bend = rng.standard_normal((2, poses.shape[2])) * _body_size(poses) * log_uniform(rng, (0.01, 3.0), 1)[0]
+    kind = rng.integers(3)
+    return ((kind > 0) * line * time + (kind > 1) * bend * time**2).astype(np.float32)
 
 
 def _rhythm(poses: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarray:

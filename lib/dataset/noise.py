@@ -49,7 +49,7 @@ class ErrorModel:
     bursts: float = 0.4  # joints thrown off for 1 to 9 frames
     burst_size: tuple[float, float] = (0.05, 0.8)
     body_bursts: float = 0.06  # the whole body thrown off for 1 to 4 frames
-    mistaken: float = 0.1  # another pose altogether for 1 to 12 frames, again and again: turned, mirrored, flattened
+    mistaken: float = 0.05  # another pose altogether for 1 to 12 frames, again and again: turned, mirrored, flattened
     jumps: float = 0.1  # joints in another place (.03 to .3) for 4 to 28 frames, as a second hypothesis
     swaps: float = 0.15  # joints exchanged in pairs for 1 to 12 frames: two joints, or in a third up to all of them
     frozen: float = 0.15  # joints hold a value for 2 to 12 frames

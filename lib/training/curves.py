@@ -21,8 +21,10 @@ def plot_history(history: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(4.5 * (1 + len(metrics)), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     epochs = [entry["epoch"] for entry in history]
-    axes[0].plot(epochs, [entry["loss"] for entry in history], marker=".", color="tab:blue")
-    axes[0].set(title="training loss", xlabel="epoch", yscale="log")
+    losses = [entry["loss"] for entry in history]
+    axes[0].plot(epochs, losses, marker=".", color="tab:blue")
+    # That of the general smoother is a logarithm already.
+    axes[0].set(title="training loss", xlabel="epoch", yscale="log" if min(losses) > 0 else "linear")
     for axis, metric in zip(axes[1:], metrics, strict=True):
         for i, (label, _) in enumerate(rows):
             values = [

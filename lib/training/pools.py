@@ -20,6 +20,10 @@ from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
 from .loss import Batch, Loss
+from .muon import Muon
+
+# Layers of the network whose matrices lie between what comes in and what goes out.
+HIDDEN = ("encoder", "contexts", "down", "up")
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +65,18 @@ def pool_loss(cfg: CfgNode) -> Loss:
 
 
 def pool_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
-    """AdamW; biases do not decay."""
-    matrices, rest = ([p for p in model.parameters() if (p.ndim > 1) is kind] for kind in (True, False))
-    groups = [{"params": matrices, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=cfg.TRAIN.LR, betas=(0.9, 0.98))
+    """Muon for the matrices inside; AdamW for those that lead out of the network and for biases, which do not decay."""
+    hidden = [p for name, p in model.named_parameters() if p.ndim > 1 and name.startswith(HIDDEN)]
+    inside = set(map(id, hidden))
+    matrices, rest = (
+        [p for p in model.parameters() if (p.ndim > 1) is kind and id(p) not in inside] for kind in (True, False)
+    )
+    groups = [
+        {"params": hidden, "weight_decay": 0.01, "hidden": True},
+        {"params": matrices, "weight_decay": 0.01},
+        {"params": rest, "weight_decay": 0.0},
+    ]
+    return Muon(groups, lr=cfg.TRAIN.LR, betas=(0.9, 0.98))
 
 
 def cosine(cfg: CfgNode, epoch: int, done: float) -> float:

@@ -33,7 +33,7 @@ PLAIN = View(
     any_rotation=0,
     mirrored=0,
     scaled_motion=0,
-    still=0,
+    plain=0,
     rhythm=0,
     moving_camera=0,
 )
@@ -304,15 +304,26 @@ def test_a_pool_is_made_again_from_its_seed_and_every_window_comes_once(rng):
     assert all(torch.equal(a[0], b[0]) for a, b in zip(batches, again, strict=True))
 
 
-def test_the_loss_is_the_share_of_the_error_that_is_left():
+def test_the_loss_is_the_logarithm_of_the_share_of_the_error_that_is_left():
     truth = torch.randn(5, 4, 3, 32)
     detected = truth + 0.5 * torch.randn_like(truth)
-    assert general_loss(detected, truth, detected).item() == pytest.approx(2, rel=0.01)
-    assert general_loss(truth, truth, detected).item() == pytest.approx(0, abs=1e-3)
-    halfway = (truth + detected) / 2
-    assert general_loss(halfway, truth, detected, acceleration=0.0).item() == pytest.approx(0.5, rel=0.01)
-    clean = general_loss(truth + 1e-5, truth, truth)
-    assert torch.isfinite(clean) and clean < 0.2
+    assert general_loss(detected, truth, detected).item() == pytest.approx(0, abs=1e-6)
+    halfway, quarter = (truth + detected) / 2, (3 * truth + detected) / 4
+    assert general_loss(halfway, truth, detected, acceleration=0.0).item() == pytest.approx(np.log(1 / 2), rel=0.01)
+    assert general_loss(quarter, truth, detected, acceleration=0.5).item() == pytest.approx(
+        1.5 * np.log(1 / 4), rel=0.01
+    )
+    assert general_loss(truth, truth, detected).item() < -5
+
+
+def test_clean_windows_do_not_outweigh_the_others():
+    """Whatever is done to them is many times their error; as a plain ratio, one would count as much as hundreds."""
+    truth = torch.randn(1, 4, 3, 32)
+    detected = truth + 0.1 * torch.randn_like(truth)
+    harm = 0.02 * torch.randn_like(truth)
+    assert 0 < general_loss(truth + 1e-5, truth, truth) < 0.2
+    spoiled = general_loss(truth + harm, truth, truth)
+    assert 2 < spoiled < 6 and spoiled < 4 * -general_loss(truth + harm, truth, detected)
 
 
 def test_settings_out_of_range_are_refused():
