@@ -12,6 +12,7 @@ import numpy as np
 from ..utils.blocks import by_frames
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import FARTHEST
+from .angles import refuse_named_angles
 from .layout import Layout
 from .missing import mark_absurd, mark_missing
 from .recording import Recording, Track
@@ -25,7 +26,7 @@ def settle(recording: Recording, layout: Layout) -> None:
     """Take out of the tracks what is marked as missing and what is absurd; say what was understood. In place.
 
     Raises:
-        SmoothNetError: coordinates beyond any recording.
+        SmoothNetError: coordinates beyond any recording, or angles where positions should be.
     """
     recording.fps, note = frame_rate(recording.fps)
     notes = [*recording.notes, *([note] if note else [])]
@@ -43,6 +44,8 @@ def settle(recording: Recording, layout: Layout) -> None:
             notes += [f"{note} ({part})" if len(parts) > 1 else note for note in mark_absurd(tracks)]
             _refuse_far(recording, tracks)
         lines.append(_describe(part, tracks, marks, recording))
+    if layout.columns is None:
+        refuse_named_angles(recording)
     lines = lines or [f"{recording.frame_count} frames with nobody in them"]
     recording.left_alone = [printable(name) for name in dict.fromkeys(recording.left_alone)]
     recording.notes = [printable(note) for note in notes]

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) SmoothNet contributors
+"""Angles that stand in columns x, y and z or in an array of three numbers a joint, as positions do.
+
+bvh-converter, for one, writes walk_worldpos.csv and walk_rotations.csv with the same names of columns. Smoothed as
+positions, an angle that passes half a turn is drawn through all the degrees between 180 and -180.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..utils.errors import SmoothNetError
+from .meaning import steadiness
+from .recording import Recording, Track
+
+# Formats whose columns, keys and axes say no more than x, y and z.
+_UNSAID = ("csv", "long-csv", "json", "jsonl", "npy", "npz")
+_WORDS = re.compile(r"rotations?|rot|euler\w*|angles?|orientations?|rpy|\w*(?:旋转|角度|欧拉)\w*")
+_TURN = 360.0  # degrees
+_WRAP = 300.0  # from one frame to the next, which no body turns by and which a whole turn takes off
+_MOST_RADIANS = 7.0
+_LOOKED_AT = 5000  # frames
+
+
+def refuse_named_angles(recording: Recording) -> None:
+    """Refuse points that are angles: by the file's name where their values can be, or by their values alone
+    where they leap by whole turns.
+
+    Raises:
+        SmoothNetError: they are, and --layout did not say otherwise.
+    """
+    tracks = [track for track in recording.tracks if track.kind == "points" and track.points.shape[2] == 3]
+    if recording.format not in _UNSAID or not tracks or not all(map(_within_a_turn, tracks)):
+        return
+    wrapped = any(map(_wraps, tracks))
+    named = _named(recording.path)
+    if not wrapped and (named is None or not all(map(_may_be_angles, tracks))):
+        return
+    sign = "by leaps of a whole turn" if named is None else f"by {named!r} in its name"
+    raise SmoothNetError(
+        f"{recording.path} holds angles, {sign}, which are not smoothed as positions: give the .bvh or .mot "
+        "that they come from, or save them as quaternions qw, qx, qy, qz; if they are positions, say --layout x,y,z"
+    )
+
+
+def _named(path: Path) -> str | None:
+    """The word in a file's name that says angles."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.stem).lower()
+    return next((word for word in re.split(r"[\W_\d]+", words) if _WORDS.fullmatch(word)), None)
+
+
+def _columns(track: Track) -> np.ndarray:
+    """(frames, numbers) float64 of what is shown in the first frames."""
+    part = track.points[:_LOOKED_AT].astype(np.float64)
+    return part.reshape(len(part), -1)
+
+
+def _within_a_turn(track: Track) -> bool:
+    values = _columns(track)
+    values = values[np.isfinite(values)]
+    return len(values) > 0 and float(np.abs(values).max()) <= _TURN
+
+
+def _wraps(track: Track) -> bool:
+    """Whether a number leaps by a whole turn, back and forth between both ends of -180 to 180 or 0 to 360."""
+    columns = _columns(track)
+    leaps = np.abs(np.diff(columns, axis=0)) > _WRAP
+    for column in columns[:, leaps.sum(axis=0) >= 2].T:
+        known = column[np.isfinite(column)]
+        low, high = known.min(), known.max()
+        if not (-180 <= low < -150 < 150 < high <= 180 or 0 <= low < 30 < 330 < high <= _TURN):
+            continue
+        steps = np.diff(column)
+        steps = steps[np.isfinite(steps)]
+        if np.abs(steps - _TURN * np.round(steps / _TURN)).max() < 60:
+            return True
+    return False
+
+
+def _may_be_angles(track: Track) -> bool:
+    """Whether joints keep no distance from one another, as they would on bones; too few say nothing.
+
+    Angles of a walk swing together, and are steadier than others. Where they could be metres as well as radians (people
+    call exercises rotations) they must be clear.
+    """
+    points = track.points[:2000].astype(np.float64)
+    points = points[np.isfinite(points).all(axis=(1, 2))]
+    if points.shape[1] < 3 or len(points) < 5:
+        return True
+    return steadiness(points) > (0.03 if np.abs(points).max() > _MOST_RADIANS else 0.2)
