@@ -56,7 +56,7 @@ def _named(path: Path) -> str | None:
 def _columns(track: Track) -> np.ndarray:
     """(frames, numbers) float64 of what is shown in the first frames."""
     part = track.points[:_LOOKED_AT].astype(np.float64)
-    return part.reshape(len(part), -1)
+    return part.reshape(len(part), part.shape[1] * part.shape[2])
 
 
 def _within_a_turn(track: Track) -> bool:

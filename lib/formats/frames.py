@@ -25,7 +25,7 @@ from .documents import Document, Slot, Spanned, by_joints, frame_files, parse_do
 from .plain_csv import CLOCKS, PEOPLE, RECORDINGS, TIMES, is_named
 from .recording import Recording
 from .tables import come_again
-from .timeline import refuse_sequences, timeline
+from .timeline import by_times, refuse_sequences, timeline
 
 LINES = (".jsonl", ".ndjson")
 _LOOKED_AT = 100  # lines or files from which a format is told
@@ -216,22 +216,28 @@ def refuse_recordings(path: Path, entries: Sequence[Any]) -> None:
             )
 
 
-def _by_time(path: Path, frames: Sequence[Frame]) -> list[int]:
-    """Numbers of frames without one: in the order of their times where these go back, else in that of the file."""
+def _by_time(path: Path, frames: Sequence[Frame], notes: list[str]) -> list[int]:
+    """Numbers of frames without one: by their times where all have one, else in the order of the file.
+
+    Adds to `notes` what people must know of the times."""
     times = [
         next((item for key, item in frame.value.items() if is_named(key, TIMES | CLOCKS)), None)
         for frame in frames
         if isinstance(frame.value, dict) and frame.value
     ]
-    known = [time for time in times if isinstance(time, int | float) and not isinstance(time, bool)]
-    if len(known) < len(frames) or all(a <= b for a, b in pairwise(known)):
+    known = [
+        float(time) for time in times if isinstance(time, int | float) and type(time) is not bool and abs(time) < 1e300
+    ]
+    if len(known) < len(frames):
         return list(range(len(frames)))
-    order = {time: number for number, time in enumerate(sorted(set(known)))}
-    if len(order) < len(known):
+    if len(set(known)) < len(known) and not all(a <= b for a, b in pairwise(known)):
         raise SmoothNetError(
             f'{path}: times go back and come again; give each entry a "frame", several recordings a file each'
         )
-    return [order[time] for time in known]
+    order = np.argsort(known, kind="stable")
+    numbers, note = by_times(np.array(known)[order])
+    notes += [note] if note else []
+    return numbers[order.argsort()].tolist()
 
 
 def read_frames(
@@ -275,8 +281,9 @@ def read_frames(
                 )
     refuse_recordings(path, [frame.value for frame in frames])
     labels: list = [frame.label for frame in frames]
+    notes: list[str] = []
     if any(label is None for label in labels):
-        labels = _by_time(path, frames)
+        labels = _by_time(path, frames, notes)
     refuse_sequences(path, labels)
     numbers = timeline(labels)
     detections: dict[str, list[Detection]] = {}
@@ -306,7 +313,7 @@ def read_frames(
                 }
                 detections.setdefault(family, []).append(Detection(numbers[label], person.id, parts))
     tracks = [track for found in detections.values() for track in make_tracks(path, found)]
-    recording = Recording(path, format, tracks, max(numbers.values(), default=-1) + 1, source=documents)
+    recording = Recording(path, format, tracks, max(numbers.values(), default=-1) + 1, source=documents, notes=notes)
     recording.left_alone = _other_numbers(frames, people)
     return recording
 

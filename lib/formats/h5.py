@@ -29,6 +29,7 @@ from ..utils.unpickle import restricted_load
 from .deeplabcut import label_columns
 from .recording import Recording, Track
 from .tables import by_axes
+from .timeline import timeline
 
 SECONDS = 20.0  # that a walk through a file may take
 _MOST = 1000  # blocks and levels that a data frame may claim to have
@@ -125,6 +126,7 @@ def read_h5(path: Path, **_: Any) -> Recording:
         with h5py.File(path, "r") as file:
             blocks = _find_blocks(file)
             tables = [_read_block(file, block) for block in blocks]
+            index = _read_index(file)
     except SmoothNetError:
         raise
     except Exception as error:  # a damaged file fails in any way at all
@@ -139,31 +141,47 @@ def read_h5(path: Path, **_: Any) -> Recording:
     named = [(label[1] if len(label) == 4 else "", label[-2], label[-1]) for label in labels]
     matrix = np.hstack([table.astype(np.float64) for table in tables])
     matrix[~np.isfinite(matrix)] = np.nan
+    frames = _frames(index, len(matrix))
     tracks, names = [], set()
     for id, parts in label_columns(named).items():
         groups = by_axes(parts)
         for axes, order in groups:
-            track = _track(id, matrix, parts, axes, order)
+            track = _track(id, matrix, frames, parts, axes, order)
             track.part = f"{len(axes)}D" if len(groups) > 1 else track.part
             tracks.append(track)
             names.add(tuple(order))
     if not tracks:
         raise SmoothNetError(f"{path} has no columns x and y below its bodyparts")
     shared = names.pop() if len(names) == 1 else None
-    return Recording(path, "deeplabcut-h5", tracks, len(matrix), names=shared, source=(blocks, places))
+    count = int(frames.max()) + 1 if len(frames) else 0
+    return Recording(path, "deeplabcut-h5", tracks, count, names=shared, source=(blocks, places, frames))
 
 
-def _track(id: str, matrix: np.ndarray, parts: dict[str, dict[str, int]], axes: str, order: list[str]) -> Track:
+def _frames(index: np.ndarray | None, rows: int) -> np.ndarray:
+    """The frame of each row: by pandas' index, where rows may be left out or stand in another order, else as they come."""
+    if index is None or index.shape != (rows,) or index.dtype.kind not in "iu" or len(np.unique(index)) < rows:
+        return np.arange(rows)
+    numbers = timeline(index.tolist())
+    return np.array([numbers[label] for label in index.tolist()], np.int64)
+
+
+def _track(
+    id: str, matrix: np.ndarray, frames: np.ndarray, parts: dict[str, dict[str, int]], axes: str, order: list[str]
+) -> Track:
     columns = np.array([[parts[name][axis] for axis in axes] for name in order])
-    points = matrix[:, columns]
+    count = int(frames.max()) + 1 if len(frames) else 0
+    points = np.full((count, *columns.shape), np.nan)
+    points[frames] = matrix[:, columns]
     points[np.isnan(points).any(axis=2)] = np.nan
     scores = None
     if any("likelihood" in parts[name] for name in order):
         scores = np.full(points.shape[:2], np.nan)
         for k, name in enumerate(order):
             if "likelihood" in parts[name]:
-                scores[:, k] = matrix[:, parts[name]["likelihood"]]
-    return Track(id, points, scores=scores, where=columns)
+                scores[frames, k] = matrix[:, parts[name]["likelihood"]]
+    in_file = np.zeros(points.shape[:2], dtype=bool)
+    in_file[frames] = True
+    return Track(id, points, scores=scores, in_file=in_file, where=columns)
 
 
 # ------------------------------------------------------------------------------------------- what a file may ask for
@@ -216,6 +234,19 @@ def _find_blocks(file: Any) -> list[Block]:
     raise KeyError("no pandas data frame in it")
 
 
+def _read_index(file: Any) -> np.ndarray | None:
+    """What names the rows of the first data frame in the file: pandas' index, if it is one column of numbers."""
+    for name in file:
+        group = plain_member(file, name)
+        if "pandas_type" not in group.attrs:
+            continue
+        if "table" in group:
+            table = plain_dataset(group, "table")
+            return table["index"] if "index" in (table.dtype.names or ()) else None
+        return plain_dataset(group, "axis1")[:] if "axis1" in group else None
+    return None
+
+
 def _table_blocks(group: Any) -> list[Block]:
     table = plain_dataset(group, "table")
     names = [name for name in table.dtype.names or () if name.startswith("values_block_")]
@@ -254,7 +285,7 @@ def _read_block(file: Any, block: Block) -> np.ndarray:
 
 
 def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
-    blocks, places = recording.source
+    blocks, places, frames = recording.source
 
     def change(file: Any) -> None:
         for index, block in enumerate(blocks):
@@ -264,12 +295,12 @@ def write_h5(recording: Recording, smoothed: list[np.ndarray], out: Path) -> Non
             values = whole[block.field] if block.field else whole
             touched = False
             for track, new in zip(recording.tracks, smoothed, strict=True):
-                changed = np.isfinite(new) & (new != track.points)
+                changed = (np.isfinite(new) & (new != track.points))[frames]
                 for k, d in np.argwhere(changed.any(axis=0)):
                     of_block, column = places[track.where[k, d]]
                     if of_block == index:
                         rows = changed[:, k, d]
-                        values[rows, column] = new[rows, k, d]
+                        values[rows, column] = new[frames[rows], k, d]
                         touched = True
             if touched:
                 dataset[:] = whole

@@ -40,7 +40,7 @@ from .plain_csv import (
 from .recording import Recording
 from .spans import Cell, cells_of
 from .tables import by_axes, come_again, is_number, label_in, no_number, number_in, rate, read_lines, split_row
-from .timeline import refuse_sequences, timeline
+from .timeline import by_times, refuse_sequences, timeline
 
 _PEOPLE = PEOPLE | {
     *("id", "idx", "pose", "pose_id", "pose_idx", "hand", "hand_id", "hand_index", "handedness", "face", "face_id"),
@@ -162,8 +162,11 @@ def read_long(path: Path, **_: Any) -> Recording:
             raise SmoothNetError(f"{path}, line {number + 1}: {len(cells)} cells where the header has {len(names)}")
     texts = [cells[frame].text.strip().strip('"') for _, cells in rows]
     _refuse_several(path, names, rows, texts)
+    note = ""
     if columns.frame is None:
-        order = {text: number for number, text in enumerate(sorted(set(texts), key=lambda t: (_float(t), t)))}
+        ordered = sorted(set(texts), key=lambda t: (_float(t), t))
+        moments, note = by_times(np.array([_float(text) for text in ordered]))
+        order = dict(zip(ordered, moments.tolist(), strict=True))
         labels: list = [order[text] for text in texts]
     else:
         labels = [label_in(t) for t in texts]
@@ -177,6 +180,7 @@ def read_long(path: Path, **_: Any) -> Recording:
     recording = Recording(path, "long-csv", tracks, max(numbers.values(), default=-1) + 1, source=source)
     recording.names = joint_names
     recording.left_alone = columns.other
+    recording.notes = [note] if note else []
     if columns.time is not None:
         recording.fps = rate(np.unique([_float(cells[columns.time].text) for _, cells in rows]))
     return recording

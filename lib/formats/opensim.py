@@ -22,6 +22,7 @@ from .recording import Recording, Track
 from .rotations import from_6d, to_6d
 from .spans import Rows, read_rows, unwrapped, write_rows
 from .tables import rate, read_lines
+from .timeline import by_times
 
 _NUMBERS = {"double": 1, "vec3": 3, "quaternion": 4}
 _NO_POSE = re.compile(
@@ -69,9 +70,37 @@ def read_opensim(path: Path, **_: Any) -> Recording:
         points = to_6d(values, form) if numbers == 4 else values
         points[np.isnan(points).any(axis=2)] = np.nan
         tracks = [Track(0, points, kind="points" if numbers == 3 else "rotations", where=columns, form=form)]
+    frames, notes = _frames(path, rows.values[:, 0])
+    for track in tracks:
+        track.points, track.in_file = _spread(track.points, frames)
     fps = rate(rows.values[:, 0])
     shared = tuple(names) if len(tracks) == 1 and len(names) == tracks[0].points.shape[1] else None
-    return Recording(path, "opensim", tracks, len(rows.values), fps, shared, source=(text, rows), left_alone=left)
+    count = int(frames[-1]) + 1 if len(frames) else 0
+    source = (text, rows, frames)
+    return Recording(path, "opensim", tracks, count, fps, shared, source=source, left_alone=left, notes=notes)
+
+
+def _frames(path: Path, times: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The frame of each row, and what there is to say of the times."""
+    back = np.flatnonzero(np.diff(times) < 0)
+    if len(back):
+        raise SmoothNetError(
+            f"{path}: time goes back from {times[back[0]]:g} to {times[back[0] + 1]:g}; give each motion a file of its "
+            "own, with its rows in the order of time"
+        )
+    frames, note = by_times(times)
+    return frames, [note] if note else []
+
+
+def _spread(points: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows at their frames, NaN in between, and (frames, joints) bool: which are in the file; None: all."""
+    if not len(frames) or frames[-1] + 1 == len(frames):
+        return points, None
+    spread = np.full((int(frames[-1]) + 1, *points.shape[1:]), np.nan)
+    spread[frames] = points
+    in_file = np.zeros(spread.shape[:2], dtype=bool)
+    in_file[frames] = True
+    return spread, in_file
 
 
 def _scalars(
@@ -122,10 +151,11 @@ def _scalars(
 
 
 def write_opensim(recording: Recording, smoothed: list[np.ndarray], out: Path) -> None:
-    text, rows = recording.source
+    text, rows, frames = recording.source
     values = rows.values.copy()
-    for track, new in zip(recording.tracks, smoothed, strict=True):
-        changed = np.isfinite(new).all(axis=2) & (new != track.points).any(axis=2)
+    for track, whole in zip(recording.tracks, smoothed, strict=True):
+        read, new = track.points[frames], whole[frames]
+        changed = np.isfinite(new).all(axis=2) & (new != read).any(axis=2)
         t, k = np.nonzero(changed)
         columns = track.where[k]
         old = rows.values[t[:, None], columns]
@@ -133,6 +163,6 @@ def write_opensim(recording: Recording, smoothed: list[np.ndarray], out: Path) -
             values[t[:, None], columns] = from_6d(new[changed], track.form, old)
         else:  # angles keep the turn that they have in the file
             values[t[:, None], columns] = (
-                old + (new - track.points)[changed] if track.part.startswith("angles") else new[changed]
+                old + (new - read)[changed] if track.part.startswith("angles") else new[changed]
             )
     write_rows(text, rows, values, out)

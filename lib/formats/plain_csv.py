@@ -38,6 +38,7 @@ from .tables import (
     refuse_ragged,
     split_row,
 )
+from .timeline import by_times
 
 TIMES = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"}
 FRAMES = {"frame", "frames", "frame#", "frame_id", "frame_idx", "frame_index", "frame_number", "framenum", "fnum"}
@@ -183,7 +184,7 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
             track.part = "rotations"
             tracks.append(track)
         joint_names = tuple(name for name in columns.joints if {"x", "y"} <= columns.joints[name].keys())
-        recording = Recording(path, "csv", tracks, frame_count(table), columns.fps, source=table)
+        recording = Recording(path, "csv", tracks, frame_count(table), columns.fps, source=table, notes=table.notes)
         recording.names = (joint_names or tuple(turns)) if len(tracks) == 1 else None
         used = {i for name in joint_names for i in columns.joints[name].values()}
         scoreless = [i for group in columns.joints.values() for i in group.values() if i not in used]
@@ -426,7 +427,7 @@ def _plain_recording(
 ) -> Recording:
     """Columns without names for their joints: a leading one that counts or tells the time goes, the rest is a
     matrix."""
-    notes = []
+    notes = [*table.notes]
     if not any(names):
         _refuse_rows_of_several(table, plain)
         if len(plain) > 1 and _is_id(table, plain[0]) and _constant_step(table.column(plain[1], "2")) == 1:
@@ -444,6 +445,9 @@ def _plain_recording(
             if not any(names) and len(plain) > 1 and _is_id(table, plain[0]) and not _is_id(table, plain[1]):
                 plain = plain[1:]
                 notes.append("the column behind it for an id")
+        elif not any(names) and len(plain) > 1 and (frames := _with_gaps(leading)) is not None:
+            table.frames, plain = frames[0], plain[1:]
+            notes += ["the first column taken for the frame or the time", frames[1]]
     if not plain:
         apart = "" if len(names) > 1 else "; cells are parted by commas, semicolons or tabs"
         raise SmoothNetError(
@@ -519,6 +523,17 @@ def _constant_step(values: np.ndarray) -> float | None:
         return None
     step = float(np.median(steps))
     return step if np.abs(steps - step).max() <= max(0.02 * step, 2e-3 if step < 0.5 else 0) else None
+
+
+def _with_gaps(values: np.ndarray) -> tuple[np.ndarray, str] | None:
+    """The frames of rows by a column that counts or tells the time and leaves some out; None where it does neither."""
+    steps = np.diff(values)
+    if len(values) < 10 or not np.isfinite(steps).all() or steps.min() <= 0:
+        return None
+    step = float(np.median(steps))
+    exact = np.abs(steps / step - np.round(steps / step)).max() < 0.02 + (2e-3 / step if step < 0.5 else 0)
+    frames, note = by_times(values)
+    return (frames, note) if exact and (step == 1 or step < 1) and frames[-1] >= len(frames) else None
 
 
 def make_csv(content: Content, out: Path) -> None:

@@ -23,7 +23,7 @@ from ..utils.files import atomic_write
 from .numbers import number_style
 from .recording import Recording, Track
 from .rotations import from_6d, to_6d
-from .timeline import refuse_sequences, timeline
+from .timeline import by_times, refuse_sequences, timeline
 
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}
 
@@ -40,6 +40,7 @@ class Table:
     rows: list[int]  # indices of the lines of data: blank lines are left out
     cells: list[list[str]]  # of the lines of data
     frames: np.ndarray  # (rows,) frame of each row, no two the same; files leave out frames without anybody
+    notes: list[str] = field(default_factory=list)  # what people must know of the rows
 
     _columns: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
@@ -158,22 +159,24 @@ def number_frames(table: Table, column: int, name: str) -> None:
 
 
 def order_rows(table: Table, column: int, name: str) -> None:
-    """Put the rows in the order of the times in a column. Where none goes back they stay: clocks of whole seconds
-    give many rows the same.
+    """Put the rows in the order of the times in a column, with gaps where an even clock leaves frames out. Where none
+    goes back they stay: clocks of whole seconds give many rows the same.
 
     Raises:
         SmoothNetError: times come again after later ones, as where several people or recordings share a table.
     """
     times = table.column(column, name)
-    back = np.flatnonzero(np.diff(times) < 0) + 1
-    if not len(back) or not np.isfinite(times).all():
+    if not np.isfinite(times).all():
         return
-    if len(np.unique(times)) < len(times):
+    back = np.flatnonzero(np.diff(times) < 0) + 1
+    if len(back) and len(np.unique(times)) < len(times):
         raise SmoothNetError(
             f"{table.path}, line {table.rows[back[0]] + 1}: {name} goes back to {times[back[0]]:g}; a table of several "
             "people needs a column track_id, several recordings need a file each"
         )
-    table.frames = np.argsort(np.argsort(times))
+    frames, note = by_times(np.sort(times))
+    table.frames = frames[np.argsort(np.argsort(times, kind="stable"))]
+    table.notes += [note] if note else []
 
 
 def frame_count(table: Table) -> int:

@@ -14,6 +14,8 @@ from ..utils.errors import SmoothNetError
 
 # Image ids that lie further apart than this many times their count name pictures, not frames of one video.
 _SPARSE = 10
+# Steps between times are whole numbers of the usual one up to this share of it, where frames are left out of a file.
+_OFF = 0.25
 
 
 def check_one_sequence(folder: Path, files: list[Path]) -> None:
@@ -60,6 +62,32 @@ def timeline(labels: list) -> dict:
         order = {number: frame for frame, number in enumerate(sorted(numbers))}
         return {label: order[number] for label, number in zip(unique, numbers, strict=True)}
     return {label: (number - first) // step for label, number in zip(unique, numbers, strict=True)}
+
+
+def by_times(times: np.ndarray) -> tuple[np.ndarray, str]:
+    """Frames of rows by their times, which are not to go back: from 0, and what people must know of them.
+
+    Times of an even clock from which frames are left out keep their distance, as numbers of frames do; frames of an
+    uneven one are smoothed as if they were evenly apart. A coarse clock gives frames the same time, and says nothing.
+    """
+    frames = np.arange(len(times))
+    steps = np.diff(times)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    if not np.isfinite(steps).all() or usual <= 0 or (np.abs(steps / usual - 1) <= 2 * _OFF).all():
+        return frames, ""
+    counts = np.round(steps / usual)
+    left_out = int(min((counts - 1).sum(), 2**62))
+    even = (
+        (counts >= 1).all() and (np.abs(steps / usual - counts) <= _OFF).all() and 2 * (counts == 1).sum() > len(steps)
+    )
+    if even and left_out < (_SPARSE - 1) * len(times) + _SPARSE:
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), f"{left_out} frames left out, by their times"
+    if steps.min() <= 0:
+        return frames, ""
+    return frames, (
+        f"steps of time from {steps.min():.3g} to {steps.max():.3g}, smoothed as if all were the same: resample where "
+        "that matters"
+    )
 
 
 def _last_number(label: Any) -> int | None:

@@ -14,7 +14,8 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .content import Content, body_unit
 from .recording import Recording
-from .tables import all_numbers, frame_count, make_table, make_track, number_frames, read_lines, split_row
+from .tables import Table, all_numbers, frame_count, make_table, make_track, number_frames, read_lines, split_row
+from .timeline import by_times
 
 
 def sniff_trc(path: Path) -> bool:
@@ -47,11 +48,25 @@ def read_trc(path: Path, **_: Any) -> Recording:
             raise SmoothNetError(f"{path}, line {row + 1}: {len(cells)} cells, the markers of line 4 need {width}")
     if all_numbers(table, 0):
         number_frames(table, 0, labels[0])
+        notes = _look_at_times(table)
+    else:
+        notes = []
     columns = [[column, column + 1, column + 2] for column in markers]
     names = list(markers.values())
     track = make_track(table, 0, columns, [None] * len(columns), names)
     track.points[~track.points.any(axis=2)] = np.nan  # some exporters write 0 0 0 for a marker that was not seen
-    return Recording(path, "trc", [track], frame_count(table), fps, tuple(names), table)
+    return Recording(path, "trc", [track], frame_count(table), fps, tuple(names), table, notes=notes)
+
+
+def _look_at_times(table: Table) -> list[str]:
+    """What to say where times leave out frames, or are uneven, and Frame# counts the rows through."""
+    times = table.plain_column(1)
+    if times is None or frame_count(table) > len(table.cells) or (np.diff(times) < 0).any():
+        return []
+    frames, note = by_times(times)
+    if len(frames) and frames[-1] >= len(frames):
+        note = f"times leave out {frames[-1] + 1 - len(frames)} frames that Frame# counts through: taken as it counts"
+    return [note] if note else []
 
 
 def make_trc(content: Content, out: Path) -> None:
