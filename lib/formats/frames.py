@@ -191,7 +191,7 @@ def _of_several(frames: Sequence[Frame], people: People) -> bool:
     entries = [
         frame.value for frame in frames if isinstance(frame.value, dict) and frame.path and type(frame.path[-1]) is int
     ]
-    if any(label_of(entry) is not None for entry in entries):
+    if any(label_of(entry) is not None for entry in entries) or _moments(frames, by_person=True) is not None:
         return False
     persons, numbers = ids_of(entries, PERSON_IDS), ids_of(entries, NUMBERS)
     if len(set(persons)) < 2 and not come_again(numbers):
@@ -216,20 +216,44 @@ def refuse_recordings(path: Path, entries: Sequence[Any]) -> None:
             )
 
 
-def _by_time(path: Path, frames: Sequence[Frame], notes: list[str]) -> list[int]:
-    """Numbers of frames without one: by their times where all have one, else in the order of the file.
+def _lines_of_several(frames: Sequence[Frame]) -> bool:
+    """Whether lines of a person each, which do not say their frame, are of several in turn: those come back."""
+    values = [frame.value for frame in frames if isinstance(frame.value, dict) and frame.value]
+    if any(label_of(value) is not None for value in values) or _moments(frames, by_person=True) is not None:
+        return False
+    ids = [next(iter(ids_of([value], PERSON_IDS | NUMBERS)), None) for value in values]
+    turns = sum(a != b for a, b in pairwise(ids)) + 1
+    return None not in ids and 1 < len(set(ids)) < turns
 
-    Adds to `notes` what people must know of the times."""
-    times = [
-        next((item for key, item in frame.value.items() if is_named(key, TIMES | CLOCKS)), None)
-        for frame in frames
-        if isinstance(frame.value, dict) and frame.value
-    ]
+
+def _moments(frames: Sequence[Frame], by_person: bool = False) -> list[float] | None:
+    """The times of the frames, None where not all have one; `by_person`: nor where no time is one of several people."""
+    values = [frame.value for frame in frames if isinstance(frame.value, dict) and frame.value]
+    times = [next((item for key, item in value.items() if is_named(key, TIMES | CLOCKS)), None) for value in values]
     known = [
         float(time) for time in times if isinstance(time, int | float) and type(time) is not bool and abs(time) < 1e300
     ]
     if len(known) < len(frames):
+        return None
+    if by_person:
+        whose = [(time, *ids_of([value], PERSON_IDS | NUMBERS)[:1]) for time, value in zip(known, values, strict=True)]
+        if not len(set(known)) < len(known) == len(set(whose)):
+            return None
+    return known
+
+
+def _by_time(path: Path, frames: Sequence[Frame], notes: list[str]) -> list[int]:
+    """Numbers of frames without one: by their times where all have one, else in the order of the file.
+
+    Adds to `notes` what people must know of the times."""
+    known = _moments(frames)
+    if known is None:
         return list(range(len(frames)))
+    if _moments(frames, by_person=True) is not None:
+        moments, places = np.unique(known, return_inverse=True)
+        numbers, note = by_times(moments)
+        notes += [note] if note else []
+        return numbers[places].tolist()
     if len(set(known)) < len(known) and not all(a <= b for a, b in pairwise(known)):
         raise SmoothNetError(
             f'{path}: times go back and come again; give each entry a "frame", several recordings a file each'
@@ -271,7 +295,10 @@ def read_frames(
         if found is None:
             raise SmoothNetError(f"{path} holds no {what}")
         frames += found
-    if not one_value_a_document(path) and _of_several(frames, people):
+    of_several = (
+        not path.is_dir() and _lines_of_several(frames) if one_value_a_document(path) else _of_several(frames, people)
+    )
+    if of_several:
         raise SmoothNetError(f'{path}: entries of several people that do not say their frame; give each a "frame"')
     if path.is_dir():
         for frame in frames:
@@ -312,10 +339,36 @@ def read_frames(
                     if found.family == family
                 }
                 detections.setdefault(family, []).append(Detection(numbers[label], person.id, parts))
+    if not path.is_dir() and all(frame.label is None for frame in frames):
+        for found in detections.values():
+            _refuse_turns(path, found)
     tracks = [track for found in detections.values() for track in make_tracks(path, found)]
     recording = Recording(path, format, tracks, max(numbers.values(), default=-1) + 1, source=documents, notes=notes)
     recording.left_alone = _other_numbers(frames, people)
     return recording
+
+
+def _refuse_turns(path: Path, detections: Sequence[Detection]) -> None:
+    """Refuse poses without ids, one a frame, of which every second (third, ...) goes on where another left off."""
+    poses = [next(iter(detection.parts.values()))[0] for detection in detections[:_LOOKED_AT]]
+    several = len({detection.frame for detection in detections}) < len(detections)
+    if several or any(d.id is not None for d in detections) or len({pose.shape for pose in poses}) != 1:
+        return
+    path_of_each = np.stack(poses)
+    for people in range(2, min(len(poses) // 4, _MOST_IN_TURN) + 1):
+        with np.errstate(invalid="ignore", over="ignore"):
+            near, far = (
+                np.linalg.norm(path_of_each[lag:] - path_of_each[:-lag], axis=2).ravel() for lag in (people, 1)
+            )
+        near, far = near[np.isfinite(near)], far[np.isfinite(far)]
+        if len(near) and len(far) and np.median(near) < np.median(far) / 4:
+            raise SmoothNetError(
+                f"{path}: each entry goes on where the one {people} before it left off, as where {people} people have "
+                'entries in turn; give each a "frame"'
+            )
+
+
+_MOST_IN_TURN = 8
 
 
 def _other_numbers(frames: list[Frame], people: People) -> list[str]:

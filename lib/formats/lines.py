@@ -9,6 +9,8 @@ its lines stays.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +20,19 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .content import Content
 from .content import Person as Somebody
-from .documents import as_list, as_object, read_numbers
-from .frames import LINES, Found, Person, read_frames, sniff_frames
+from .documents import Document, as_list, as_object, read_numbers
+from .frames import LINES, Found, Person, read_documents, read_frames, sniff_frames
 from .meaning import place_of_score
 from .recording import Recording
 
 # What keys may be called, here and in a live stream.
 PEOPLE = ("people", "instances")
-IDS = ("id", "track_id")
+IDS = ("id", "track_id", "person_id")
 SCORES = ("scores", "keypoint_scores")
 
 
-def people(value: Any, where: str) -> list[Person] | None:
-    """Who is in a line; see `frames.People`."""
+def people(value: Any, where: str, numbered: bool = False) -> list[Person] | None:
+    """Who is in a line; see `frames.People`. `numbered`: each line has an id of its own, which is none of a person."""
     if isinstance(value, list):
         if value and not all(isinstance(joint, list) for joint in value):
             return None
@@ -42,7 +44,8 @@ def people(value: Any, where: str) -> list[Person] | None:
         persons = [as_object(p, f"{where}, {key}") for p in as_list(value[key] or [], f"{where}, {key}")]
         return _persons([((key, i), person) for i, person in enumerate(persons)], ("keypoints",), where)
     if "keypoints" in value and isinstance(value["keypoints"], list | None):
-        return _persons([((), value)], ("keypoints",), where)
+        persons = _persons([((), value)], ("keypoints",), where)
+        return [replace(person, id=None) for person in persons] if numbered else persons
     return None
 
 
@@ -74,7 +77,10 @@ def read_lines_file(path: Path, **_: Any) -> Recording:
     if path.suffix.lower() not in LINES:
         raise SmoothNetError(f"{path} is not a .jsonl file with one frame a line")
     what = 'frame of a stream: an object with "keypoints" or "people", or a list of joints'
-    recording = read_frames(path, "jsonl", people, what)
+    values = [document.value for document in read_documents(path) if isinstance(document, Document)]
+    ids = [next((line[key] for key in IDS if key in line), None) for line in values if isinstance(line, dict)]
+    numbered = 1 < len(ids) == len({str(id) for id in ids})
+    recording = read_frames(path, "jsonl", partial(people, numbered=numbered), what)
     _refuse_scores(recording)
     return recording
 

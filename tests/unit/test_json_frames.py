@@ -259,3 +259,47 @@ def test_an_id_of_its_own_for_each_entry_is_no_person(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(frames(lambda t: {"id": t, "keypoints": rows(t)})))
     recording = read_recording(tmp_path / "a.json")
     assert [len(track.points) for track in recording.tracks] == [FRAMES]
+
+
+def _two_in_turn(*names):
+    """Entries of two people in turn over 20 frames, with what `names` says: (frame, id) -> keys and values."""
+    rng = np.random.default_rng(0)
+    body = rng.uniform(0, 100, (9, 2))
+    entries = []
+    for t in range(20):
+        for who in (1, 2):
+            joints = body + [300 * who + 2 * t, 50] + rng.normal(0, 0.4, (9, 2))
+            facts = {"frame": t, "time": t / 20, "person_id": who, "track_id": who, "id": who}
+            entries.append({**{name: facts[name] for name in names}, "keypoints": joints.tolist()})
+    return entries
+
+
+def _write_entries(path, entries):
+    path.write_text("\n".join(map(json.dumps, entries)) if path.suffix == ".jsonl" else json.dumps(entries))
+    return path
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".json"])
+@pytest.mark.parametrize("names", [["person_id"], ["track_id"], ["id"], []])
+def test_people_in_turn_who_do_not_say_their_frame_are_refused(names, ending, tmp_path):
+    path = _write_entries(tmp_path / f"a{ending}", _two_in_turn(*names))
+    with pytest.raises(SmoothNetError, match='give each a "frame"'):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".json"])
+@pytest.mark.parametrize("names", [["frame", "person_id"], ["time", "person_id"], ["time", "track_id"]])
+def test_people_in_turn_are_told_by_their_frame_or_time(names, ending, tmp_path):
+    recording = read_recording(_write_entries(tmp_path / f"a{ending}", _two_in_turn(*names)))
+    assert [(track.id, track.points.shape, track.start) for track in recording.tracks] == [
+        (1, (20, 9, 2), 0),
+        (2, (20, 9, 2), 0),
+    ]
+
+
+@pytest.mark.parametrize("ids", [range(30), [7] * 30, [1] * 15 + [2] * 15])
+def test_lines_with_a_person_each_stay_frames(ids, tmp_path):
+    walk = np.random.default_rng(0).uniform(0, 90, (9, 2)) + np.arange(30)[:, None, None]
+    entries = [{"id": id, "keypoints": joints.tolist()} for id, joints in zip(ids, walk, strict=True)]
+    recording = read_recording(_write_entries(tmp_path / "a.jsonl", entries))
+    assert recording.frame_count == 30 and len(recording.tracks) == len({*ids} if len({*ids}) < 30 else {0})
