@@ -145,6 +145,42 @@ def _jumps(path: np.ndarray, marked: np.ndarray, shown: np.ndarray, value: float
     return bool(np.median(nearest) > max(usual, 0.02 * extent))
 
 
+def mark_without_depth(tracks: list[Track]) -> list[str]:
+    """Points of x, y and a depth of 0, where it was not measured, as cameras of depth write them, become missing.
+
+    The depth of such a joint is otherwise far from 0, on one side of it, and leaps there and back.
+    """
+    count = 0
+    for track in tracks:
+        if track.points.shape[2] != 3:
+            continue
+        zero = by_frames(track.points, lambda part: part[..., 2] == 0)
+        for joint in np.flatnonzero(zero.any(axis=0) & ~zero.all(axis=0)):
+            depth = track.points[:, joint, 2].astype(np.float64)
+            shown = np.isfinite(depth) & ~zero[:, joint]
+            if _leaps_to_zero(depth, zero[:, joint], shown):
+                track.points[zero[:, joint], joint] = np.nan
+                count += int(zero[:, joint].sum())
+    return [f"{count} point{'s' * (count > 1)} with a depth of 0 taken as missing"] if count else []
+
+
+def _leaps_to_zero(depth: np.ndarray, zero: np.ndarray, shown: np.ndarray) -> bool:
+    """Whether a depth (frames,) that is 0 where `zero` is far from it where it is `shown`, and just before and after."""
+    if shown.sum() < 5:
+        return False
+    known = depth[shown]
+    low, high = np.quantile(known, (0.02, 0.98))
+    if low < 0 < high or min(abs(low), abs(high)) < 0.25 * abs(np.median(known)):
+        return False
+    frames = np.flatnonzero(shown)
+    steps = np.abs(np.diff(known))[np.diff(frames) == 1]
+    usual = float(np.quantile(steps, 0.95)) if len(steps) else 0.0
+    after = np.clip(np.searchsorted(frames, np.flatnonzero(zero)), 0, len(frames) - 1)
+    before = np.clip(after - 1, 0, None)
+    nearest = np.minimum(np.abs(depth[frames[after]]), np.abs(depth[frames[before]]))
+    return bool(np.median(nearest) > 3 * usual)
+
+
 def mark_absurd(tracks: list[Track]) -> list[str]:
     """Single coordinates of another magnitude than all others (one 1e30 among pixels) make their point missing."""
     if not any(_reaches(track.points, 1e6) for track in tracks):

@@ -14,7 +14,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.gaps import FARTHEST
 from .angles import refuse_named_angles
 from .layout import Layout
-from .missing import mark_absurd, mark_missing
+from .missing import mark_absurd, mark_missing, mark_without_depth
 from .recording import Recording, Track
 from .rotations import FORMS
 from .text import printable
@@ -41,7 +41,9 @@ def settle(recording: Recording, layout: Layout) -> None:
         marks: dict[float, int] = {}
         if tracks[0].kind == "points":
             marks = mark_missing(tracks, layout.missing)
-            notes += [f"{note} ({part})" if len(parts) > 1 else note for note in mark_absurd(tracks)]
+            said = mark_without_depth(tracks) if layout.missing == "auto" else []
+            said += mark_absurd(tracks)
+            notes += [f"{note} ({part})" if len(parts) > 1 else note for note in said]
             _refuse_far(recording, tracks)
         lines.append(_describe(part, tracks, marks, recording))
     if layout.columns is None:

@@ -620,6 +620,52 @@ def test_whole_and_large_numbers_keep_their_precision(tmp_path):
         np.testing.assert_allclose(after - 1e9, array.astype(np.float64) - 1e9 + 0.25, atol=1e-5)
 
 
+def rgbd(frames=60, noise=8.0):
+    """(frames, joints, 3): pixels and a depth in millimetres, two metres away; and which depths were not measured."""
+    rng = np.random.default_rng(5)
+    pixels = rng.uniform(100, 400, (1, 9, 2)) + np.arange(frames)[:, None, None] * 1.5 + rng.normal(0, 1, (frames, 9, 2))
+    depth = 2000 + rng.uniform(-300, 300, (1, 9)) + np.arange(frames)[:, None] * 4 + rng.normal(0, noise, (frames, 9))
+    lost = np.zeros((frames, 9), bool)
+    lost[[7, 8, 30], 3] = lost[44, 6] = lost[0:2, 1] = True
+    return np.dstack([pixels, depth]), lost
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.csv"])
+def test_a_depth_of_zero_was_not_measured(name, tmp_path):
+    points, lost = rgbd()
+    points[lost, 2] = 0
+    path = tmp_path / name
+    if name == "a.npy":
+        np.save(path, points)
+    else:
+        header = ",".join(f"j{k}_{axis}" for k in range(9) for axis in "xyz")
+        np.savetxt(path, points.reshape(60, -1), delimiter=",", header=header, comments="")
+    recording = read_recording(path)
+    assert "6 points with a depth of 0 taken as missing" in recording.understood
+    np.testing.assert_array_equal(recording.tracks[0].shown(), ~lost)
+    np.testing.assert_allclose(recording.tracks[0].points[~lost], points[~lost])
+    kept = read_recording(path, layout="tkd x,y,z missing=none" if name == "a.npy" else "x,y,z missing=none")
+    assert kept.tracks[0].shown().all()
+
+
+@pytest.mark.parametrize("kind", ["sides", "floor", "plane", "never"])
+def test_a_depth_of_zero_that_is_one_stays(kind, tmp_path):
+    points, lost = rgbd()
+    if kind == "sides":  # relative to the hips, as MediaPipe has it
+        points[..., 2] -= 2000
+        points[30, 3, 2] = 0
+    elif kind == "floor":  # heights, of which one comes down to the floor and rests there
+        points[..., 2] = np.abs(30 * np.sin(np.arange(60)[:, None] / 6 + np.arange(9)))
+        points[20:25, 3, 2] = 0
+    elif kind == "plane":
+        points[..., 2] = 0
+    else:
+        points[:, 3, 2] = 0
+    np.save(tmp_path / "a.npy", points)
+    recording = read_recording(tmp_path / "a.npy", layout="tkd x,y,z")
+    assert recording.tracks[0].shown().all() and "depth" not in recording.understood
+
+
 def test_one_absurd_value_is_reported_and_many_are_refused(tmp_path):
     values = np.where(FOUND[..., None], PIXELS, 0).astype(np.float64)
     values[50, 7, 0] = 1e30
