@@ -27,7 +27,7 @@ from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bombs
 from .content import Content
 from .layout import ROTATION_WORDS, Layout, Piece, parse_layout
-from .meaning import MayBeAngles, Meaning, are_boxes, of_array, refuse_angles
+from .meaning import OF_GRAPH, MayBeAngles, Meaning, are_boxes, doubt_one_pose, of_array, refuse_angles
 from .recording import Recording, Track
 from .rotations import FORMS, from_6d, looks_like, to_6d
 
@@ -379,7 +379,8 @@ def _meaning(array: np.ndarray, name: str, where: str, dims: int | None, layout:
         said = dims is not None or (layout is not None and layout.columns is not None)
         if "pose" in name.lower() and not said and meaning.pieces == (Piece((0, 1, 2)),):
             refuse_angles(meaning.view(array), where, BODY_JOINTS)
-        return meaning
+        doubt = "" if said or (name and not says_points(name)) else doubt_one_pose(array)
+        return replace(meaning, note=meaning.note or doubt)
     except MayBeAngles:
         if not says_points(name):
             raise
@@ -435,7 +436,7 @@ def _own_layout(source: Arrays, name: str) -> Layout | None:
 
 
 def _owner(meaning: Meaning, view: np.ndarray) -> str:
-    if meaning.note and "p" in meaning.axes:
+    if meaning.note and "p" in meaning.axes and meaning.axes != OF_GRAPH:
         return "person or camera"
     return "camera" if "c" in meaning.axes and view.shape[2] == 1 else "person"
 

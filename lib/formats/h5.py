@@ -158,7 +158,7 @@ def read_h5(path: Path, **_: Any) -> Recording:
 
 
 def _frames(index: np.ndarray | None, rows: int) -> np.ndarray:
-    """The frame of each row: by pandas' index, where rows may be left out or stand in another order, else as they come."""
+    """The frame of each row: by pandas' index, which may leave rows out or have another order, else as they come."""
     if index is None or index.shape != (rows,) or index.dtype.kind not in "iu" or len(np.unique(index)) < rows:
         return np.arange(rows)
     numbers = timeline(index.tolist())

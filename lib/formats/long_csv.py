@@ -20,7 +20,9 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks
 from .documents import Slot, Spanned
+from .meaning import are_boxes
 from .plain_csv import (
+    BOX,
     FRAMES,
     IMAGES,
     PEOPLE,
@@ -29,6 +31,7 @@ from .plain_csv import (
     TIMES,
     UNITS,
     VIDEOS,
+    box_columns,
     column_role,
     delimiter_of,
     header_at,
@@ -36,6 +39,7 @@ from .plain_csv import (
     is_point,
     is_world,
     names_in,
+    refuse_boxes,
 )
 from .recording import Recording
 from .spans import Cell, cells_of
@@ -160,6 +164,11 @@ def read_long(path: Path, **_: Any) -> Recording:
     for number, cells in rows:
         if len(cells) != len(names):
             raise SmoothNetError(f"{path}, line {number + 1}: {len(cells)} cells where the header has {len(names)}")
+    box = box_columns(columns.roles)
+    if box and are_boxes(np.array([[_float(cells[column].text) for column in box] for _, cells in rows])):
+        refuse_boxes(path, columns.roles)
+        columns.other += [names[column] for column in box]
+        columns.roles = {name: own for name, own in columns.roles.items() if name not in BOX}
     texts = [cells[frame].text.strip().strip('"') for _, cells in rows]
     _refuse_several(path, names, rows, texts)
     note = ""

@@ -75,11 +75,13 @@ def of_array(array: np.ndarray, where: str, dims: int | None = None, layout: Lay
     if len(shape) == 2:  # one matrix a frame
         return Meaning((shape[0], 1, shape[1]), "tkd", square or ())
     if len(shape) not in (3, 4):
-        raise SmoothNetError(f"{where} has shape {array.shape}; say what its axes are with --layout")
-    axes, note = _time_axis(array.reshape(shape), where)
+        clips = _GRAPH_JOINTS if len(shape) == 5 and shape[1] in (2, 3) else ()
+        like = "; it is like (N, C, T, V, M) of ST-GCN, which --layout cdtkp says" if shape[3:4] in clips else ""
+        raise SmoothNetError(f"{where} has shape {array.shape}; say what its axes are with --layout{like}")
+    axes, note = (OF_GRAPH, _GRAPH) if _of_graph(array, where) else _time_axis(array.reshape(shape), where)
     view = _view(array.reshape(shape), axes)
     pieces = square or layout.pieces or _pieces(view, where, dims)
-    return Meaning(shape, axes, _fitting(pieces, shape[-1], where), note)
+    return Meaning(shape, axes, _fitting(pieces, view.shape[-1], where), note)
 
 
 def of_table(matrix: np.ndarray, where: str, dims: int | None = None, layout: Layout | None = None) -> Meaning:
@@ -161,10 +163,44 @@ def _square(array: np.ndarray, layout: Layout, where: str) -> tuple[tuple[int, .
     return shape, None
 
 
+# Numbers of joints in skeletons that graph networks (ST-GCN and what came after it) are given.
+_GRAPH_JOINTS = ((17,), (18,), (20,), (25,))
+OF_GRAPH = "dtkp"
+_GRAPH = "axes C, T, V, M of ST-GCN: the numbers of a joint first, people last"
+
+
+def _of_graph(array: np.ndarray, where: str) -> bool:
+    """Whether (2 or 3, T, V, 1 or 2) is C, T, V, M of graph networks, rather than cameras with x and y.
+
+    Raises:
+        SmoothNetError: it may be either.
+    """
+    if array.ndim != 4 or array.shape[0] not in (2, 3) or array.shape[3] not in (1, 2):
+        return False
+    if array.shape[2:3] not in _GRAPH_JOINTS or array.shape[1] < _FEWEST:
+        return False
+    if array.shape[3] == 1 or not np.nan_to_num(array[..., 1]).any():  # nobody in the second place
+        return True
+    known = array[np.isfinite(array)].astype(np.float64)
+    if array.shape[0] == 3 and known.size:
+        third = array[2][np.isfinite(array[2])].astype(np.float64)
+        if third.size and third.min() >= 0 and third.max() <= 1 and np.abs(known).max() > 2:
+            return True  # scores beside pixels
+    if known.size and min(np.abs(part[np.isfinite(part)]).max(initial=0.0) for part in array) > _PIXELS:
+        return False
+    raise SmoothNetError(
+        f"{where}, shape {array.shape}, can be C, T, V, M of ST-GCN or {array.shape[0]} cameras or people with x and "
+        "y; say --layout dtkp or --layout ctkd"
+    )
+
+
 # ------------------------------------------------------------------------------------------------- the axis of time
 
 _FEWEST = 8  # frames that a second axis must have to be taken for time
 _CLEARLY, _RATHER = 0.25, 0.5  # of the roughness along the first axis
+_MOST_IN_A_POSE = 150  # joints of a body with its hands and face
+_SCATTERED = 0.5  # roughness from joint to joint of a pose: 0.6 to 1.6
+_PIXELS = 20.0  # that a coordinate goes beyond if it is one of pixels, or of millimetres
 _SMOOTH = 0.3  # roughness of what can be a motion: second differences over the spread of all points
 
 
@@ -428,6 +464,19 @@ def _flat(array: np.ndarray, where: str, dims: int | None, layout: Layout) -> Me
         rows = _flat_rows(array.T, where, dims, layout)
         return Meaning((rows.shape[1], rows.shape[2], second), "kdt", rows.pieces, "the second axis taken for time")
     return _flat_rows(array, where, dims, layout)
+
+
+def doubt_one_pose(array: np.ndarray) -> str:
+    """What to say of (N, 2 to 4), one joint over time by the convention, where its rows lie like the joints of one
+    pose."""
+    rows = len(array)
+    few = array.ndim == 2 and array.shape[1] in (2, 3, 4) and _FEWEST <= rows <= _MOST_IN_A_POSE
+    if not few or not _SCATTERED < _roughness(array[:, None], 0) < math.inf:
+        return ""
+    return (
+        f"taken for one joint in {rows} frames, but its rows lie as {rows} joints of one pose do: if it is one, there "
+        "is nothing to smooth; give all frames, (frames, joints, numbers)"
+    )
 
 
 def _lies_on_its_side(matrix: np.ndarray) -> bool:

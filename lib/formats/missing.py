@@ -165,7 +165,7 @@ def mark_without_depth(tracks: list[Track]) -> list[str]:
 
 
 def _leaps_to_zero(depth: np.ndarray, zero: np.ndarray, shown: np.ndarray) -> bool:
-    """Whether a depth (frames,) that is 0 where `zero` is far from it where it is `shown`, and just before and after."""
+    """Whether a depth (frames,) that is 0 where `zero` is far from it where it is `shown`, and right beside."""
     if shown.sum() < 5:
         return False
     known = depth[shown]

@@ -18,7 +18,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .content import Content
 from .layout import Layout
-from .meaning import Meaning, of_table
+from .meaning import Meaning, are_boxes, of_table
 from .recording import Recording, Track
 from .rotations import looks_like
 from .tables import (
@@ -74,6 +74,7 @@ _NO_POINTS = {
 _NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations", "rotation", "orientation")
 # What may stand behind a name, or in its place: nose_x_px, pos_x.
 UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised", "pos", "position", "coord"}
+BOX = {"1", "2"}  # what x1, y1, x2, y2 make
 _QUATERNION = ("qw", "qx", "qy", "qz")
 _BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 _LONGEST_NAME = 200  # of a column that can be a joint's
@@ -101,6 +102,23 @@ def is_point(joint: str) -> bool:
     """Whether what has x and y can be a point by its name: no box, no velocity, no angles."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", joint).lower().translate(_BLANKS).split()
     return not any(word in _NO_POINTS or word.endswith(_NO_POINTS_ENDS) for word in words)
+
+
+def box_columns(joints: dict[str, dict[str, int]]) -> list[int]:
+    """The columns x1, y1, x2, y2 where no other joint has a number for a name, which can be the corners of boxes."""
+    numbered = {name for name in joints if name.isdigit()}
+    if numbered != BOX or any(not {"x", "y"} <= joints[name].keys() or "z" in joints[name] for name in BOX):
+        return []
+    return [joints[name][axis] for name in ("1", "2") for axis in "xy"]
+
+
+def refuse_boxes(path: Path, joints: dict[str, dict[str, int]]) -> None:
+    """Raises SmoothNetError where columns that hold boxes are all there is."""
+    if not any({"x", "y"} <= own.keys() for name, own in joints.items() if name not in BOX):
+        raise SmoothNetError(
+            f"{path}: columns x1, y1, x2, y2 hold boxes (left, top, right, bottom), no joints; if they are two points, "
+            "call them a_x, a_y, b_x, b_y"
+        )
 
 
 def _what(word: str) -> str | None:
@@ -171,6 +189,11 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     table, names = _read_table(path)
     columns = _sort_columns(table, names)
     said = layout is not None and (layout.columns is not None or layout.axes is not None)
+    box = None if said else box_columns(columns.joints)
+    if box and are_boxes(np.stack([table.column(column, names[column]) for column in box], axis=1)):
+        refuse_boxes(path, columns.joints)
+        columns.plain = sorted([*columns.plain, *box])
+        columns.joints = {name: own for name, own in columns.joints.items() if name not in BOX}
     turns, others = _quaternions(table, columns, names)
     groups = by_axes(others.joints)
     if (groups or (turns and not others.plain)) and not said:

@@ -260,3 +260,37 @@ def test_rows_of_deeplabcut_are_read_in_the_order_of_their_frames(order, tmp_pat
     (tmp_path / "a.csv").write_text("\n".join([*lines, *(f"{t},{t}.5,2.5,0.9" for t in order)]) + "\n")
     (track,) = read_recording(tmp_path / "a.csv").tracks
     assert np.isnan(track.points[4:7]).all() and track.points[[0, 3, 7, 9], 0, 0].tolist() == [0.5, 3.5, 7.5, 9.5]
+
+
+BOXES = np.c_[np.random.default_rng(0).uniform(0, 200, (20, 2)), np.random.default_rng(1).uniform(300, 600, (20, 2))]
+
+
+@pytest.mark.parametrize("heads", ["frame,x1,y1,x2,y2,conf,class", "frame,track_id,x1,y1,x2,y2,confidence"])
+def test_boxes_of_a_detector_are_no_joints(heads, tmp_path):
+    after = heads.split(",")[heads.split(",").index("y2") + 1 :]
+    before = heads.split(",")[: heads.split(",").index("x1")]
+    rows = [heads] + [
+        ",".join([*[str(t if name == "frame" else 1) for name in before], *map(str, box), *["0" for _ in after]])
+        for t, box in enumerate(BOXES)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(SmoothNetError, match="x1, y1, x2, y2 hold boxes.*call them a_x, a_y, b_x, b_y"):
+        read_recording(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("who", ["", "track_id,"])
+def test_boxes_beside_joints_are_left_alone(who, tmp_path):
+    rows = [f"frame,{who}x1,y1,x2,y2,nose_x,nose_y"]
+    for t, box in enumerate(BOXES):
+        rows += [
+            f"{t}," + (f"{i}," if who else "") + ",".join(map(str, [*box, t + i, 50])) for i in range(1 + bool(who))
+        ]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("nose",) and {"x1", "y1", "x2", "y2"} <= set(recording.left_alone)
+
+
+def test_two_joints_with_numbers_stay_joints(tmp_path):
+    rows = ["frame,x1,y1,x2,y2", *(f"{t},{20 + t},40,{60 - 3 * t},80" for t in range(20))]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    assert read_recording(tmp_path / "a.csv").names == ("1", "2")

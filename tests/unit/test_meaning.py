@@ -623,7 +623,9 @@ def test_whole_and_large_numbers_keep_their_precision(tmp_path):
 def rgbd(frames=60, noise=8.0):
     """(frames, joints, 3): pixels and a depth in millimetres, two metres away; and which depths were not measured."""
     rng = np.random.default_rng(5)
-    pixels = rng.uniform(100, 400, (1, 9, 2)) + np.arange(frames)[:, None, None] * 1.5 + rng.normal(0, 1, (frames, 9, 2))
+    pixels = (
+        rng.uniform(100, 400, (1, 9, 2)) + np.arange(frames)[:, None, None] * 1.5 + rng.normal(0, 1, (frames, 9, 2))
+    )
     depth = 2000 + rng.uniform(-300, 300, (1, 9)) + np.arange(frames)[:, None] * 4 + rng.normal(0, noise, (frames, 9))
     lost = np.zeros((frames, 9), bool)
     lost[[7, 8, 30], 3] = lost[44, 6] = lost[0:2, 1] = True
@@ -842,3 +844,58 @@ def test_poses_called_axis_angle_are_rotations(tmp_path):
     np.savez(tmp_path / "a.npz", pose_aa=0.1 * METRES[:, :24].reshape(FRAMES, -1) + 0.3)
     (track,) = read_recording(tmp_path / "a.npz").tracks
     assert track.form == "axis-angle" and track.points.shape[1] == 24
+
+
+# --------------------------------------------------------------------------- arrays of graph networks, and single poses
+
+
+def graph(joints=17, people=1, frames=60, second=False):
+    """(3, T, V, M): x, y in pixels and a score."""
+    rng = np.random.default_rng(2)
+    pixels = (
+        rng.uniform(100, 300, (joints, 2))
+        + np.arange(frames)[:, None, None] * 2
+        + rng.normal(0, 1, (frames, joints, 2))
+    )
+    array = np.zeros((3, frames, joints, people))
+    for person in range(people if second else 1):
+        array[:2, ..., person] = np.moveaxis(pixels + 150 * person, 2, 0)
+        array[2, ..., person] = rng.uniform(0.6, 1, (frames, joints))
+    return array
+
+
+@pytest.mark.parametrize(("people", "second"), [(1, False), (2, False), (2, True)])
+@pytest.mark.parametrize("joints", [17, 18, 25])
+def test_arrays_of_graph_networks(joints, people, second, tmp_path):
+    array = graph(joints, people, second=second)
+    recording = read(tmp_path, array)
+    assert [track.points.shape for track in recording.tracks] == [(60, joints, 2)] * people
+    assert "C, T, V, M of ST-GCN" in recording.understood and "camera" not in recording.understood
+    np.testing.assert_array_equal(recording.tracks[0].points, np.moveaxis(array[:2, ..., 0], 0, 2))
+    np.testing.assert_array_equal(recording.tracks[0].scores, array[2, ..., 0])
+    after = smooth(recording, tmp_path / "b.npy")
+    np.testing.assert_array_equal(after[2], array[2])  # scores stay where they are
+    assert after.shape == array.shape and (after[:2, ..., 0] != array[:2, ..., 0]).any()
+
+
+def test_cameras_and_graph_networks_are_told_apart_or_refused(tmp_path):
+    two = graph(17, 2, second=True)
+    space = np.concatenate([two[:2] / 1000, two[:1] / 900])  # metres in three axes, two people: or three cameras
+    with pytest.raises(SmoothNetError, match="say --layout dtkp or --layout ctkd"):
+        read(tmp_path, space)
+    assert [t.points.shape for t in read(tmp_path, space, layout="dtkp x,y,z").tracks] == [(60, 17, 3)] * 2
+    pixels = np.moveaxis(two[:2, ..., 0], 0, 2)
+    cameras = read(tmp_path, np.stack([pixels, pixels * 0.9 + 20, pixels + 60]))
+    assert [track.points.shape for track in cameras.tracks] == [(60, 17, 2)] * 3
+    with pytest.raises(SmoothNetError, match=r"like \(N, C, T, V, M\) of ST-GCN, which --layout cdtkp says"):
+        read(tmp_path, np.stack([two, two]))
+    clips = read(tmp_path, np.stack([two, two]), layout="cdtkp x,y,score")
+    assert [track.points.shape for track in clips.tracks] == [(60, 17, 2)] * 4
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_one_pose_taken_for_one_joint_is_doubted(dims, tmp_path):
+    pose = np.random.default_rng(0).uniform(0, 200, (17, dims))
+    assert "if it is one, there is nothing to smooth; give all frames" in read(tmp_path, pose).understood
+    path = np.cumsum(np.random.default_rng(0).normal(1, 0.3, (60, dims)), axis=0) * 10
+    assert "pose" not in read(tmp_path, path).understood
