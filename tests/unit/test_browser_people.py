@@ -20,6 +20,7 @@ ONE = [(frame, 0) for frame in range(FRAMES)]
 TWO = [(frame, person) for frame in range(FRAMES) for person in (0, 1)]
 AFTER = sorted(TWO, key=lambda place: place[1])  # one after the other
 MIXED = [TWO[i] for i in np.random.default_rng(0).permutation(len(TWO))]
+MIXED_ONE = [ONE[i] for i in np.random.default_rng(1).permutation(len(ONE))]
 AS_TEXT = sorted(ONE, key=lambda place: str(place[0]))
 
 
@@ -39,6 +40,18 @@ def table(places: list[tuple[int, int]], head: Callable[[int, int], dict], end: 
 def frame_and(who: str, plus: int = 0, when: str = "frame") -> Callable[[int, int], dict]:
     return lambda frame, person: {when: frame, who: person + plus}
 
+
+def numbered_in_each_frame() -> bytes:
+    """Detections by their place in the frame, which changes from frame to frame."""
+    lines = ["frame,person,nose_x,nose_y,hip_x,hip_y,foot_x,foot_y"]
+    for t in range(FRAMES):
+        for number in (0, 1):
+            x = 300 * ((number + t) % 2) + t
+            lines.append(f"{t},{number},{x},10.5,{x + 9},60.5,{x - 4},120.5")
+    return ("\n".join(lines) + "\n").encode()
+
+
+COUNTED = table(ONE, lambda t, p: {"frame": t})
 
 # Name -> content, tracks.
 TABLES: dict[str, tuple[bytes, int]] = {
@@ -76,6 +89,13 @@ TABLES: dict[str, tuple[bytes, int]] = {
     "with angles, rows mixed": (table(MIXED, lambda t, p: {"frame": t, "track_id": p, "rot_x": t, "rot_y": 2}), 2),
     "rows with ids": (table(ONE, lambda t, p: {"id": t}), 1),
     "one person's id": (table(ONE, lambda t, p: {"person_id": 3}), 1),
+    "comments": (b"# made by hand\n" + COUNTED.replace(b"\n3,", b"\n# looked at\n3,"), 1),
+    "the header of numpy": (b"# " + COUNTED, 1),
+    "numbers of those in each frame": (numbered_in_each_frame(), 2),
+    "times that leave frames out": (
+        table([p for p in MIXED_ONE if p[0] not in (4, 8)], lambda t, p: {"time": t / 4}), 1),
+    "OpenFace": (
+        table(ONE, lambda t, p: {"frame": t, "x_0": t + 300, "y_0": t / 2, "X_0": t / 3, "Y_0": 4, "Z_0": t + 700}), 2),
     "not in UTF-8": (table(TWO, lambda t, p: {"frame": t, "track_id": p, "caf\xe9": 1}).decode().encode("latin-1"), 2),
 }  # fmt: skip
 
@@ -98,6 +118,15 @@ REFUSED_TABLES: dict[str, tuple[bytes, str, str | None]] = {
         "".join(["frame,landmark,x,y\n", *(f"{t},{k},{t},{k}\n" for t in range(9) for k in range(3))]).encode(),
         "a row a point.*pip install smoothnet", None),
     "UTF-16": (table(ONE, lambda t, p: {"frame": t}).decode().encode("utf-16"), "save it as UTF-8", "save it as UTF-8"),
+    "boxes": (
+        b"".join([b"frame,x1,y1,x2,y2,class\n", *(b"%d,%d,3,%d,40,0\n" % (t, t, t + 50) for t in range(9))]),
+        "x1, y1, x2, y2 hold boxes", "x1, y1, x2, y2 hold boxes"),
+    "boxes of people": (
+        b"".join([b"frame,track_id,x1,y1,x2,y2\n",
+                  *(b"%d,%d,%d,3,%d,40\n" % (t, p, t, t + 50) for t in range(9) for p in (1, 2))]),
+        "x1, y1, x2, y2 hold boxes", "x1, y1, x2, y2 hold boxes"),
+    "a row without a frame": (
+        table(ONE, lambda t, p: {"frame": "" if t == 5 else t}), "row without a number", "row without a number"),
     "commas": (
         table(ONE, lambda t, p: {"frame": t}).replace(b",", b";").replace(b".", b","), "comma for a decimal point",
         "comma for a decimal point"),
@@ -253,3 +282,40 @@ def test_a_third_number_that_may_be_a_score_is_asked_for(tmp_path):
     assert "may be a coordinate or a score" in refused["error"]
     (track,) = said["value"]["tracks"]
     assert track["dims"] == 2 and len(track["scores"]) == 80
+
+
+@needs_node
+def test_entries_of_people_in_turn_are_refused(tmp_path):
+    lines = [{"keypoints": rows(t // 2, t % 2)} for t in range(40)]
+    paths = written(tmp_path, {"list": json.dumps(lines).encode()}, ".json")
+    paths |= written(tmp_path, {"lines": "\n".join(map(json.dumps, lines)).encode()}, ".jsonl")
+    assert_refused(tmp_path, paths, dict.fromkeys(paths, "as where 2 people have entries in turn"))
+    for path in paths.values():
+        with pytest.raises(SmoothNetError, match="as where 2 people have entries in turn"):
+            read_recording(path)
+
+
+@needs_node
+def test_angles_graphs_and_depths_are_not_taken_for_positions(tmp_path):
+    rng = np.random.default_rng(0)
+    head = ",".join(f"{joint}.{axis}" for joint in ("Hips", "Chest", "Head", "LeftLeg") for axis in "xyz")
+    turns = np.cumsum(rng.normal(0, 3, (60, 12)), axis=0) + 10
+    np.savetxt(tmp_path / "walk_rotations.csv", turns, delimiter=",", header=head, comments="")
+    turns[:, 4] = (170 + 20 * np.sin(np.arange(60) / 3) + 180) % 360 - 180
+    np.savetxt(tmp_path / "walk.csv", turns, delimiter=",", header=head, comments="")
+    np.save(tmp_path / "graph.npy", rng.uniform(0, 1, (3, 60, 17, 1)))
+    paths = {path.name: path for path in tmp_path.iterdir()}
+    says = {"walk_rotations.csv": "holds angles, by .rotations.", "walk.csv": "holds angles, by leaps of a whole turn"}
+    assert_refused(tmp_path, paths, says | {"graph.npy": "may be C, T, V, M of ST-GCN"})
+    for name in says:
+        with pytest.raises(SmoothNetError, match=says[name]):
+            read_recording(paths[name])
+    points = rng.uniform(100, 300, (60, 5, 3)) + 1000
+    points[:, :, 2] = 2000 + rng.normal(0, 5, (60, 5))
+    points[[7, 8, 30], 2, 2] = 0
+    np.save(tmp_path / "depth.npy", points)
+    (answer,) = ask(tmp_path, [{"task": "read", "paths": [str(tmp_path / "depth.npy")]}])
+    assert described(answer["value"]["tracks"], of_node) == described(
+        read_recording(tmp_path / "depth.npy").tracks, of_python
+    )
+    assert int((~read_recording(tmp_path / "depth.npy").tracks[0].shown()).sum()) == 3

@@ -274,7 +274,7 @@ def test_boxes_of_a_detector_are_no_joints(heads, tmp_path):
         for t, box in enumerate(BOXES)
     ]
     (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
-    with pytest.raises(SmoothNetError, match="x1, y1, x2, y2 hold boxes.*call them a_x, a_y, b_x, b_y"):
+    with pytest.raises(SmoothNetError, match=r"x1, y1, x2, y2 hold boxes.*call them a_x, a_y, b_x, b_y"):
         read_recording(tmp_path / "a.csv")
 
 

@@ -268,7 +268,7 @@ def _two_in_turn(*names):
     entries = []
     for t in range(20):
         for who in (1, 2):
-            joints = body + [300 * who + 2 * t, 50] + rng.normal(0, 0.4, (9, 2))
+            joints = body + np.array([300 * who + 2 * t, 50]) + rng.normal(0, 0.4, (9, 2))
             facts = {"frame": t, "time": t / 20, "person_id": who, "track_id": who, "id": who}
             entries.append({**{name: facts[name] for name in names}, "keypoints": joints.tolist()})
     return entries

@@ -652,7 +652,7 @@ def test_a_depth_of_zero_was_not_measured(name, tmp_path):
 
 @pytest.mark.parametrize("kind", ["sides", "floor", "plane", "never"])
 def test_a_depth_of_zero_that_is_one_stays(kind, tmp_path):
-    points, lost = rgbd()
+    points, _ = rgbd()
     if kind == "sides":  # relative to the hips, as MediaPipe has it
         points[..., 2] -= 2000
         points[30, 3, 2] = 0

@@ -287,6 +287,9 @@ function areBoxes(array) {
 function arrayTracks(fileName, arrays, name, layout) {
   const array = arrays.get(name), where = `${fileName}, ${name || "array"}`, values = npyNumbers(array);
   let { shape } = array;
+  if (shape.length === 4 && [2, 3].includes(shape[0]) && shape[1] >= 8 && [17, 18, 20, 25].includes(shape[2]) && [1, 2].includes(shape[3])) {
+    throw new FileError(`${where}, shape (${shape.join(", ")}), may be C, T, V, M of ST-GCN, which the command line reads: pip install smoothnet; or put the frames first`);
+  }
   if (shape.length > 2 && shape.at(-1) === 3 && shape.at(-2) === 3) jointNumbers(values, 9, where, layout);
   let meaning;
   if (shape.length === 2) {

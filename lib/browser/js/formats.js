@@ -3,9 +3,10 @@
 /** From dropped files to a recording, and back: the forms that need no Python. */
 import { readNumpy } from "./arrays.js";
 import { FileError } from "./documents.js";
+import { refuseNamedAngles } from "./meaning.js";
 import { readJson, readJsonLines, readOpenposeFiles } from "./people.js";
 import { readCsv, readTrc } from "./tables.js";
-import { markAbsurd, markMissing } from "./tracks.js";
+import { markAbsurd, markMissing, markWithoutDepth } from "./tracks.js";
 
 const MOST_BYTES = 2 ** 28, FARTHEST = 1e15;
 const PYTHON_ONLY = { // ending -> what it is
@@ -33,8 +34,10 @@ export async function readFiles(files, { layout = null } = {}) {
   for (const track of recording.tracks) parts.set(track.part, [...(parts.get(track.part) ?? []), track]);
   for (const tracks of parts.values()) {
     markMissing(tracks);
+    markWithoutDepth(tracks);
     markAbsurd(tracks);
   }
+  if (!layout && !/^(OpenPose|COCO|AlphaPose|MMPose|TRC)/.test(recording.format)) refuseNamedAngles(files[0].name, recording.tracks);
   let any = false;
   for (const { data } of recording.tracks) for (let i = 0; i < data.length; i++) {
     if (Math.abs(data[i]) > FARTHEST) throw new FileError(`${recording.name}: a coordinate is ${data[i].toPrecision(3)}; no recording reaches that far; check the file, or scale it`);

@@ -193,3 +193,59 @@ export function refuseSecondAxisTime(data, shape, where) {
     throw new FileError(`${where}, shape (${shape.join(", ")}): its values change more smoothly along the second axis, as if that were the time; put the frames first, as in (frames, joints, coordinates)`);
   }
 }
+
+// ---- angles that stand where positions do: lib/formats/angles.py ----
+
+const ANGLE_WORDS = /^(rotations?|rot|euler\w*|angles?|orientations?|rpy|.*(旋转|角度|欧拉).*)$/;
+
+/** Refuse points that are angles: by the file's name where their values can be, or by their values alone where they leap by whole turns. */
+export function refuseNamedAngles(name, tracks) {
+  tracks = tracks.filter((track) => track.dims === 3);
+  const shown = (track) => track.data.filter(Number.isFinite);
+  if (!tracks.length || !tracks.every((track) => shown(track).length && shown(track).every((v) => Math.abs(v) <= 360))) return;
+  const words = name.replace(/\.[^.]*$/, "").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase().split(/[^\p{L}]+/u);
+  const word = words.find((w) => ANGLE_WORDS.test(w));
+  if (!tracks.some(wrapsAround) && !(word && tracks.every(mayBeAngles))) return;
+  throw new FileError(`${name} holds angles, ${word ? `by "${word}" in its name` : "by leaps of a whole turn"}, which are not smoothed as positions; if they are positions, ${SAY}`);
+}
+
+/** Whether a number leaps by a whole turn, back and forth between both ends of -180 to 180 or 0 to 360. */
+function wrapsAround({ data, frames, joints }) {
+  const width = joints * 3, rows = Math.min(frames, 5000);
+  for (let c = 0; c < width; c++) {
+    const values = Array.from({ length: rows }, (_, t) => data[t * width + c]), known = values.filter(Number.isFinite);
+    const steps = values.slice(1).map((v, t) => v - values[t]).filter(Number.isFinite);
+    if (steps.filter((step) => Math.abs(step) > 300).length < 2) continue;
+    const low = known.reduce((a, b) => Math.min(a, b)), high = known.reduce((a, b) => Math.max(a, b));
+    const ends = (low >= -180 && low < -150 && high > 150 && high <= 180) || (low >= 0 && low < 30 && high > 330 && high <= 360);
+    if (ends && steps.every((step) => Math.abs(step - 360 * Math.round(step / 360)) < 60)) return true;
+  }
+  return false;
+}
+
+/** Whether joints keep no distance from one another, as they would on bones; too few say nothing. */
+function mayBeAngles({ data, frames, joints }) {
+  const poses = [];
+  for (let t = 0; t < frames && poses.length < 2000; t++) {
+    const pose = data.subarray(t * joints * 3, (t + 1) * joints * 3);
+    if (pose.every(Number.isFinite)) poses.push(pose);
+  }
+  if (joints < 3 || poses.length < 5) return true;
+  const far = poses.some((pose) => pose.some((v) => Math.abs(v) > 7));
+  return steadiness(poses, joints) > (far ? 0.03 : 0.2);
+}
+
+/** How much the distance of a joint to its best other one changes, of all its motion to it: the median over the joints. */
+function steadiness(poses, joints) {
+  const spread = (list) => { const m = list.reduce((a, b) => a + b, 0) / list.length; return list.reduce((a, b) => a + (b - m) ** 2, 0) / list.length; };
+  const steadiest = Array.from({ length: joints }, (_, a) => {
+    let best = Infinity;
+    for (let b = 0; b < joints; b++) {
+      const apart = [0, 1, 2].map((d) => poses.map((pose) => pose[b * 3 + d] - pose[a * 3 + d]));
+      const motion = Math.sqrt(apart.reduce((sum, list) => sum + spread(list), 0));
+      if (motion > 1e-9) best = Math.min(best, Math.sqrt(spread(poses.map((_, t) => Math.hypot(...apart.map((list) => list[t]))))) / motion);
+    }
+    return best;
+  });
+  return steadiest.every((v) => v === Infinity) ? 0 : medianOf(steadiest);
+}

@@ -3,7 +3,7 @@
 /** Formats that list people frame by frame as JSON: OpenPose, COCO and AlphaPose results, MMPose, MediaPipe, JSON lines. */
 import { FileError, JsonDocument, decodeText, isNamed, numberStyle, timelineOf } from "./documents.js";
 import { jointNumbers } from "./meaning.js";
-import { makeTracks, refuseSparse } from "./tracks.js";
+import { makeTracks, refuseSparse, refuseTurns } from "./tracks.js";
 
 const OPENPOSE_KEYS = ["pose_keypoints", "face_keypoints", "hand_left_keypoints", "hand_right_keypoints"];
 const OPENPOSE_PARTS = [
@@ -307,6 +307,7 @@ function asLandmarks(document, value, layout) {
     if (!found.scores && scores?.length === list.length) found.scores = numbersOf(scores, `${name}, frame ${labels[t]}, scores`);
     return { frame: frames.get(labels[t]), id: idOf(owner), parts: new Map([[part, found]]) };
   });
+  if (said.includes(null)) refuseTurns(name, detections);
   const fps = prefix.length && typeof document.value.fps === "number" ? document.value.fps : null;
   return peopleRecording("landmarks in JSON", name, [document], detections, spanOf(frames), { fps });
 }
@@ -378,6 +379,7 @@ export function readJsonLines(file) {
   });
   const names = labelsOf(file.name, labels, owners), frames = timelineOf(names);
   for (const detection of detections) detection.frame = frames.get(names[detection.frame]);
+  if (labels.includes(null)) refuseTurns(file.name, detections);
   const recording = peopleRecording("JSON lines", file.name, documents, detections, spanOf(frames));
   const save = recording.save;
   recording.save = async (smoothed) => [{ name: file.name, text: (await save(smoothed)).map((part) => part.text).join("") }];

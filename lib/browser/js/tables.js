@@ -3,7 +3,7 @@
 /** Text tables with one row a frame or a row a person, CSV and OpenSim's TRC: lib/formats/{tables,plain_csv,long_csv,trc}.py. */
 import { FileError, isNamed, numberStyle, timelineOf } from "./documents.js";
 import { emptyPoints, isShown } from "./gaps.js";
-import { flatRows, isRotation, ROTATIONS } from "./meaning.js";
+import { flatRows, isRotation, lookLikeBoxes, ROTATIONS } from "./meaning.js";
 import { peopleRecording } from "./people.js";
 import { medianOf } from "./tracks.js";
 
@@ -91,7 +91,7 @@ class CellTable {
   constructor(file, lines, bytes, delimiter, firstRow) {
     Object.assign(this, { name: file.name, lines, bytes, delimiter });
     this.rows = [];
-    for (let i = firstRow; i < lines.length; i++) if (lines[i].trim()) this.rows.push(i);
+    for (let i = firstRow; i < lines.length; i++) if (lines[i].trim() && !lines[i].startsWith("#")) this.rows.push(i);
     this.cells = this.rows.map((i) => splitCells(lines[i], delimiter));
     this.frames = this.rows.map((_, i) => i);
     this.known = new Map();
@@ -134,7 +134,11 @@ class CellTable {
   /** Take the frames of the rows from a column that numbers or names them; rows may stand in any order. */
   numberFrames(index, label) {
     const numeric = this.isNumeric(index), labels = numeric ? [...this.column(index, label)] : this.words(index), seen = new Set();
-    if (numeric && !labels.every(Number.isFinite)) return;
+    if (numeric && !labels.every(Number.isFinite)) {
+      const row = labels.findIndex((value, i) => !Number.isFinite(value) && this.cells[i].some(isNumberCell));
+      if (row >= 0) throw new FileError(`${this.name}, line ${this.rows[row] + 1}: a row without a number in the column ${label}; number it, or remove it if it is no frame`);
+      return;
+    }
     labels.forEach((value, row) => {
       if (seen.has(value)) throw new FileError(`${this.name}, line ${this.rows[row] + 1}: a second row for frame ${value}; a table of several people needs a column person or track_id, or columns of its own for each`);
       seen.add(value);
@@ -146,12 +150,13 @@ class CellTable {
     }
   }
 
-  /** Put the rows in the order of the times in a column. Where none goes back they stay: clocks of whole seconds give many rows the same. */
+  /** Put the rows in the order of the times in a column, with gaps where an even clock leaves frames out. */
   orderRows(index, label) {
     const times = [...this.column(index, label)], back = times.findIndex((time, i) => i && time < times[i - 1]);
-    if (back < 0 || !times.every(Number.isFinite)) return;
-    if (new Set(times).size < times.length) throw new FileError(`${this.name}, line ${this.rows[back] + 1}: ${label} goes back to ${Number(times[back].toPrecision(6))}; a table of several people needs a column track_id, several recordings need a file each`);
-    this.frames = ranksOf(times);
+    if (!times.every(Number.isFinite)) return;
+    if (back >= 0 && new Set(times).size < times.length) throw new FileError(`${this.name}, line ${this.rows[back] + 1}: ${label} goes back to ${Number(times[back].toPrecision(6))}; a table of several people needs a column track_id, several recordings need a file each`);
+    const sorted = times.map((_, row) => row).sort((a, b) => times[a] - times[b] || a - b), frames = framesByTimes(sorted.map((row) => times[row]));
+    sorted.forEach((row, i) => { this.frames[row] = frames[i]; });
   }
 
   /** Whether the words of a column come again; with the column `time`, and do so only in rows of another time, of which each may have several. */
@@ -235,6 +240,17 @@ class CellTable {
 function ranksOf(values) {
   const order = new Map([...new Set(values)].sort((a, b) => a - b).map((value, rank) => [value, rank]));
   return values.map((value) => order.get(value));
+}
+
+/** Frames of rows by their times, which do not go back; those of an even clock leave gaps: lib/formats/timeline.py. */
+function framesByTimes(times) {
+  const steps = times.slice(1).map((time, i) => time - times[i]), usual = steps.length ? medianOf(steps) : 0, plain = times.map((_, i) => i);
+  if (!(usual > 0) || steps.every((step) => Math.abs(step / usual - 1) <= 0.5)) return plain;
+  const counts = steps.map((step) => Math.round(step / usual)), last = counts.reduce((a, b) => a + b, 0);
+  const even = steps.every((step, i) => counts[i] >= 1 && Math.abs(step / usual - counts[i]) <= 0.25) && 2 * counts.filter((n) => n === 1).length > steps.length;
+  if (!even || last - steps.length >= 9 * times.length + 10) return plain;
+  let frame = 0;
+  return [0, ...counts.map((count) => (frame += count))];
 }
 
 function tableRecording(format, file, table, tracks, more) {
@@ -325,11 +341,46 @@ function refuseOthers(table, names) {
   }
 }
 
+/** Which line is the header: the first that is neither blank nor a comment, or the comment right above rows of numbers (numpy.savetxt). */
+function headerAt(lines) {
+  let comment = -1;
+  const delimiterIn = (line) => [",", ";", "\t"].reduce((best, d) => (line.split(d).length > line.split(best).length ? d : best));
+  for (let i = 0; i < lines.length; i++) {
+    if (/^\ufeff?\s*#/.test(lines[i])) comment = i;
+    else if (lines[i].trim()) {
+      const delimiter = delimiterIn(lines[i]), cells = splitCells(lines[i], delimiter);
+      const numbers = cells.every((cell) => isNumberCell(cell) || !cell.trim());
+      return comment >= 0 && numbers && splitCells(lines[comment], delimiter).length === cells.length ? comment : i;
+    }
+  }
+  return comment;
+}
+
+/** Joints that have x and y twice, in small letters and in capitals: pixels x_0 and millimetres X_0 of OpenFace. */
+function alsoInCapitals(names) {
+  const spelt = new Set(names.map((name) => name.trim())), joints = new Set();
+  for (const name of spelt) {
+    const role = name === name.toLowerCase() && name !== name.toUpperCase() && spelt.has(name.toUpperCase()) ? columnRole(name) : null;
+    if (role && ["x", "y"].includes(role[1])) joints.add(role[0]);
+  }
+  return joints;
+}
+
+/** Whether x1, y1, x2, y2 are all that has a number for a name, and always the corners of boxes; refused where they are all there is. */
+function refuseBoxes(table, joints) {
+  const numbered = [...joints.keys()].filter((name) => /^\d+$/.test(name)).sort();
+  const columns = numbered.flatMap((name) => ["x", "y"].map((axis) => joints.get(name).get(axis)));
+  if (numbered.join() !== "1,2" || columns.includes(undefined) || numbered.some((name) => joints.get(name).has("z"))) return;
+  const values = columns.map((column) => table.column(column, String(column + 1)));
+  if (!lookLikeBoxes(Array.from(values[0], (_, t) => values.map((list) => list[t])))) return;
+  throw new FileError(`${table.name}: columns x1, y1, x2, y2 hold boxes (left, top, right, bottom), no joints; if they are two points, call them a_x, a_y, b_x, b_y`);
+}
+
 export function readCsv(file, layout = null) {
-  const { lines, bytes } = tableLines(file), top = lines.findIndex((line) => line.trim());
+  const { lines, bytes } = tableLines(file), top = headerAt(lines);
   if (top < 0) throw new FileError(`${file.name} is empty; a .csv needs one row a frame`);
   const delimiter = [",", ";", "\t"].reduce((best, d) => (lines[top].split(d).length > lines[top].split(best).length ? d : best));
-  const first = splitCells(lines[top], delimiter).map((cell) => bareCell(cell.trim().replace(/^\ufeff/, "")));
+  const first = splitCells(lines[top].replace(/^\ufeff?\s*#/, ""), delimiter).map((cell) => bareCell(cell.trim().replace(/^\ufeff/, "")));
   const header = !first.every((cell) => isNumberCell(cell) || !cell) || countedHeader(first, lines, top, delimiter);
   const table = new CellTable(file, lines, bytes, delimiter, header ? top + 1 : top);
   table.cells.forEach((cells, row) => {
@@ -338,7 +389,10 @@ export function readCsv(file, layout = null) {
   const names = header ? first : first.map(() => "");
   if (header) refuseOthers(table, names);
   const people = header && rowsOfPeople(table, names);
-  if (people) return readPeople(file, table, people);
+  if (people) {
+    refuseBoxes(table, people.joints);
+    return readPeople(file, table, people);
+  }
   const { joints, plain, fps } = sortColumns(table, names, header);
   for (const column of layout ? [] : plain) { // w beside x, y, z
     const columns = /w$/i.test(names[column]) ? joints.get(strip(names[column].slice(0, -1))) : null;
@@ -346,6 +400,7 @@ export function readCsv(file, layout = null) {
     const four = [column, ...["x", "y", "z"].map((axis) => columns.get(axis))].map((c) => table.column(c, names[c]));
     if (isRotation(Array.from(four[0], (_, t) => four.map((values) => values[t])), 4)) throw new FileError(`${file.name}: ${ROTATIONS}`);
   }
+  if (!layout) refuseBoxes(table, joints);
   const bodies = bodiesOf(joints);
   if (bodies.length && !layout) {
     const tracks = bodies.map(({ part, columns, scores, order }) => table.track(columns, scores, order, part));
@@ -358,6 +413,7 @@ export function readCsv(file, layout = null) {
 /** The columns by what they are, the rows put in the order of time. */
 function sortColumns(table, names, header) {
   const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [], indices = [];
+  const capital = header ? alsoInCapitals(names) : new Set();
   let fps = null;
   names.forEach((name, column) => {
     const role = header ? columnRole(name) : null;
@@ -376,7 +432,7 @@ function sortColumns(table, names, header) {
     } else if (isOf(PEOPLE, new Set(["id", "idx"]))) who.push(column);
     else if (header && INDICES.has(name.toLowerCase())) indices.push(column);
     else if (role && isPoint(role[0])) {
-      const [joint, what] = role;
+      const what = role[1], joint = capital.has(role[0]) && name !== name.toLowerCase() ? `${role[0]} 3D` : role[0];
       if (!joints.has(joint)) joints.set(joint, new Map());
       if (joints.get(joint).has(what)) throw new FileError(`${table.name}: two columns stand for ${what} of ${joint || "the point"}`);
       joints.get(joint).set(what, column);
@@ -480,7 +536,8 @@ function readPeople(file, table, { frame, time, people, joints }) {
       parts.set(part, { points, scores: found, dims, slots: [slot] });
     }
     const words = who.map((column) => column[row]);
-    return { frame: frames.get(label), id: words.some(Boolean) ? words.join("/") : null, parts };
+    const id = words.length === 1 && /^\d{1,9}$/.test(words[0]) ? Number(words[0]) : words.join("/");
+    return { frame: frames.get(label), id: words.some(Boolean) ? id : null, parts };
   });
   const moments = Float64Array.from(new Set(seconds)).sort(), count = detections.reduce((most, d) => Math.max(most, d.frame + 1), 0);
   const recording = peopleRecording("CSV", file.name, [table], detections, count, {

@@ -26,7 +26,7 @@ export function makeTracks(name, detections) {
   detections = detections.filter((d) => d.parts.size);
   let ids = detections.map((d) => d.id);
   const pairs = new Set(detections.map((d) => `${d.frame} ${typeof d.id} ${d.id}`));
-  if (ids.includes(null) || pairs.size < detections.length) {
+  if (ids.includes(null) || pairs.size < detections.length || onlyNumber(detections)) {
     const alone = new Set(detections.map((d) => d.frame)).size === detections.length;
     ids = alone ? detections.map(() => 0) : associate(detections);
   }
@@ -63,6 +63,63 @@ export function makeTracks(name, detections) {
     tracks.push(track);
   }
   return tracks.sort((a, b) => (a.part < b.part ? -1 : a.part > b.part ? 1 : a.start - b.start));
+}
+
+/** Whether ids number the people of each frame, from 0 or 1, in an order that changes: lib/formats/detections.py. */
+function onlyNumber(detections) {
+  const byFrame = new Map();
+  let first = Infinity;
+  for (const { frame, id, parts } of detections) {
+    const pose = parts.values().next().value;
+    if (!Number.isInteger(id) || pose.points.length < 2 * pose.dims) return false; // single points cannot be matched
+    byFrame.set(frame, (byFrame.get(frame) ?? new Map()).set(id, pose));
+    first = Math.min(first, id);
+  }
+  if ((first !== 0 && first !== 1) || [...byFrame.values()].some((people) => Math.max(...people.keys()) - first + 1 > people.size)) return false;
+  const frames = [...byFrame.keys()].sort((a, b) => a - b).slice(0, 2000).map((frame) => byFrame.get(frame));
+  let steps = 0, swapped = 0;
+  for (let t = 1; t < frames.length; t++) {
+    const [before, now] = [frames[t - 1], frames[t]], shared = [...before.keys()].filter((id) => now.has(id)).sort((a, b) => a - b).slice(0, 10);
+    const sizes = new Set([before, now].flatMap((people) => [...people.values()].map((pose) => `${pose.points.length} ${pose.dims}`)));
+    if (shared.length < 2 || sizes.size > 1) continue;
+    steps++;
+    if (shared.some((b) => Math.min(...shared.filter((a) => a !== b).map((a) => meanApart(before.get(a), now.get(b)))) < meanApart(before.get(b), now.get(b)) / 4)) swapped++;
+  }
+  return swapped > Math.max(2, steps / 10);
+}
+
+/** The mean distance of the joints of two poses that both show; 0 where there are none. */
+function meanApart(old, pose) {
+  let sum = 0, count = 0;
+  for (let i = 0; i < old.points.length; i += old.dims) {
+    let square = 0;
+    for (let d = 0; d < old.dims; d++) square += (pose.points[i + d] - old.points[i + d]) ** 2;
+    if (Number.isFinite(square)) { sum += Math.sqrt(square); count++; }
+  }
+  return count ? sum / count : 0;
+}
+
+const MOST_IN_TURN = 8;
+
+/** Refuse poses without ids, one a frame, of which every second (third, ...) goes on where another left off: lib/formats/frames.py. */
+export function refuseTurns(name, detections) {
+  const poses = detections.slice(0, 100).map((d) => d.parts.values().next().value);
+  if (new Set(detections.map((d) => d.frame)).size < detections.length || detections.some((d) => d.id !== null)) return;
+  if (new Set(poses.map((pose) => `${pose.points.length} ${pose.dims}`)).size !== 1) return;
+  const apart = (lag) => poses.slice(lag).flatMap((pose, i) => {
+    const lengths = [];
+    for (let j = 0; j < pose.points.length; j += pose.dims) {
+      const length = Math.hypot(...Array.from({ length: pose.dims }, (_, d) => pose.points[j + d] - poses[i].points[j + d]));
+      if (Number.isFinite(length)) lengths.push(length);
+    }
+    return lengths;
+  });
+  for (let people = 2; people <= Math.min(Math.floor(poses.length / 4), MOST_IN_TURN); people++) {
+    const [near, far] = [apart(people), apart(1)];
+    if (near.length && far.length && medianOf(near) < medianOf(far) / 4) {
+      throw new FileError(`${name}: each entry goes on where the one ${people} before it left off, as where ${people} people have entries in turn; give each a "frame"`);
+    }
+  }
 }
 
 /** Which points of a track are there: finite, and not of a low score. */
@@ -257,6 +314,28 @@ function jumpsTo(track, k, marked, shown, value, extent) {
 
 export function medianOf(values) {
   return quantile(Float64Array.from(values).sort(), 0.5);
+}
+
+/** Points of x, y and a depth of 0, where it was not measured, become missing: the depth is otherwise far from 0, and leaps there. */
+export function markWithoutDepth(tracks) {
+  for (const { frames, joints, dims, data } of tracks) if (dims === 3) for (let k = 0; k < joints; k++) {
+    const shown = [], zeros = [], at = (t) => (t * joints + k) * 3 + 2, known = [], steps = [];
+    for (let t = 0; t < frames; t++) if (data[at(t)] === 0) zeros.push(t); else if (Number.isFinite(data[at(t)])) shown.push(t);
+    if (!zeros.length || shown.length < 5) continue;
+    for (const t of shown) known.push(data[at(t)]);
+    const sorted = Float64Array.from(known).sort(), low = quantile(sorted, 0.02), high = quantile(sorted, 0.98);
+    if ((low < 0 && high > 0) || Math.min(Math.abs(low), Math.abs(high)) < 0.25 * Math.abs(quantile(sorted, 0.5))) continue;
+    for (let i = 1; i < shown.length; i++) if (shown[i] === shown[i - 1] + 1) steps.push(Math.abs(known[i] - known[i - 1]));
+    let next = 0;
+    const nearest = zeros.map((t) => {
+      while (next < shown.length && shown[next] < t) next++;
+      const after = Math.min(next, shown.length - 1);
+      return Math.min(Math.abs(known[after]), Math.abs(known[Math.max(after - 1, 0)]));
+    });
+    if (medianOf(nearest) > 3 * (steps.length ? quantile(Float64Array.from(steps).sort(), 0.95) : 0)) {
+      for (const t of zeros) data.fill(NaN, at(t) - 2, at(t) + 1);
+    }
+  }
 }
 
 /** Single coordinates of another magnitude than all others (one 1e30 among pixels) make their point missing. */
