@@ -33,8 +33,16 @@ def refuse_named_angles(recording: Recording) -> None:
     Raises:
         SmoothNetError: they are, and --layout did not say otherwise.
     """
+    if recording.format not in _UNSAID:
+        return
+    single = [track for track in recording.tracks if track.kind == "points" and track.points.shape[2] == 1]
+    if any(map(_wraps, single)):
+        raise SmoothNetError(
+            f"{recording.path} holds an angle in degrees that leaps by whole turns, through which smoothing would draw "
+            "a line: write it without them, as numpy.unwrap(degrees, period=360, axis=0) does"
+        )
     tracks = [track for track in recording.tracks if track.kind == "points" and track.points.shape[2] == 3]
-    if recording.format not in _UNSAID or not tracks or not all(map(_within_a_turn, tracks)):
+    if not tracks or not all(map(_within_a_turn, tracks)):
         return
     wrapped = any(map(_wraps, tracks))
     named = _named(recording.path)

@@ -25,12 +25,23 @@ from .meaning import of_array
 from .plain_csv import SCORES, is_named
 from .recording import Recording
 
-_PEOPLE = {"people", "persons", "instances", "bodies", "poses", "skeletons", "users", "detections"}
+_PEOPLE = {"people", "persons", "instances", "bodies", "poses", "skeletons", "users", "detections", "body_list"}
 _JOINTS = {
     *("keypoints", "joints", "landmarks", "joint_positions", "pose_keypoints_2d", "keypoints_2d", "keypoints_3d"),
-    *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
+    *(
+        "keypoints2d",
+        "keypoints3d",
+        "joints_2d",
+        "joints_3d",
+        "joints2d",
+        "joints3d",
+        "kpts",
+        "keypoint",
+        "keypoint_2d",
+    ),
 }
 _SCORE_LISTS = {"scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores"}
+_SCORE_LISTS |= {"keypoint_confidence"}
 _RATES = {"fps", "frame_rate", "framerate"}
 _BESIDE = {"name", "id", "part", "label", "index", "joint"}  # what a point may have beside its numbers
 _FEWEST_NAMED = 3  # joints by name that make a frame without a key of their own
@@ -100,6 +111,10 @@ class _Reader:
             rows = [self.names.setdefault(name, len(self.names)) for name in joints]
             places = [((*path, name), slice(row, row + 1)) for name, row in zip(joints, rows, strict=True)]
             given = read_numbers([_numbers(joint, axes, where) for joint in joints.values()], where)
+            if given.ndim != 2:
+                raise SmoothNetError(
+                    f"{where}: a joint must be one point of a frame; its numbers have shape {given.shape[1:]}"
+                )
             table = np.full((max(rows) + 1, given.shape[1]), np.nan)
             table[rows] = given
         else:

@@ -42,6 +42,7 @@ from .plain_csv import (
     refuse_boxes,
 )
 from .recording import Recording
+from .rotations import looks_like
 from .spans import Cell, cells_of
 from .tables import by_axes, come_again, is_number, label_in, no_number, number_in, rate, read_lines, split_row
 from .timeline import by_times, refuse_sequences, timeline
@@ -169,6 +170,7 @@ def read_long(path: Path, **_: Any) -> Recording:
         refuse_boxes(path, columns.roles)
         columns.other += [names[column] for column in box]
         columns.roles = {name: own for name, own in columns.roles.items() if name not in BOX}
+    _refuse_quaternions(path, columns, names, rows)
     texts = [cells[frame].text.strip().strip('"') for _, cells in rows]
     _refuse_several(path, names, rows, texts)
     note = ""
@@ -208,6 +210,22 @@ def _refuse_several(path: Path, names: list[str], rows: list, frames: list[str])
     if 0 < len(unnumbered) < len(frames) / 2:
         line, text = rows[unnumbered[0]][0] + 1, frames[unnumbered[0]]
         raise SmoothNetError(f"{path}, line {line}: {text!r} numbers no frame; number the row, or remove it")
+
+
+def _refuse_quaternions(path: Path, columns: _Columns, names: list[str], rows: list) -> None:
+    """Refuse x, y, z that are the greater part of quaternions, whose w stands beside them."""
+    spelt = {name.lower(): column for column, name in enumerate(names)}
+    for joint, role in columns.roles.items():
+        w = next((spelt[n] for s in ("", "_", ".", " ", "-") if (n := f"{joint}{s}w".lower()) in spelt), None)
+        if w is None or not {"x", "y", "z"} <= role.keys():
+            continue
+        four = [w, *(role[axis] for axis in "xyz")]
+        if looks_like("wxyz", np.array([[_float(cells[column].text) for column in four] for _, cells in rows])):
+            listed = ", ".join(names[column] for column in four)
+            raise SmoothNetError(
+                f"{path}: columns {listed} hold quaternions, which are read with one row a frame and columns such as "
+                "hip_qw, hip_qx, hip_qy, hip_qz; turn the table"
+            )
 
 
 def _float(text: str) -> float:

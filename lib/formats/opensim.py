@@ -48,7 +48,7 @@ def read_opensim(path: Path, **_: Any) -> Recording:
         raise SmoothNetError(f"{path} is no .mot or .sto file: its header must end with endheader")
     header = {k.strip().lower(): v.strip() for k, _, v in (line.partition("=") for line in lines[:end])}
     titles = next((i for i in range(end + 1, len(lines)) if lines[i].strip()), len(lines))
-    names = lines[titles].split() if titles < len(lines) else []
+    names = _names(lines[titles]) if titles < len(lines) else []
     if len(names) < 2:
         raise SmoothNetError(f"{path} has no row of names below endheader")
     kind = header.get("datatype", "double").lower()
@@ -78,6 +78,11 @@ def read_opensim(path: Path, **_: Any) -> Recording:
     count = int(frames[-1]) + 1 if len(frames) else 0
     source = (text, rows, frames)
     return Recording(path, "opensim", tracks, count, fps, shared, source=source, left_alone=left, notes=notes)
+
+
+def _names(line: str) -> list[str]:
+    """The names of the columns: parted by tabs where there are any, as names may have blanks (right knee)."""
+    return [name.strip() for name in line.strip("\r\n").split("\t") if name.strip()] if "\t" in line else line.split()
 
 
 def _frames(path: Path, times: np.ndarray) -> tuple[np.ndarray, list[str]]:

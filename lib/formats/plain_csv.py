@@ -69,12 +69,18 @@ _SEPARATORS = " \t_.-:/"
 _NO_POINTS = {
     *("bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment"),
     *("euler", "rot", "rotation", "orient", "orientation", "quat", "quaternion", "angle", "rpy"),
-    *("gaze", "dir", "direction", "normal", "forward"),
+    *("gaze", "dir", "direction", "normal", "forward", "scale", "gravity", "grf", "jerk"),
+    *("rotate", "rotations", "eulers", "gyr", "omega", "angvel"),
 }
 _NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations", "rotation", "orientation")
 # What may stand behind a name, or in its place: nose_x_px, pos_x.
 UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised", "pos", "position", "coord"}
 BOX = {"1", "2"}  # what x1, y1, x2, y2 make
+# Places and turns that have an axis behind a letter: Hips_px beside Hips_rx, Hips.posX beside Hips.rotX.
+_PLACED, _TURNED = (
+    re.compile(rf"(.*?)(?:(?<![^ _.\-:/])|(?<=[a-z0-9])(?=[A-Z]))(?i:{words})[_.]?([xyzXYZ])")
+    for words in ("p|pos|t|trans|translate|loc", "r|rot|rotate|eul|euler|ang|angle")
+)
 _QUATERNION = ("qw", "qx", "qy", "qz")
 _BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 _LONGEST_NAME = 200  # of a column that can be a joint's
@@ -194,6 +200,8 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
         refuse_boxes(path, columns.joints)
         columns.plain = sorted([*columns.plain, *box])
         columns.joints = {name: own for name, own in columns.joints.items() if name not in BOX}
+    if not said:
+        _part_turns(columns, names)
     turns, others = _quaternions(table, columns, names)
     groups = by_axes(others.joints)
     if (groups or (turns and not others.plain)) and not said:
@@ -217,6 +225,11 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     named = [column for group in columns.joints.values() for column in group.values()]
     plain = sorted(columns.plain + [column for column in named if all_numbers(table, column)])
     no_points = [] if said else [i for i in plain if (role := column_role(names[i])) and not is_point(role[0])]
+    if no_points and len(no_points) == len(plain):
+        raise SmoothNetError(
+            f"{path}: columns such as {names[no_points[0]]} hold no positions by their names (rotations, velocities, "
+            "sizes and the like); if they do, say --layout x,y or x,y,z"
+        )
     recording = _plain_recording(table, names, [i for i in plain if i not in no_points], columns.fps, dims, layout)
     recording.left_alone = [names[i] for i in no_points]
     return recording
@@ -405,6 +418,24 @@ def _tell_apart(table: Table, column: int, time: int | None = None) -> bool:
     return len(set(moments)) < len(moments) == len(set(zip(moments, words, strict=True)))
 
 
+def _by_joint(pattern: re.Pattern[str], columns: list[int], names: list[str]) -> dict[str, dict[str, int]]:
+    """Joint -> axis -> column, of joints with all three axes by names of this pattern."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for column in columns:
+        if match := pattern.fullmatch(names[column].strip()):
+            found[match[1].strip(_SEPARATORS)].setdefault(match[2].lower(), column)
+    return {joint: axes for joint, axes in found.items() if len(axes) == 3}
+
+
+def _part_turns(columns: _Columns, names: list[str]) -> None:
+    """Make joints of places that stand beside turns (Hips_px beside Hips_rx), which would be taken for joints too."""
+    if by_axes(columns.joints) or not _by_joint(_TURNED, columns.plain, names):
+        return
+    for joint, axes in _by_joint(_PLACED, columns.plain, names).items():
+        columns.joints[joint] = axes
+        columns.plain = [column for column in columns.plain if column not in axes.values()]
+
+
 def _quaternions(table: Table, columns: _Columns, names: list[str]) -> tuple[dict[str, list[int]], _Columns]:
     """Joint -> columns of w, x, y, z, where columns of these names (or qw, qx, qy, qz) hold unit quaternions; and what
     is left of the columns."""
@@ -476,13 +507,24 @@ def _plain_recording(
         raise SmoothNetError(
             f"{table.path} has no columns of coordinates (such as nose_x, nose_y) that hold numbers{apart}"
         )
+    said = layout is not None and (layout.columns is not None or layout.axes is not None)
+    turned = {} if said else _by_joint(_TURNED, plain, names)
     words = {names[column].replace(".", "_").rpartition("_")[2].strip().lower() for column in plain}
     if words == {"rx", "ry", "rz"} and (layout is None or layout.columns is None):
         raise SmoothNetError(
             f"{table.path}: columns rx, ry, rz can be the axis times the angle of rotations; say --layout axis-angle, "
             "or --layout x,y,z if they are positions"
         )
+    if turned:
+        listed = ", ".join(names[column] for column in next(iter(turned.values())).values())
+        raise SmoothNetError(
+            f"{table.path}: columns such as {listed} are rotations by their names, not smoothed as positions: "
+            "give the .bvh or .mot that they come from, or quaternions qw, qx, qy, qz; say --layout axis-angle where "
+            "they are the axis times the angle, or --layout x,y,z if they are positions"
+        )
     matrix = np.stack([table.column(column, f"{column + 1} {names[column]}".strip()) for column in plain], axis=1)
+    if dims is None and not said:
+        _refuse_names_without_axes(table, names, plain)
     meaning = of_table(matrix, str(table.path), dims, layout)
     # Looked at in the same way, the numbers of the columns say where those of each joint stand: (joints, numbers).
     one_row = replace(meaning, shape=(1, *meaning.shape[1:]))
@@ -531,9 +573,20 @@ def _refuse_unknown(table: Table, names: list[str], meaning: Meaning, places: np
         return
     coordinates = len(meaning.pieces[0].numbers)
     ends = {"".join(names[column][-1:] for column in joint[:coordinates]).lower() for joint in places.tolist()}
-    if len(ends) == 1 and ends <= {"xy", "xyz", "uv", "01", "12", "012", "123"}:
-        return
-    raise SmoothNetError(
+    if not (len(ends) == 1 and ends <= {"xy", "xyz", "uv", "01", "12", "012", "123"}):
+        raise _unknown_axes(table, order)
+
+
+def _refuse_names_without_axes(table: Table, names: list[str], plain: list[int]) -> None:
+    """The same before values are looked at, where most names end in no letter or number of an axis: JawOpen."""
+    order = [names[column] for column in plain]
+    ends = sum(name[-1:].lower() in "xyzuvw0123456789" for name in order)
+    if all(order) and len({re.sub(r"\d+", "", name) for name in order}) > 2 and 2 * ends < len(order):
+        raise _unknown_axes(table, order)
+
+
+def _unknown_axes(table: Table, order: list[str]) -> SmoothNetError:
+    return SmoothNetError(
         f"{table.path}: nothing says which of the columns {', '.join(order[:4])}{', ...' * (len(order) > 4)} is x, y "
         "or z; call them nose_x, nose_y and so on, or say --layout x,y or x,y,z (--dims 1: each is smoothed by itself)"
     )

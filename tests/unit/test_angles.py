@@ -71,3 +71,63 @@ def test_positions_stay_positions_whatever_the_file_is_called(tmp_path):
     pixels[[20, 40, 60], :] = 0
     recording = read_recording(bvh_converter(tmp_path / "walk.csv", pixels))
     assert int((~recording.tracks[0].shown()).sum()) == 18
+
+
+@pytest.mark.parametrize(
+    ("place", "turn"),
+    [
+        ("{}_p{}", "{}_r{}"), ("{}.t{}", "{}.r{}"), ("{}_T{}", "{}_R{}"), ("{}_pos{}", "{}_rot{}"),
+        ("{}Pos{}", "{}Rot{}"), ("{}.translate{}", "{}.rotate{}"), ("{}_pos_{}", "{}_gyr_{}"), ("{}_{}", "{}_scale_{}"),
+    ],
+)  # fmt: skip
+def test_turns_beside_places_are_left_alone(place, turn, tmp_path):
+    """Columns as Unity, Maya, Vicon and scripts name them."""
+    axes = "XYZ" if any(word in place for word in ("Pos", "translate", "_T")) else "xyz"
+    names = [kind.format(joint, axis) for joint in JOINTS for kind in (place, turn) for axis in axes]
+    values = np.stack([positions(), angles(False)], axis=2).reshape(90, -1)
+    rows = ["frame," + ",".join(names), *(f"{i}," + ",".join(map(str, row)) for i, row in enumerate(values.tolist()))]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    recording = read_recording(tmp_path / "a.csv")
+    (track,) = recording.tracks
+    np.testing.assert_array_equal(track.points, positions())
+    assert recording.left_alone == [turn.format(joint, axis) for joint in JOINTS for axis in axes]
+
+
+@pytest.mark.parametrize("turn", ["{}_rot{}", "{}.rotate{}", "{}_gyr_{}"])
+def test_turns_alone_are_refused(turn, tmp_path):
+    names = [turn.format(joint, axis) for joint in JOINTS for axis in "xyz"]
+    np.savetxt(tmp_path / "a.csv", angles(False).reshape(90, -1), delimiter=",", header=",".join(names), comments="")
+    with pytest.raises(SmoothNetError, match=r"columns such as .* (are rotations|hold no positions) by their names"):
+        read_recording(tmp_path / "a.csv")
+
+
+def test_quaternions_with_a_row_a_joint_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    turns = np.array([0, 0, 0, 1]) + 0.05 * np.cumsum(rng.normal(size=(40, 3, 4)), axis=0) / 5
+    turns /= np.linalg.norm(turns, axis=2, keepdims=True)
+    rows = ["frame,joint,x,y,z,w"]
+    rows += [f"{t},{k}," + ",".join(map(str, turns[t, k])) for t in range(40) for k in range(3)]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(SmoothNetError, match="columns w, x, y, z hold quaternions"):
+        read_recording(tmp_path / "a.csv")
+
+
+def test_a_single_angle_that_leaps_by_whole_turns_is_refused(tmp_path):
+    t = np.arange(90) / 30
+    degrees = (np.stack([170 + 30 * np.sin(3 * t), 20 * np.cos(2 * t)], axis=1) + 180) % 360 - 180
+    np.savetxt(tmp_path / "a.csv", degrees, delimiter=",", header="yaw,pitch", comments="")
+    with pytest.raises(SmoothNetError, match=r"leaps by whole turns.*numpy\.unwrap\(degrees, period=360, axis=0\)"):
+        read_recording(tmp_path / "a.csv", dims=1)
+    unwrapped = np.unwrap(degrees, period=360, axis=0)
+    np.savetxt(tmp_path / "b.csv", unwrapped, delimiter=",", header="yaw,pitch", comments="")
+    assert read_recording(tmp_path / "b.csv", dims=1).tracks[0].points.shape == (90, 2, 1)
+
+
+def test_blendshapes_are_no_points(tmp_path):
+    """LiveLink Face: a name a column, numbers from 0 to 1. Pins what was so before."""
+    names = ["EyeBlinkLeft", "EyeLookDownLeft", "JawOpen", "MouthClose", "HeadYaw", "HeadPitch"]
+    values = np.random.default_rng(0).uniform(size=(60, 6))
+    rows = ["Timecode," + ",".join(names), *(f"14:33:{i}," + ",".join(map(str, v)) for i, v in enumerate(values))]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(SmoothNetError, match="nothing says which of the columns EyeBlinkLeft"):
+        read_recording(tmp_path / "a.csv")

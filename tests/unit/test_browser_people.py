@@ -127,6 +127,16 @@ REFUSED_TABLES: dict[str, tuple[bytes, str, str | None]] = {
         "x1, y1, x2, y2 hold boxes", "x1, y1, x2, y2 hold boxes"),
     "a row without a frame": (
         table(ONE, lambda t, p: {"frame": "" if t == 5 else t}), "row without a number", "row without a number"),
+    "names without axes": (
+        b"frame,elbow_flexion,theta,area\n" + b"".join(b"%d,%d,3,%d\n" % (t, t * t, 9 - t) for t in range(9)),
+        "nothing says which of the columns elbow_flexion", "nothing says which of the columns elbow_flexion"),
+    "turns beside places": (
+        b"frame,hip_px,hip_py,hip_pz,hip_rx,hip_ry,hip_rz\n"
+        + b"".join(b"%d,%d,3,%d,4,%d,6\n" % (t, t, 9 - t, t) for t in range(9)),
+        "columns such as hip_rx are rotations", None),
+    "turns alone": (
+        b"frame,hip_rotx,hip_roty,hip_rotz\n" + b"".join(b"%d,%d,3,%d\n" % (t, t * t, 9 - t) for t in range(9)),
+        "columns such as hip_rotx are rotations", "columns such as hip_rotx"),
     "commas": (
         table(ONE, lambda t, p: {"frame": t}).replace(b",", b";").replace(b".", b","), "comma for a decimal point",
         "comma for a decimal point"),

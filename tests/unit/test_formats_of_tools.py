@@ -369,6 +369,15 @@ def test_doubtful_motions_are_refused(names, header, last, message, tmp_path):
         read_recording(path)
 
 
+def test_names_of_angles_may_have_blanks(tmp_path):
+    """Sports2D parts them by tabs."""
+    head = ["Coordinates", "version=1", "nRows=20", "nColumns=3", "inDegrees=yes", "", "endheader"]
+    rows = [f"{t / 30:.4f}\t{t * 1.5}\t{20 - t}.25" for t in range(20)]
+    (tmp_path / "a.mot").write_text("\n".join([*head, "time\tright knee\tleft ankle", *rows]) + "\n")
+    recording = read_recording(tmp_path / "a.mot")
+    assert recording.names == ("right knee", "left ankle") and recording.tracks[0].part == "angles in degrees"
+
+
 def test_bvh_turns_are_the_files_and_offsets_stay(tmp_path):
     path = samples.bvh(tmp_path)
     recording, tracks = tracks_of(path)

@@ -303,3 +303,39 @@ def test_lines_with_a_person_each_stay_frames(ids, tmp_path):
     entries = [{"id": id, "keypoints": joints.tolist()} for id, joints in zip(ids, walk, strict=True)]
     recording = read_recording(_write_entries(tmp_path / "a.jsonl", entries))
     assert recording.frame_count == 30 and len(recording.tracks) == len({*ids} if len({*ids}) < 30 else {0})
+
+
+def test_lists_of_all_frames_by_joint_are_refused(tmp_path):
+    """Ended in a traceback."""
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps({"joints": {name: {"x": [1.0, 2.0], "y": [3.0, 4.0]} for name in ("hip", "knee", "toe")}})
+    )
+    with pytest.raises(SmoothNetError, match="a joint must be one point of a frame"):
+        read_recording(path)
+
+
+def test_bodies_of_zed(tmp_path):
+    """The export of ZED's body tracking: frames by their time, keypoints in metres and in pixels."""
+    rng = np.random.default_rng(0)
+    metres = rng.uniform(-1, 1, (12, 18, 3)) + np.array([0, 0, 3])
+    frames = {
+        str(1_625_000_000_000 + 33 * t): {
+            "is_new": True,
+            "timestamp": 1_625_000_000_000 + 33 * t,
+            "body_list": [
+                {
+                    "id": 3, "tracking_state": "OK", "position": [0, 0, 3], "global_root_orientation": [0, 0, 0, 1],
+                    "keypoint_2d": (joints[:, :2] * 300 + 500).tolist(), "keypoint": joints.tolist(),
+                    "keypoint_confidence": [90.0] * 18,
+                }
+            ],
+        }
+        for t, joints in enumerate(metres)
+    }  # fmt: skip
+    (tmp_path / "bodies.json").write_text(json.dumps(frames))
+    recording = read_recording(tmp_path / "bodies.json")
+    parts = {track.part: track for track in recording.tracks}
+    np.testing.assert_array_equal(parts["3D"].points, metres)
+    assert parts["2D"].points.shape == (12, 18, 2) and parts["3D"].id == 3
+    assert {"position", "global_root_orientation"} <= set(recording.left_alone)

@@ -758,7 +758,7 @@ def test_angles_and_directions_in_named_columns_are_no_points(angle, tmp_path):
     recording = read_recording(tmp_path / "a.csv")
     assert recording.names == ("nose",) and recording.left_alone == names[3:]
     write_table(tmp_path / "b.csv", names[3:], METRES[20:60, 1])
-    with pytest.raises(SmoothNetError, match="no columns of coordinates"):
+    with pytest.raises(SmoothNetError, match="hold no positions by their names"):
         read_recording(tmp_path / "b.csv")
 
 

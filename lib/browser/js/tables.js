@@ -40,7 +40,9 @@ const INDICES = new Set(["", "unnamed: 0", "index", "idx", "id"]);
 const NO_POINTS = new Set([
   "bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment", "euler", "rot", "rotation",
   "orient", "orientation", "quat", "quaternion", "angle", "rpy", "gaze", "dir", "direction", "normal", "forward",
+  "scale", "gravity", "grf", "jerk", "rotate", "rotations", "eulers", "gyr", "omega", "angvel",
 ]);
+const TURNED = /(?:^|[ _.\-:/]|(?<=[a-z0-9])(?=[A-Z]))(?:r|rot|rotate|eul|euler|ang|angle|R|Rot|ROT|Rotate|Euler|Angle)[_.]?[xyzXYZ]$/;
 const SCORES = new Set(["score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability", "c", "p", "s", "v", "vis", "visible", "置信度", "得分", "分数"]);
 const SEPARATORS = " \t_.-:/", LONGEST_NAME = 200, WIDEST = 2 ** 24; // columns of a table
 
@@ -561,6 +563,7 @@ function plainColumns(file, table, names, plain, fps, layout) {
     }
   }
   if (!plain.length) throw new FileError(`${file.name} has no columns of coordinates (such as nose_x, nose_y) that hold numbers`);
+  if (!layout) refuseUnknown(table, plain.map((column) => names[column]));
   const rows = table.rows.length, matrix = new Float64Array(rows * plain.length);
   plain.forEach((column, c) => table.column(column, `${column + 1} ${names[column]}`.trim()).forEach((value, row) => { matrix[row * plain.length + c] = value; }));
   const { numbers, dims, score } = flatRows(matrix, rows, plain.length, file.name, layout);
@@ -568,6 +571,17 @@ function plainColumns(file, table, names, plain, fps, layout) {
   const labels = joints.map((columns, k) => names[columns[0]] || `joint ${k}`);
   const track = table.track(joints.map((columns) => columns.slice(0, dims)), joints.map((columns) => (score === null ? null : columns[score])), labels);
   return tableRecording("CSV", file, table, [track], { fps, notes });
+}
+
+/** Refuse columns whose names differ and do not say which is x, y or z (elbow_flexion, theta), or that are rotations by their names. */
+function refuseUnknown(table, names) {
+  const kinds = new Set(names.map((name) => name.replace(/\d+/g, "")));
+  const turned = names.find((name) => TURNED.test(name));
+  if (turned) throw new FileError(`${table.name}: columns such as ${turned} are rotations by their names, not smoothed as positions; if they are positions, say what the numbers of a joint are`);
+  if (kinds.size < 2) return;
+  // Names may go on in each joint as coordinates do: head_px, head_py; nose_1, nose_2.
+  const goesOn = [2, 3].some((dims) => names.length % dims === 0 && ["xy", "xyz", "uv", "01", "12", "012", "123"].some((ends) => ends.length === dims && names.every((name, i) => name.at(-1)?.toLowerCase() === ends[i % dims])));
+  if (!goesOn) throw new FileError(`${table.name}: nothing says which of the columns ${names.slice(0, 4).join(", ")}${names.length > 4 ? ", ..." : ""} is x, y or z; call them nose_x, nose_y and so on, or say what the numbers of a joint are`);
 }
 
 /** By how much a column grows from row to row, if always by the same (up to rounding). */
