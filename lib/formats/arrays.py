@@ -27,7 +27,16 @@ from ..utils.files import atomic_write
 from ..utils.unpickle import refuse_bombs
 from .content import Content
 from .layout import ROTATION_WORDS, Layout, Piece, parse_layout
-from .meaning import OF_GRAPH, MayBeAngles, Meaning, are_boxes, doubt_one_pose, of_array, refuse_angles
+from .meaning import (
+    OF_GRAPH,
+    MayBeAngles,
+    Meaning,
+    are_boxes,
+    doubt_one_pose,
+    of_array,
+    refuse_angles,
+    refuse_rows_of_joints,
+)
 from .recording import Recording, Track
 from .rotations import FORMS, from_6d, looks_like, to_6d
 
@@ -379,7 +388,10 @@ def _meaning(array: np.ndarray, name: str, where: str, dims: int | None, layout:
         said = dims is not None or (layout is not None and layout.columns is not None)
         if "pose" in name.lower() and not said and meaning.pieces == (Piece((0, 1, 2)),):
             refuse_angles(meaning.view(array), where, BODY_JOINTS)
-        doubt = "" if said or (name and not says_points(name)) else doubt_one_pose(array)
+        alone = array.ndim == 2 and meaning.shape[1:-1] == (1,) and not said and (not name or says_points(name))
+        if alone and meaning.pieces[0].form == "points":
+            refuse_rows_of_joints(meaning.view(array)[:, 0, 0, 0, list(meaning.pieces[0].numbers)], where)
+        doubt = doubt_one_pose(array) if alone else ""
         return replace(meaning, note=meaning.note or doubt)
     except MayBeAngles:
         if not says_points(name):

@@ -25,6 +25,8 @@ from .plain_csv import (
     BOX,
     FRAMES,
     IMAGES,
+    JOINTS,
+    MAYBE_JOINTS,
     PEOPLE,
     RECORDINGS,
     SCORES,
@@ -50,11 +52,7 @@ from .timeline import by_times, refuse_sequences, timeline
 _PEOPLE = PEOPLE | {
     *("id", "idx", "pose", "pose_id", "pose_idx", "hand", "hand_id", "hand_index", "handedness", "face", "face_id"),
 }
-_JOINTS = {
-    *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
-    *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker", "node", "point", "part"),
-    *("name", "landmark_type", "type", "model"),
-}
+_JOINTS = JOINTS | MAYBE_JOINTS
 # What the coordinates of rows of points are called beside x and y: pos_x, x_px; u and v.
 _PLACES = UNITS | {
     *("loc", "location", "coords", "coordinate", "point", "keypoint", "kp", "landmark"),

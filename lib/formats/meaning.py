@@ -479,6 +479,53 @@ def doubt_one_pose(array: np.ndarray) -> str:
     )
 
 
+_CYCLE = 150  # joints of a frame that may follow one another in rows
+
+
+def refuse_rows_of_joints(points: np.ndarray, where: str) -> None:
+    """Refuse (rows, 2 to 4) of one joint that leaps from row to row, and goes on where it was some rows before: these
+    are the joints of a frame one below the other.
+
+    Raises:
+        SmoothNetError: with how many joints that would be.
+    """
+    rows = points[:4000].astype(np.float64)
+    if len(rows) < 3 * _FEWEST or not _SCATTERED < _roughness(rows[:, None], 0) < math.inf:
+        return
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = [np.linalg.norm(rows[n:] - rows[:-n], axis=1) for n in range(1, min(len(rows) // 3, _CYCLE) + 1)]
+    apart = np.array([np.median(step[np.isfinite(step)]) if np.isfinite(step).any() else np.inf for step in steps])
+    joints = int(np.flatnonzero(apart <= 1.2 * apart.min())[0]) + 1
+    if apart[joints - 1] < apart[0] / 10 and len(points) % joints == 0:  # a joint that goes round is less regular
+        raise SmoothNetError(
+            f"{where}: each row goes on where the row {joints} before it left off, as if {joints} joints of each frame "
+            f"stood one below the other; give a row a frame, as rows.reshape(-1, {joints} * {points.shape[1]}) does in "
+            f"numpy, or say --layout {','.join('xyz'[: points.shape[1]])} if it is one joint"
+        )
+
+
+def refuse_holistic(matrix: np.ndarray, where: str) -> None:
+    """Refuse rows of MediaPipe Holistic: 33 landmarks of x, y, z, visibility, then others of x, y, z.
+
+    Raises:
+        SmoothNetError: with the line of Python that parts them.
+    """
+    if matrix.shape[1] not in _HOLISTIC or not len(matrix):
+        return
+    seen = matrix[:, 3:_POSE:4]
+    seen = seen[np.isfinite(seen)]
+    if seen.size and 0 <= seen.min() <= seen.max() <= 1:
+        raise SmoothNetError(
+            f"{where} looks like MediaPipe Holistic: 33 landmarks of x, y, z, visibility, then "
+            f"{(matrix.shape[1] - _POSE) // 3} of x, y, z; part them: numpy.save('body.npy', a[:, :{_POSE}]); "
+            f"numpy.save('others.npy', a[:, {_POSE}:]), or say --layout"
+        )
+
+
+_POSE = 33 * 4
+_HOLISTIC = {_POSE + 3 * (face + hands) for face in (0, 468, 478) for hands in (0, 21, 42)} - {_POSE}
+
+
 def _lies_on_its_side(matrix: np.ndarray) -> bool:
     """Whether the values of (T, N) change much more smoothly along its rows, as if these were in time."""
     if matrix.shape[1] < _FEWEST or matrix.shape[0] < 2:
@@ -491,6 +538,8 @@ def _lies_on_its_side(matrix: np.ndarray) -> bool:
 def _flat_rows(matrix: np.ndarray, where: str, dims: int | None, layout: Layout) -> Meaning:
     """Rows of K joints with D numbers each."""
     frames, columns = matrix.shape
+    if layout.columns is None and layout.axes is None and dims is None:
+        refuse_holistic(matrix, where)
     if layout.columns is not None:
         numbers, pieces = len(layout.columns), layout.pieces
     else:

@@ -18,7 +18,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .content import Content
 from .layout import Layout
-from .meaning import Meaning, are_boxes, of_table
+from .meaning import Meaning, are_boxes, of_table, refuse_rows_of_joints
 from .recording import Recording, Track
 from .rotations import looks_like
 from .tables import (
@@ -58,6 +58,12 @@ RECORDINGS = {
     *("sequence", "sequence_id", "seq", "seq_id", "recording", "recording_id", "filename", "file", "file_name"),
     *("camera", "camera_id", "cam", "cam_id", "view"),
 }
+# Which joint is in a row.
+JOINTS = {
+    *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
+    *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker"),
+}
+MAYBE_JOINTS = {"node", "point", "part", "name", "landmark_type", "type", "model"}
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 # What pandas' describe and spreadsheets call the rows they add below the frames.
 _SUMMARIES = {"mean", "average", "avg", "std", "sd", "stdev", "median", "min", "max", "sum", "total", "count"}
@@ -204,6 +210,8 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
         _part_turns(columns, names)
     turns, others = _quaternions(table, columns, names)
     groups = by_axes(others.joints)
+    if len(others.joints) == 1 and groups and not said:
+        _refuse_rows_of_joints(table, names)
     if (groups or (turns and not others.plain)) and not said:
         columns = others
         apart = [
@@ -214,6 +222,8 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
             track = make_track(table, 0, list(turns.values()), [None] * len(turns), list(turns), "wxyz")
             track.part = "rotations"
             tracks.append(track)
+        if [track.points.shape[1] for track in tracks] == [1] and tracks[0].kind == "points":
+            refuse_rows_of_joints(tracks[0].points[:, 0], str(path))
         joint_names = tuple(name for name in columns.joints if {"x", "y"} <= columns.joints[name].keys())
         recording = Recording(path, "csv", tracks, frame_count(table), columns.fps, source=table, notes=table.notes)
         recording.names = (joint_names or tuple(turns)) if len(tracks) == 1 else None
@@ -418,6 +428,25 @@ def _tell_apart(table: Table, column: int, time: int | None = None) -> bool:
     return len(set(moments)) < len(moments) == len(set(zip(moments, words, strict=True)))
 
 
+def _refuse_rows_of_joints(table: Table, names: list[str]) -> None:
+    """Refuse rows of a joint each, whose frames no column numbers: they would be one joint that leaps about."""
+    for column, name in enumerate(names):
+        if not is_named(name, JOINTS | MAYBE_JOINTS):
+            continue
+        words = [cells[column].strip() for cells in table.cells]
+        if come_again(words):
+            raise SmoothNetError(
+                f"{table.path}: rows are of several joints, by the column {name}, and no column numbers the frames; "
+                f'add one: import pandas; t = pandas.read_csv("{table.path.name}"); '
+                f't["frame"] = t.groupby("{name}").cumcount(); t.to_csv("frames.csv", index=False)'
+            )
+        if is_named(name, JOINTS) and len(words) > 1 and len(set(words)) == len(words):
+            raise SmoothNetError(
+                f"{table.path} holds one pose: its rows are joints, by the column {name}; poses of several frames are "
+                "smoothed, with a column frame"
+            )
+
+
 def _by_joint(pattern: re.Pattern[str], columns: list[int], names: list[str]) -> dict[str, dict[str, int]]:
     """Joint -> axis -> column, of joints with all three axes by names of this pattern."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
@@ -531,6 +560,9 @@ def _plain_recording(
     places = one_row.view(np.array(plain))[0, 0, 0]
     if dims is None and (layout is None or layout.columns is None):
         _refuse_unknown(table, names, meaning, places)
+    if places.shape[0] == 1 and dims is None and not said and len(meaning.pieces[0].numbers) > 1:
+        one = [plain.index(column) for column in places[0, list(meaning.pieces[0].numbers)]]
+        refuse_rows_of_joints(matrix[:, one], str(table.path))
     tracks = []
     for piece in meaning.pieces:
         columns = places[:, list(piece.numbers)].tolist()

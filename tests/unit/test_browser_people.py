@@ -137,6 +137,15 @@ REFUSED_TABLES: dict[str, tuple[bytes, str, str | None]] = {
     "turns alone": (
         b"frame,hip_rotx,hip_roty,hip_rotz\n" + b"".join(b"%d,%d,3,%d\n" % (t, t * t, 9 - t) for t in range(9)),
         "columns such as hip_rotx are rotations", "columns such as hip_rotx"),
+    "joints without frames": (
+        b"joint,x,y\n" + b"".join(b"%d,%d,%d\n" % (k, 90 * k + t, 70 * k * k) for t in range(20) for k in range(5)),
+        "several joints, by the column joint, and no", "several joints, by the column joint, and no"),
+    "joints without names": (
+        b"x,y\n" + b"".join(b"%d,%d\n" % (90 * k % 250 + t, 70 * k * k) for t in range(20) for k in range(5)),
+        "as if 5 joints of each frame stood", "as if 5 joints of each frame stood"),
+    "one pose": (
+        b"joint,x,y\n" + b"".join(b"%d,%d,%d\n" % (k, 90 * k, 70 * k * k) for k in range(15)),
+        "holds one pose", "holds one pose"),
     "commas": (
         table(ONE, lambda t, p: {"frame": t}).replace(b",", b";").replace(b".", b","), "comma for a decimal point",
         "comma for a decimal point"),
@@ -314,8 +323,12 @@ def test_angles_graphs_and_depths_are_not_taken_for_positions(tmp_path):
     turns[:, 4] = (170 + 20 * np.sin(np.arange(60) / 3) + 180) % 360 - 180
     np.savetxt(tmp_path / "walk.csv", turns, delimiter=",", header=head, comments="")
     np.save(tmp_path / "graph.npy", rng.uniform(0, 1, (3, 60, 17, 1)))
+    holistic = rng.uniform(0, 1, (20, 258))
+    np.save(tmp_path / "holistic.npy", holistic)
+    np.savetxt(tmp_path / "holistic.csv", holistic, delimiter=",")
     paths = {path.name: path for path in tmp_path.iterdir()}
     says = {"walk_rotations.csv": "holds angles, by .rotations.", "walk.csv": "holds angles, by leaps of a whole turn"}
+    says |= dict.fromkeys(["holistic.npy", "holistic.csv"], "looks like MediaPipe Holistic")
     assert_refused(tmp_path, paths, says | {"graph.npy": "may be C, T, V, M of ST-GCN"})
     for name in says:
         with pytest.raises(SmoothNetError, match=says[name]):

@@ -899,3 +899,33 @@ def test_one_pose_taken_for_one_joint_is_doubted(dims, tmp_path):
     assert "if it is one, there is nothing to smooth; give all frames" in read(tmp_path, pose).understood
     path = np.cumsum(np.random.default_rng(0).normal(1, 0.3, (60, dims)), axis=0) * 10
     assert "pose" not in read(tmp_path, path).understood
+
+
+@pytest.mark.parametrize("joints", [2, 17, 33])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_joints_one_below_the_other_are_no_frames(joints, dims, tmp_path):
+    rng = np.random.default_rng(0)
+    body = rng.permutation(np.linspace(0, 400, joints * dims)).reshape(joints, dims)
+    rows = (body + np.arange(40)[:, None, None] + rng.normal(0, 1, (40, joints, dims))).reshape(-1, dims)
+    np.savetxt(tmp_path / "b.csv", rows, delimiter=",", header="x,y,z"[: 2 * dims - 1], comments="")
+    np.save(tmp_path / "b.npy", rows)
+    for name in ("b.csv", "b.npy"):
+        with pytest.raises(SmoothNetError, match=f"as if {joints} joints of each frame stood one below the other"):
+            read_recording(tmp_path / name)
+        assert read_recording(tmp_path / name, layout="x,y,z"[: 2 * dims - 1]).tracks[0].points.shape[1:] == (1, dims)
+
+
+@pytest.mark.parametrize("period", [7.5, 30])
+def test_a_joint_that_goes_round_stays_a_joint(period, tmp_path):
+    """Pins what was so before."""
+    t = np.arange(120)[:, None] * 2 * np.pi / period
+    circle = np.hstack([np.cos(t), np.sin(t)]) * 90 + np.random.default_rng(0).normal(0, 6, (120, 2))
+    assert read(tmp_path, circle).tracks[0].points.shape == (120, 1, 2)
+
+
+def test_rows_of_holistic_are_parted(tmp_path):
+    rng = np.random.default_rng(0)
+    body = np.concatenate([rng.uniform(0, 1, (20, 33, 3)), rng.uniform(0.8, 1, (20, 33, 1))], axis=2).reshape(20, -1)
+    for others in (42, 468 + 42):
+        with pytest.raises(SmoothNetError, match=rf"then {others} of x, y, z; part them: numpy\.save"):
+            read(tmp_path, np.hstack([body, rng.uniform(0, 1, (20, others * 3))]))

@@ -3,7 +3,7 @@
 /** From dropped files to a recording, and back: the forms that need no Python. */
 import { readNumpy } from "./arrays.js";
 import { FileError } from "./documents.js";
-import { refuseNamedAngles } from "./meaning.js";
+import { refuseNamedAngles, refuseRowsOfJoints } from "./meaning.js";
 import { readJson, readJsonLines, readOpenposeFiles } from "./people.js";
 import { readCsv, readTrc } from "./tables.js";
 import { markAbsurd, markMissing, markWithoutDepth } from "./tracks.js";
@@ -38,6 +38,7 @@ export async function readFiles(files, { layout = null } = {}) {
     markAbsurd(tracks);
   }
   if (!layout && !/^(OpenPose|COCO|AlphaPose|MMPose|TRC)/.test(recording.format)) refuseNamedAngles(files[0].name, recording.tracks);
+  if (!layout && recording.tracks.length === 1 && /^(CSV|NumPy)/.test(recording.format)) refuseRowsOfJoints(files[0].name, recording.tracks[0]);
   let any = false;
   for (const { data } of recording.tracks) for (let i = 0; i < data.length; i++) {
     if (Math.abs(data[i]) > FARTHEST) throw new FileError(`${recording.name}: a coordinate is ${data[i].toPrecision(3)}; no recording reaches that far; check the file, or scale it`);

@@ -15,6 +15,7 @@ export const LAYOUTS = {
   "x, y, score": { numbers: 3, dims: 2, score: 2 },
   "x, y, z, score": { numbers: 4, dims: 3, score: 3 },
 };
+const HOLISTIC = new Set([0, 468, 478].flatMap((face) => [0, 21, 42].map((hands) => 132 + 3 * (face + hands))).filter((columns) => columns > 132));
 const SAY = "say what the numbers of a joint are";
 export const ROTATIONS = "these look like rotations, which only the command line smooths: pip install smoothnet";
 const ENOUGH = 100000;
@@ -47,6 +48,10 @@ export function lookLikeBoxes(rows) {
 
 /** How many numbers of rows (T, N) make a joint, and what they are. */
 export function flatRows(matrix, rows, columns, where, layout = null) {
+  if (!layout && HOLISTIC.has(columns) && rows) { // 33 landmarks of x, y, z, visibility, then others of x, y, z
+    const seen = Array.from({ length: rows * 33 }, (_, i) => matrix[Math.floor(i / 33) * columns + 3 + 4 * (i % 33)]).filter(Number.isFinite);
+    if (seen.length && seen.every((v) => v >= 0 && v <= 1)) throw new FileError(`${where} looks like MediaPipe Holistic: 33 landmarks of x, y, z, visibility, then ${(columns - 132) / 3} of x, y, z; drop them as two files`);
+  }
   let meaning = layout ? LAYOUTS[layout] : null;
   if (!meaning) {
     for (const numbers of [9, 4, 7, 6]) {
@@ -248,4 +253,26 @@ function steadiness(poses, joints) {
     return best;
   });
   return steadiest.every((v) => v === Infinity) ? 0 : medianOf(steadiest);
+}
+
+// ---- rows that are joints, not frames ----
+
+/** Refuse one joint that leaps from row to row, and goes on where it was some rows before: joints of a frame one below the other. */
+export function refuseRowsOfJoints(name, { data, frames, joints, dims }) {
+  if (joints !== 1 || dims < 2) return;
+  const rows = Array.from({ length: Math.min(frames, 4000) }, (_, t) => data.subarray(t * dims, (t + 1) * dims)), known = rows.filter((row) => row.every(Number.isFinite));
+  if (rows.length < 24 || !known.length) return;
+  const spread = Math.sqrt(Array.from({ length: dims }, (_, d) => {
+    const mean = known.reduce((sum, row) => sum + row[d], 0) / known.length;
+    return known.reduce((sum, row) => sum + (row[d] - mean) ** 2, 0) / known.length;
+  }).reduce((a, b) => a + b));
+  const middleOf = (lengths) => (lengths.some(Number.isFinite) ? medianOf(lengths.filter(Number.isFinite)) : Infinity);
+  const bends = rows.slice(2).map((row, t) => Math.hypot(...Array.from(row, (v, d) => v - 2 * rows[t + 1][d] + rows[t][d])));
+  if (!(middleOf(bends) > 0.5 * spread)) return;
+  const apart = Array.from({ length: Math.min(Math.floor(rows.length / 3), 150) }, (_, i) => (
+    middleOf(rows.slice(i + 1).map((row, t) => Math.hypot(...Array.from(row, (v, d) => v - rows[t][d]))))));
+  const nearest = Math.min(...apart), least = apart.findIndex((length) => length <= 1.2 * nearest);
+  if (apart[least] < apart[0] / 10 && frames % (least + 1) === 0) { // a joint that goes round is less regular
+    throw new FileError(`${name}: each row goes on where the row ${least + 1} before it left off, as if ${least + 1} joints of each frame stood one below the other; give a row a frame`);
+  }
 }

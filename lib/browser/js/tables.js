@@ -32,10 +32,11 @@ const PEOPLE = new Set([
   ..."object_id obj_id person_idx pid".split(" "),
 ]);
 const SOMEBODY = new Set([...PEOPLE, ..."id idx pose pose_id pose_idx hand hand_id hand_index handedness face face_id".split(" ")]);
-const JOINTS = new Set([
+const SURE_JOINTS = new Set([
   ..."landmark landmark_id landmark_index landmark_idx landmark_name keypoint keypoint_id keypoint_name keypoints".split(" "),
-  ..."joint joint_id joint_name bodypart marker node point part name landmark_type type".split(" "),
+  ..."joint joint_id joint_name bodypart marker".split(" "),
 ]);
+const JOINTS = new Set([...SURE_JOINTS, ..."node point part name landmark_type type model".split(" ")]);
 const INDICES = new Set(["", "unnamed: 0", "index", "idx", "id"]);
 const NO_POINTS = new Set([
   "bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment", "euler", "rot", "rotation",
@@ -403,6 +404,12 @@ export function readCsv(file, layout = null) {
     if (isRotation(Array.from(four[0], (_, t) => four.map((values) => values[t])), 4)) throw new FileError(`${file.name}: ${ROTATIONS}`);
   }
   if (!layout) refuseBoxes(table, joints);
+  if (!layout && joints.size === 1) names.forEach((name, column) => { // rows of a joint each, whose frames no column numbers
+    if (!header || !isNamed(name, JOINTS)) return;
+    if (table.tellsApart(column)) throw new FileError(`${file.name}: rows are of several joints, by the column ${name}, and no column numbers the frames; add a column frame`);
+    const words = table.words(column);
+    if (isNamed(name, SURE_JOINTS) && words.length > 1 && new Set(words).size === words.length) throw new FileError(`${file.name} holds one pose: its rows are joints, by the column ${name}; poses of several frames are smoothed, with a column frame`);
+  });
   const bodies = bodiesOf(joints);
   if (bodies.length && !layout) {
     const tracks = bodies.map(({ part, columns, scores, order }) => table.track(columns, scores, order, part));
