@@ -634,6 +634,8 @@ def _two_or_three(matrix: np.ndarray, where: str) -> int:
 def _coherence(matrix: np.ndarray, dims: int) -> float:
     """How much every `dims`-th column of (T, N) belongs together: by where they lie, and by how they move."""
     values = matrix[:4000, : 40 * 6].astype(np.float64)
+    if np.isnan(values).all():
+        return 0.0
     # Marks of missing points stand in every column alike.
     low, high = (values == np.nanmin(values)).sum(), (values == np.nanmax(values)).sum()
     marks = [0.0, *([np.nanmin(values)] if low > 2 else []), *([np.nanmax(values)] if high > 2 else [])]

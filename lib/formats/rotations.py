@@ -128,6 +128,8 @@ FORMS = {
 
 def looks_like(form: str, numbers: np.ndarray) -> bool:
     """Whether (N, numbers) are rotations of this form, up to rounding; rows of zeros or NaN say nothing."""
+    if numbers.dtype == np.float16:  # of which numpy works out no determinant
+        numbers = numbers.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # a NaN that signals does so when it is compared with 0
         known = numbers[np.isfinite(numbers).all(axis=1) & numbers.any(axis=1)]
         return len(known) > 0 and bool((FORMS[form].error(known) < TOLERANCE).all())

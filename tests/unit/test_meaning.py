@@ -929,3 +929,15 @@ def test_rows_of_holistic_are_parted(tmp_path):
     for others in (42, 468 + 42):
         with pytest.raises(SmoothNetError, match=rf"then {others} of x, y, z; part them: numpy\.save"):
             read(tmp_path, np.hstack([body, rng.uniform(0, 1, (20, others * 3))]))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_flat_rows_of_any_float_that_fall_into_nines(kind, tmp_path):
+    """float16 ended in a traceback, as it was looked at for matrices."""
+    walk = np.random.default_rng(0).uniform(-1, 1, (1, 63)) + np.linspace(0, 1, 40)[:, None]
+    assert read(tmp_path, walk.astype(kind)).tracks[0].points.shape == (40, 21, 3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_without_a_number_warn_nobody(tmp_path):
+    assert not read(tmp_path, np.full((30, 126), np.nan)).tracks[0].shown().any()
