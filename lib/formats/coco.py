@@ -22,7 +22,7 @@ from .detections import Detection, make_tracks, other_keys, split_scores
 from .documents import Slot, as_list, as_object, read_document, read_numbers
 from .frames import refuse_recordings
 from .recording import Recording
-from .timeline import refuse_sequences, timeline
+from .timeline import doubt_pictures, refuse_sequences, timeline
 
 
 def _result_list(value: Any) -> TypeGuard[list]:
@@ -82,7 +82,8 @@ def _read_results(path: Path, name: str, id_keys: tuple[str, ...]) -> Recording:
         detections.append(Detection(frames[label], id, {"2D": (points, scores, [slot])}))
     count = max(frames.values(), default=-1) + 1
     left_alone = other_keys(results, {"image_id", "category_id", "keypoints", *id_keys})
-    return Recording(path, name, make_tracks(path, detections), count, source=[document], left_alone=left_alone)
+    tracks, notes = make_tracks(path, detections), doubt_pictures(labels)
+    return Recording(path, name, tracks, count, source=[document], left_alone=left_alone, notes=notes)
 
 
 def read_alphapose(path: Path, **_: Any) -> Recording:

@@ -9,9 +9,26 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..utils.errors import SmoothNetError
 from .recording import Recording
 from .tables import by_axes, frame_count, make_table, make_track, number_frames, read_lines, refuse_ragged, split_row
+from .timeline import refuse_pictures, refuse_sequences, timeline
+
+
+def picture_frames(path: Path, labels: list[str]) -> np.ndarray:
+    """The frames of rows by the pictures that they are of: labeled-data/video/img0012.png.
+
+    Raises:
+        SmoothNetError: they are of several videos, or single ones of a video.
+    """
+    refuse_sequences(path, labels)
+    refuse_pictures(path, labels)
+    numbers = timeline(labels)
+    frames = np.array([numbers[label] for label in labels], dtype=np.int64)
+    return frames if len(np.unique(frames)) == len(frames) else np.arange(len(frames))
+
 
 Owner = TypeVar("Owner", bound=Hashable)
 
@@ -31,6 +48,10 @@ def read_deeplabcut(path: Path, **_: Any) -> Recording:
     refuse_ragged(table, width, "the header")
     if len({cells[0] for cells in table.cells}) == len(table.cells) and table.plain_column(0) is not None:
         number_frames(table, 0, "of frames")  # rows may be left out, or stand in another order
+    elif table.plain_column(0) is None:
+        words = [[cell.strip().strip('"') for cell in cells] for cells in table.cells]
+        index = [column for column, coord in enumerate(header["coords"]) if coord in ("", "coords")]
+        table.frames = picture_frames(path, ["/".join(cells[column] for column in index) for cells in words])
     labels = list(zip(header.get("individuals", [""] * width), header["bodyparts"], header["coords"], strict=True))
     tracks, names = [], set()
     for id, parts in label_columns(labels).items():

@@ -25,7 +25,7 @@ from .documents import Document, Slot, Spanned, by_joints, frame_files, parse_do
 from .plain_csv import CLOCKS, PEOPLE, RECORDINGS, TIMES, is_named
 from .recording import Recording
 from .tables import come_again
-from .timeline import by_times, refuse_sequences, timeline
+from .timeline import by_times, doubt_pictures, refuse_sequences, timeline
 
 LINES = (".jsonl", ".ndjson")
 _LOOKED_AT = 100  # lines or files from which a format is told
@@ -313,6 +313,7 @@ def read_frames(
         labels = _by_time(path, frames, notes)
     refuse_sequences(path, labels)
     numbers = timeline(labels)
+    notes += doubt_pictures(labels)
     detections: dict[str, list[Detection]] = {}
     filled = [
         (label, frame, f"{documents[frame.document].path}, frame {label}")

@@ -26,7 +26,7 @@ from ..utils.apart import harm
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from ..utils.unpickle import restricted_load
-from .deeplabcut import label_columns
+from .deeplabcut import label_columns, picture_frames
 from .recording import Recording, Track
 from .tables import by_axes
 from .timeline import timeline
@@ -141,7 +141,7 @@ def read_h5(path: Path, **_: Any) -> Recording:
     named = [(label[1] if len(label) == 4 else "", label[-2], label[-1]) for label in labels]
     matrix = np.hstack([table.astype(np.float64) for table in tables])
     matrix[~np.isfinite(matrix)] = np.nan
-    frames = _frames(index, len(matrix))
+    frames = _frames(path, index, len(matrix))
     tracks, names = [], set()
     for id, parts in label_columns(named).items():
         groups = by_axes(parts)
@@ -157,8 +157,10 @@ def read_h5(path: Path, **_: Any) -> Recording:
     return Recording(path, "deeplabcut-h5", tracks, count, names=shared, source=(blocks, places, frames))
 
 
-def _frames(index: np.ndarray | None, rows: int) -> np.ndarray:
+def _frames(path: Path, index: np.ndarray | None, rows: int) -> np.ndarray:
     """The frame of each row: by pandas' index, which may leave rows out or have another order, else as they come."""
+    if index is not None and index.dtype.kind == "S" and index.shape == (rows,):
+        return picture_frames(path, [text.decode("utf-8", "replace") for text in index.tolist()])
     if index is None or index.shape != (rows,) or index.dtype.kind not in "iu" or len(np.unique(index)) < rows:
         return np.arange(rows)
     numbers = timeline(index.tolist())
@@ -243,6 +245,8 @@ def _read_index(file: Any) -> np.ndarray | None:
         if "table" in group:
             table = plain_dataset(group, "table")
             return table["index"] if "index" in (table.dtype.names or ()) else None
+        if "axis1_nlevels" in group.attrs:  # labeled-data, video, img0012.png
+            return np.array(["/".join(words).encode() for words in _fixed_labels(group, "axis1")])
         return plain_dataset(group, "axis1")[:] if "axis1" in group else None
     return None
 

@@ -47,7 +47,7 @@ from .recording import Recording
 from .rotations import looks_like
 from .spans import Cell, cells_of
 from .tables import by_axes, come_again, is_number, label_in, no_number, number_in, rate, read_lines, split_row
-from .timeline import by_times, refuse_sequences, timeline
+from .timeline import by_times, doubt_pictures, refuse_sequences, timeline
 
 _PEOPLE = PEOPLE | {
     *("id", "idx", "pose", "pose_id", "pose_idx", "hand", "hand_id", "hand_index", "handedness", "face", "face_id"),
@@ -189,7 +189,7 @@ def read_long(path: Path, **_: Any) -> Recording:
     recording = Recording(path, "long-csv", tracks, max(numbers.values(), default=-1) + 1, source=source)
     recording.names = joint_names
     recording.left_alone = columns.other
-    recording.notes = [note] if note else []
+    recording.notes = [*([note] if note else []), *doubt_pictures(labels)]
     if columns.time is not None:
         recording.fps = rate(np.unique([_float(cells[columns.time].text) for _, cells in rows]))
     return recording

@@ -15,7 +15,7 @@ from .detections import Detection, make_tracks, other_keys, split_scores
 from .documents import Document, Slot, as_list, as_object, read_document, read_numbers
 from .frames import LINES, Found, Person, read_frames, sniff_frames
 from .recording import Recording
-from .timeline import timeline
+from .timeline import doubt_pictures, timeline
 
 _IDS = ("track_id", "instance_id")
 
@@ -99,6 +99,7 @@ def read_mmpose(path: Path, **_: Any) -> Recording:
         names=_mmpose_names(document),
         source=[document],
         left_alone=other_keys(seen, {"keypoints", "keypoint_scores", *_IDS}),
+        notes=doubt_pictures(labels),
     )
 
 

@@ -23,7 +23,7 @@ from ..utils.files import atomic_write
 from .numbers import number_style
 from .recording import Recording, Track
 from .rotations import from_6d, to_6d
-from .timeline import by_times, refuse_sequences, timeline
+from .timeline import by_times, doubt_pictures, refuse_sequences, timeline
 
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}
 
@@ -153,6 +153,7 @@ def number_frames(table: Table, column: int, name: str) -> None:
         seen.add(label)
     if whole:
         frames = timeline(labels)
+        table.notes += doubt_pictures(labels)
         table.frames = np.array([frames[label] for label in labels], dtype=np.int64)
     else:
         table.frames = np.argsort(np.argsort(labels))

@@ -49,19 +49,52 @@ def timeline(labels: list) -> dict:
     numbers keep their distance, in steps of their greatest common divisor; labels without numbers, or with
     numbers too far apart to be frames of one video, are taken in order of appearance.
     """
+    unique, numbers, step = _numbered(labels)
+    if not step:
+        return {label: frame for frame, label in enumerate(unique)}
+    if _is_sparse(numbers, step):
+        order = {number: frame for frame, number in enumerate(sorted(numbers))}
+        return {label: order[number] for label, number in zip(unique, numbers, strict=True)}
+    first = min(numbers, default=0)
+    return {label: (number - first) // step for label, number in zip(unique, numbers, strict=True)}
+
+
+def doubt_pictures(labels: list) -> list[str]:
+    """What to say of labels that `timeline` takes in their order, as they lie too far apart: of single pictures, which
+    have nothing to do with one another, or times."""
+    _, numbers, step = _numbered(labels)
+    if not step or not _is_sparse(numbers, step):
+        return []
+    return [
+        f"the numbers of {len(numbers)} frames lie far apart ({min(numbers)} to {max(numbers)}): taken one after "
+        "the other, which is right for frames of one video alone"
+    ]
+
+
+def refuse_pictures(path: Path, labels: list) -> None:
+    """Raises SmoothNetError where labels lie too far apart to be frames of one video: somebody labelled a few."""
+    if len(labels) > 1 and doubt_pictures(labels):
+        raise SmoothNetError(
+            f"{path} holds labels of single pictures ({labels[0]}, {labels[1]}, ...), which lie far apart in their "
+            "video and cannot be smoothed; give what the network found in the whole video"
+        )
+
+
+def _numbered(labels: list) -> tuple[list, list[int], int]:
+    """The labels without those that come again, their numbers, and the step between these; 0 without numbers."""
     unique = list(dict.fromkeys(labels))
     numbers = [number for number in map(_last_number, unique) if number is not None]
     if len(set(numbers)) < len(unique):
-        return {label: frame for frame, label in enumerate(unique)}
+        return unique, numbers, 0
     first = min(numbers, default=0)
     step = 0
     for number in numbers:
         step = int(np.gcd(step, number - first)) if number - first < 2**62 else 1
-    step = max(step, 1)
-    if numbers and (max(numbers) - first) // step >= _SPARSE * len(numbers) + _SPARSE:
-        order = {number: frame for frame, number in enumerate(sorted(numbers))}
-        return {label: order[number] for label, number in zip(unique, numbers, strict=True)}
-    return {label: (number - first) // step for label, number in zip(unique, numbers, strict=True)}
+    return unique, numbers, max(step, 1)
+
+
+def _is_sparse(numbers: list[int], step: int) -> bool:
+    return bool(numbers) and (max(numbers) - min(numbers)) // step >= _SPARSE * len(numbers) + _SPARSE
 
 
 def by_times(times: np.ndarray) -> tuple[np.ndarray, str]:

@@ -137,3 +137,58 @@ def test_the_index_of_deeplabcut_h5_numbers_the_frames(layout, shuffled, tmp_pat
     expected = frame.copy()
     expected.iloc[:, [0, 1, 3, 4]] += 2
     pandas.testing.assert_frame_equal(pandas.read_hdf(tmp_path / "out.h5"), expected)
+
+
+def _labelled(folder, numbers, video="vid1"):
+    """CollectedData of DeepLabCut: labels by hand of some pictures of a video, .csv, and .h5 where pandas is there."""
+    rows = ["scorer,,,me,me,me,me", "bodyparts,,,nose,nose,tail,tail", "coords,,,x,y,x,y"]
+    pictures = [("labeled-data", video, f"img{number:04d}.png") for number in numbers]
+    values = np.hstack([PATH[: len(numbers), :2], PATH[: len(numbers), :2] + 40])
+    rows += [",".join([*names, *map(str, row)]) for names, row in zip(pictures, values.tolist(), strict=True)]
+    (folder / "CollectedData_me.csv").write_text("\n".join(rows) + "\n")
+    paths = [folder / "CollectedData_me.csv"]
+    try:
+        import pandas
+        import tables  # noqa: F401
+    except ImportError:
+        return paths
+    columns = pandas.MultiIndex.from_product([["me"], ["nose", "tail"], ["x", "y"]])
+    for name, index in (
+        ("a.h5", pandas.MultiIndex.from_tuples(pictures)),
+        ("b.h5", ["/".join(picture) for picture in pictures]),
+    ):
+        kind = "fixed" if name == "a.h5" else "table"
+        pandas.DataFrame(values, index=index, columns=columns).to_hdf(folder / name, key="df", mode="w", format=kind)
+        paths.append(folder / name)
+    return paths
+
+
+def test_labels_of_single_pictures_are_refused(tmp_path):
+    for path in _labelled(tmp_path, np.arange(12) ** 3 * 17 + 5):
+        with pytest.raises(
+            SmoothNetError, match=r"labels of single pictures \(labeled-data/vid1/img0005.png, .* far apart"
+        ):
+            read_recording(path)
+
+
+def test_labels_of_pictures_that_follow_one_another_are_frames(tmp_path):
+    for path in _labelled(tmp_path, FRAMES + 100):
+        recording = read_recording(path)
+        assert recording.frame_count == 30 and np.isnan(recording.tracks[0].points[GONE]).all()
+
+
+def test_frames_of_single_pictures_are_doubted(tmp_path):
+    results = [
+        {
+            "image_id": int(t),
+            "category_id": 1,
+            "keypoints": [*p[:2].tolist(), 1, *(p[:2] + 9).tolist(), 1],
+            "score": 0.9,
+        }
+        for t, p in zip(np.arange(26) ** 3 * 17, PATH, strict=True)
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(results))
+    words = "the numbers of 26 frames lie far apart (0 to 265625): taken one after the other"
+    assert words in read_recording(tmp_path / "a.json").understood
+    assert words in read_recording(entries(tmp_path / "b.json", "frame", (np.arange(26) ** 3 * 17).tolist())).understood
+    assert words in read_recording(table(tmp_path / "c.csv", "frame", np.arange(26) ** 3 * 17)).understood
