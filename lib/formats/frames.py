@@ -341,8 +341,8 @@ def read_frames(
                 }
                 detections.setdefault(family, []).append(Detection(numbers[label], person.id, parts))
     if not path.is_dir() and all(frame.label is None for frame in frames):
-        for found in detections.values():
-            _refuse_turns(path, found)
+        for members in detections.values():
+            _refuse_turns(path, members)
     tracks = [track for found in detections.values() for track in make_tracks(path, found)]
     recording = Recording(path, format, tracks, max(numbers.values(), default=-1) + 1, source=documents, notes=notes)
     recording.left_alone = _other_numbers(frames, people)

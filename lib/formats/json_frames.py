@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
 """JSON with a value a frame, as scripts and smaller tools write it: Azure Kinect, AlphaPose in its forms cmu and open,
-TensorFlow.js, Apple's Vision.
+TensorFlow.js, Apple's Vision, ZED's body tracking.
 
 A frame is an object or a list of people, or one person; a person has `keypoints`, `joints` or the like, as lists
 ([[x, y, score], ...], nested or flat), objects ([{"x": 1, "y": 2}, ...]) or by name ({"nose": [1, 2]}). Which numbers

@@ -44,8 +44,8 @@ def people(value: Any, where: str, numbered: bool = False) -> list[Person] | Non
         persons = [as_object(p, f"{where}, {key}") for p in as_list(value[key] or [], f"{where}, {key}")]
         return _persons([((key, i), person) for i, person in enumerate(persons)], ("keypoints",), where)
     if "keypoints" in value and isinstance(value["keypoints"], list | None):
-        persons = _persons([((), value)], ("keypoints",), where)
-        return [replace(person, id=None) for person in persons] if numbered else persons
+        found = _persons([((), value)], ("keypoints",), where)
+        return [replace(person, id=None) for person in found] if numbered else found
     return None
 
 
