@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .content import Content
 from .content import Person as Somebody
-from .documents import Document, as_list, as_object, read_numbers
-from .frames import LINES, Found, Person, read_documents, read_frames, sniff_frames
+from .documents import as_list, as_object, read_numbers
+from .frames import LINES, Found, Person, read_frames, sniff_frames
 from .meaning import place_of_score
 from .recording import Recording
 
@@ -77,10 +76,14 @@ def read_lines_file(path: Path, **_: Any) -> Recording:
     if path.suffix.lower() not in LINES:
         raise SmoothNetError(f"{path} is not a .jsonl file with one frame a line")
     what = 'frame of a stream: an object with "keypoints" or "people", or a list of joints'
-    values = [document.value for document in read_documents(path) if isinstance(document, Document)]
-    ids = [next((line[key] for key in IDS if key in line), None) for line in values if isinstance(line, dict)]
-    numbered = 1 < len(ids) == len({str(id) for id in ids})
-    recording = read_frames(path, "jsonl", partial(people, numbered=numbered), what)
+    numbered = False
+
+    def look(frames: list[tuple[Any, str]]) -> None:
+        nonlocal numbered
+        ids = [next((line[key] for key in IDS if key in line), None) for line, _ in frames if isinstance(line, dict)]
+        numbered = 1 < len(ids) == len({str(id) for id in ids})
+
+    recording = read_frames(path, "jsonl", lambda value, where: people(value, where, numbered), what, look)
     _refuse_scores(recording)
     return recording
 
