@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-FACTOR = 8.4  # of the general network: benchmarks/uncertainty.py, 68.3 % of the coordinates within one deviation
+FACTOR = 8.5  # of the general network: benchmarks/uncertainty.py, 68.3 % of the coordinates within one deviation
 REACH = 8  # frames on either side over which the spread is taken together
 
 
