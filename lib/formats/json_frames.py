@@ -40,8 +40,9 @@ _JOINTS = {
         "keypoint_2d",
     ),
 }
-_SCORE_LISTS = {"scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores"}
-_SCORE_LISTS |= {"keypoint_confidence"}
+_SCORE_LISTS = {
+    *("scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores", "keypoint_confidence"),
+}
 _RATES = {"fps", "frame_rate", "framerate"}
 _BESIDE = {"name", "id", "part", "label", "index", "joint"}  # what a point may have beside its numbers
 _FEWEST_NAMED = 3  # joints by name that make a frame without a key of their own

@@ -36,10 +36,15 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """One step, by the gradients that are there; those of hidden matrices are used up (None after it)."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             if group["hidden"]:
                 self._step_hidden(group)
-        return super().step(closure)  # passes over parameters without a gradient
+        super().step()  # passes over parameters without a gradient
+        return loss
 
     def _step_hidden(self, group: dict[str, Any]) -> None:
         moved = [matrix for matrix in group["params"] if matrix.grad is not None]

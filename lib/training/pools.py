@@ -66,15 +66,14 @@ def pool_loss(cfg: CfgNode) -> Loss:
 
 def pool_optimizer(model: nn.Module, cfg: CfgNode) -> torch.optim.Optimizer:
     """Muon for the matrices inside; AdamW for those that lead out of the network and for biases, which do not decay."""
-    hidden = [p for name, p in model.named_parameters() if p.ndim > 1 and name.startswith(HIDDEN)]
-    inside = set(map(id, hidden))
-    matrices, rest = (
-        [p for p in model.parameters() if (p.ndim > 1) is kind and id(p) not in inside] for kind in (True, False)
-    )
+    parts: dict[str, list[nn.Parameter]] = {"hidden": [], "matrices": [], "rest": []}
+    for name, parameter in model.named_parameters():
+        inside = "hidden" if name.startswith(HIDDEN) else "matrices"
+        parts[inside if parameter.ndim > 1 else "rest"].append(parameter)
     groups = [
-        {"params": hidden, "weight_decay": 0.01, "hidden": True},
-        {"params": matrices, "weight_decay": 0.01},
-        {"params": rest, "weight_decay": 0.0},
+        {"params": parts["hidden"], "weight_decay": 0.01, "hidden": True},
+        {"params": parts["matrices"], "weight_decay": 0.01},
+        {"params": parts["rest"], "weight_decay": 0.0},
     ]
     return Muon(groups, lr=cfg.TRAIN.LR, betas=(0.9, 0.98))
 

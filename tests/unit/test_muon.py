@@ -69,3 +69,17 @@ def test_it_goes_on_from_its_state_as_if_it_had_never_stopped():
     run(3, *parts, state=run(3, *parts), first=3)
     for one, other in zip(whole, parts, strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_closure_is_asked_before_anything_moves():
+    matrix = torch.nn.Parameter(_random(4, 6))
+    optimiser = Muon([{"params": [matrix], "hidden": True}], lr=0.01, betas=BETAS)
+
+    def closure():
+        optimiser.zero_grad()
+        loss = (matrix**2).sum()
+        loss.backward()
+        return loss
+
+    first, second = optimiser.step(closure).item(), optimiser.step(closure).item()
+    assert second < first
