@@ -28,17 +28,8 @@ from .recording import Recording
 _PEOPLE = {"people", "persons", "instances", "bodies", "poses", "skeletons", "users", "detections", "body_list"}
 _JOINTS = {
     *("keypoints", "joints", "landmarks", "joint_positions", "pose_keypoints_2d", "keypoints_2d", "keypoints_3d"),
-    *(
-        "keypoints2d",
-        "keypoints3d",
-        "joints_2d",
-        "joints_3d",
-        "joints2d",
-        "joints3d",
-        "kpts",
-        "keypoint",
-        "keypoint_2d",
-    ),
+    *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
+    *("keypoint", "keypoint_2d"),
 }
 _SCORE_LISTS = {
     *("scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores", "keypoint_confidence"),
