@@ -16,6 +16,8 @@ from .recording import Recording
 from .tables import by_axes, frame_count, make_table, make_track, number_frames, read_lines, refuse_ragged, split_row
 from .timeline import refuse_pictures, refuse_sequences, timeline
 
+Owner = TypeVar("Owner", bound=Hashable)
+
 
 def picture_frames(path: Path, labels: list[str]) -> np.ndarray:
     """The frames of rows by the pictures that they are of: labeled-data/video/img0012.png.
@@ -28,9 +30,6 @@ def picture_frames(path: Path, labels: list[str]) -> np.ndarray:
     numbers = timeline(labels)
     frames = np.array([numbers[label] for label in labels], dtype=np.int64)
     return frames if len(np.unique(frames)) == len(frames) else np.arange(len(frames))
-
-
-Owner = TypeVar("Owner", bound=Hashable)
 
 
 def sniff_deeplabcut(path: Path) -> bool:

@@ -191,7 +191,7 @@ def _of_several(frames: Sequence[Frame], people: People) -> bool:
     entries = [
         frame.value for frame in frames if isinstance(frame.value, dict) and frame.path and type(frame.path[-1]) is int
     ]
-    if any(label_of(entry) is not None for entry in entries) or _moments(frames, by_person=True) is not None:
+    if any(label_of(entry) is not None for entry in entries) or _people_share(frames, _moments(frames)):
         return False
     persons, numbers = ids_of(entries, PERSON_IDS), ids_of(entries, NUMBERS)
     if len(set(persons)) < 2 and not come_again(numbers):
@@ -219,27 +219,31 @@ def refuse_recordings(path: Path, entries: Sequence[Any]) -> None:
 def _lines_of_several(frames: Sequence[Frame]) -> bool:
     """Whether lines of a person each, which do not say their frame, are of several in turn: those come back."""
     values = [frame.value for frame in frames if isinstance(frame.value, dict) and frame.value]
-    if any(label_of(value) is not None for value in values) or _moments(frames, by_person=True) is not None:
+    if any(label_of(value) is not None for value in values) or _people_share(frames, _moments(frames)):
         return False
     ids = [next(iter(ids_of([value], PERSON_IDS | NUMBERS)), None) for value in values]
     turns = sum(a != b for a, b in pairwise(ids)) + 1
     return None not in ids and 1 < len(set(ids)) < turns
 
 
-def _moments(frames: Sequence[Frame], by_person: bool = False) -> list[float] | None:
-    """The times of the frames, None where not all have one; `by_person`: nor where no time is one of several people."""
+def _moments(frames: Sequence[Frame]) -> list[float] | None:
+    """The times of the frames, None where not all have one."""
     values = [frame.value for frame in frames if isinstance(frame.value, dict) and frame.value]
     times = [next((item for key, item in value.items() if is_named(key, TIMES | CLOCKS)), None) for value in values]
     known = [
         float(time) for time in times if isinstance(time, int | float) and type(time) is not bool and abs(time) < 1e300
     ]
-    if len(known) < len(frames):
-        return None
-    if by_person:
-        whose = [(time, *ids_of([value], PERSON_IDS | NUMBERS)[:1]) for time, value in zip(known, values, strict=True)]
-        if not len(set(known)) < len(known) == len(set(whose)):
-            return None
-    return known
+    return known if len(known) == len(frames) else None
+
+
+def _people_share(frames: Sequence[Frame], moments: Sequence[float] | None) -> bool:
+    """Whether these times of all frames tell several people's apart: they come again, for nobody twice."""
+    if moments is None or len(set(moments)) == len(moments):
+        return False
+    whose = {
+        (time, *ids_of([frame.value], PERSON_IDS | NUMBERS)[:1]) for time, frame in zip(moments, frames, strict=True)
+    }
+    return len(whose) == len(moments)
 
 
 def _by_time(path: Path, frames: Sequence[Frame], notes: list[str]) -> list[int]:
@@ -249,7 +253,7 @@ def _by_time(path: Path, frames: Sequence[Frame], notes: list[str]) -> list[int]
     known = _moments(frames)
     if known is None:
         return list(range(len(frames)))
-    if _moments(frames, by_person=True) is not None:
+    if _people_share(frames, known):
         moments, places = np.unique(known, return_inverse=True)
         numbers, note = by_times(moments)
         notes += [note] if note else []

@@ -344,14 +344,18 @@ function refuseOthers(table, names) {
   }
 }
 
+/** What parts the cells of a line: of comma, semicolon and tab the one that parts it into most. */
+function delimiterOf(line) {
+  return [",", ";", "\t"].reduce((best, d) => (line.split(d).length > line.split(best).length ? d : best));
+}
+
 /** Which line is the header: the first that is neither blank nor a comment, or the comment right above rows of numbers (numpy.savetxt). */
 function headerAt(lines) {
   let comment = -1;
-  const delimiterIn = (line) => [",", ";", "\t"].reduce((best, d) => (line.split(d).length > line.split(best).length ? d : best));
   for (let i = 0; i < lines.length; i++) {
     if (/^\ufeff?\s*#/.test(lines[i])) comment = i;
     else if (lines[i].trim()) {
-      const delimiter = delimiterIn(lines[i]), cells = splitCells(lines[i], delimiter);
+      const delimiter = delimiterOf(lines[i]), cells = splitCells(lines[i], delimiter);
       const numbers = cells.every((cell) => isNumberCell(cell) || !cell.trim());
       return comment >= 0 && numbers && splitCells(lines[comment], delimiter).length === cells.length ? comment : i;
     }
@@ -382,7 +386,7 @@ function refuseBoxes(table, joints) {
 export function readCsv(file, layout = null) {
   const { lines, bytes } = tableLines(file), top = headerAt(lines);
   if (top < 0) throw new FileError(`${file.name} is empty; a .csv needs one row a frame`);
-  const delimiter = [",", ";", "\t"].reduce((best, d) => (lines[top].split(d).length > lines[top].split(best).length ? d : best));
+  const delimiter = delimiterOf(lines[top]);
   const first = splitCells(lines[top].replace(/^\ufeff?\s*#/, ""), delimiter).map((cell) => bareCell(cell.trim().replace(/^\ufeff/, "")));
   const header = !first.every((cell) => isNumberCell(cell) || !cell) || countedHeader(first, lines, top, delimiter);
   const table = new CellTable(file, lines, bytes, delimiter, header ? top + 1 : top);
