@@ -21,6 +21,7 @@ Array = Any  # numpy.ndarray or torch.Tensor
 # measures about half a metre.
 BODY_SIZE = {"body": 1.0, "metres": 0.5}
 NORMALIZATIONS = ("none", *BODY_SIZE)
+ROUNDING = 1e-6  # a body smaller than a thousandth of its way is the rounding error of joints that all coincide
 
 
 def normalize(windows: Array, dims: int, kind: str = "body", shown: Array | None = None) -> tuple[Array, Array, Array]:
@@ -55,7 +56,7 @@ def normalize(windows: Array, dims: int, kind: str = "body", shown: Array | None
     centred = windows - offset
     size = _mean_square(joints - (weight * joints).sum(axis=1, keepdims=True) / count, weight, count)
     motion = _mean_square(centred.reshape(n, channels // dims, dims, frames), weight, count)
-    scale = (size + (size == 0) * motion) ** 0.5 / BODY_SIZE[kind]
+    scale = (size + (size <= ROUNDING * motion) * motion) ** 0.5 / BODY_SIZE[kind]
     return centred / (scale + (scale == 0)), offset, scale
 
 

@@ -39,6 +39,15 @@ def test_a_single_joint_is_measured_by_its_motion():
     np.testing.assert_allclose(normalised[0, 0], [-1, 1])
 
 
+@pytest.mark.parametrize("joints", [2, 3, 7, 20])
+def test_joints_that_all_coincide_are_measured_as_one(joints):
+    """Their centroid is off by a rounding error, which is no size of a body."""
+    one = np.random.default_rng(2).normal(size=(4, 3, 8)).cumsum(axis=-1).astype(np.float32) + np.float32(0.1)
+    same = np.tile(one, (1, joints, 1))
+    for kind in (np.asarray, torch.from_numpy):
+        np.testing.assert_allclose(normalize(kind(same), 3)[2], normalize(kind(one), 3)[2], rtol=1e-5)
+
+
 def test_joints_that_are_not_shown_do_not_count():
     generator = np.random.default_rng(0)
     window = generator.normal(size=(2, 12, 8))
