@@ -65,12 +65,12 @@ class ClassicalSmoother:
         """Smooth one recording.
 
         Args:
-            points: (T, K, D) floats of one person, NaN where a point is missing; any T. A point with a missing
+            points: (T, K, D) numbers of one person, NaN where a point is missing; any T. A point with a missing
                 coordinate is missing. Gaps are bridged by straight lines for the filter (by the last value for a
                 causal one).
 
         Returns:
-            The same shape and type; NaN where the input was missing.
+            The same shape and type; NaN where the input was missing. Whole numbers become float64.
 
         Raises:
             SmoothNetError: no array of three axes, or coordinates that no recording reaches.
@@ -84,7 +84,8 @@ class ClassicalSmoother:
         smoothed = np.full(cleaned.shape, np.nan)
         for part in segments(cleaned, self.max_gap):
             smoothed[part] = self._smooth(cleaned[part])
-        return np.where(shown_points(points)[..., None], smoothed, np.nan).astype(points.dtype)
+        kind = points.dtype if points.dtype.kind == "f" else np.float64
+        return np.where(shown_points(points)[..., None], smoothed, np.nan).astype(kind)
 
     def clean(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Reject outliers only: (T, K, D) -> (T, K, D) float64 without them, and (T, K) bool, what was rejected."""

@@ -23,6 +23,11 @@ def streamed(stream, frames):
     return out[stream.delay :] + stream.flush()
 
 
+def test_whole_numbers_are_not_rounded_again():
+    pixels = np.round(100 * walk()).astype(np.int32)
+    np.testing.assert_array_equal(classical_smoother("rts")(pixels), classical_smoother("rts")(pixels.astype(float)))
+
+
 # ---------------------------------------------------------------- missing points
 def test_bridge():
     x = np.array([[np.nan, 1, np.nan], [2, np.inf, np.nan], [np.nan, 3, np.nan], [6, 4, np.nan]])
