@@ -84,7 +84,7 @@ class SmoothingOptions:
         Raises:
             SmoothNetError: it is said in seconds, and the frame rate is unknown.
         """
-        if isinstance(self.max_gap, int):
+        if not isinstance(self.max_gap, str):
             return self.max_gap
         if not fps:
             raise SmoothNetError(
@@ -97,6 +97,8 @@ class SmoothingOptions:
             value = getattr(self, name)
             if isinstance(value, str):
                 gap_seconds(value)
+            elif value is not None and not hasattr(value, "__index__"):
+                raise SmoothNetError(f"--{name} must be a whole number of frames, not {value}")
             elif value is not None and not least <= value <= MOST_FRAMES:
                 shown = value if abs(value) <= MOST_FRAMES else "a number that large"
                 raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {shown}")
