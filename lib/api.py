@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def smooth(
         window=window,
         device=device,
     )
-    smoothing = _prepared(options)
+    smoothing = _prepared(options, () if options.checkpoint is None else _written(Path(options.checkpoint)))
     if isinstance(points, Recording):
         return smoothing(points)[0]
     if min_score is not None:
@@ -86,8 +87,18 @@ def smooth(
 
 
 @lru_cache(maxsize=8)
-def _prepared(options: SmoothingOptions) -> Smoothing:
+def _prepared(options: SmoothingOptions, written: tuple[tuple[int, int], ...]) -> Smoothing:
+    """What the options need, loaded once for as long as the file of the weights stays the same."""
     return Smoothing(options)
+
+
+def _written(path: Path) -> tuple[tuple[int, int], ...]:
+    """When a file was written, and its size; of a folder, of the files in it as well; of what is not there, nothing."""
+    try:
+        files = [file.stat() for file in (path, *(sorted(path.iterdir()) if path.is_dir() else ()))]
+    except OSError:
+        return ()
+    return tuple((file.st_mtime_ns, file.st_size) for file in files)
 
 
 def read(

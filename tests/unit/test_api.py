@@ -74,6 +74,16 @@ def test_the_frame_rate_decides_where_a_filter_counts_in_hertz():
     assert np.abs(cleaned[30, 1] - cleaned[29, 1]).max() < 10
 
 
+def test_weights_that_were_written_anew_are_read_anew(tmp_path):
+    """As in a notebook, beside a training that goes on."""
+    x = walk()
+    for checkpoint in (tmp_path / "model.safetensors", tmp_path):
+        for kind, window in (("general", 32), ("uiprmd_kinect_3D", 8)):
+            write_safetensors(tmp_path / "model.safetensors", read_safetensors(find_weights(kind, window)))
+            expected = Smoother.from_checkpoint(checkpoint)(x)
+            np.testing.assert_allclose(lib.smooth(x, checkpoint=checkpoint), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -83,11 +93,19 @@ def test_the_frame_rate_decides_where_a_filter_counts_in_hertz():
         ({"min_score": 0.5}, "min_score needs a recording"),
         ({"checkpoint": "nowhere"}, "nowhere does not exist"),
         ({"delay": 99}, "delay must be from 0"),
+        ({"delay": 4.0}, "delay must be a whole number of frames, not 4.0"),
     ],
 )
 def test_mistakes_are_named(options, words):
     with pytest.raises(SmoothNetError, match=words):
         lib.smooth(walk(), **options)
+
+
+def test_numbers_of_frames_may_be_numpys():
+    x = walk()
+    x[20:26, 1] = np.nan
+    np.testing.assert_array_equal(lib.smooth(x, max_gap=np.int64(5)), lib.smooth(x, max_gap=5))
+    np.testing.assert_array_equal(lib.smooth(x, delay=np.int32(4)), lib.smooth(x, delay=4))
 
 
 def test_a_file_is_read_smoothed_and_written(tmp_path):
