@@ -284,11 +284,15 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
 def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
     """Numbers of any kind as a floating numpy array, and the way back to their type, dtype and device.
 
-    Whole numbers come back as float64, since smoothed ones are not whole.
+    Whole numbers come back as float64, since smoothed ones are not whole. What a masked array masks is NaN meanwhile.
 
     Raises:
         SmoothNetError: no numbers.
     """
+    if isinstance(points, np.ma.MaskedArray) and points.dtype.kind in "fiu":
+        floating = points.astype(points.dtype if points.dtype.kind == "f" else np.float64)
+        array, restore = as_numpy(np.ma.filled(floating, np.nan))
+        return array, lambda array: np.ma.masked_invalid(restore(array))
     torch = sys.modules.get("torch")  # whoever passes a tensor has imported it
     if torch is not None and isinstance(points, torch.Tensor):
         dtype = points.dtype if points.is_floating_point() else torch.float64

@@ -101,6 +101,18 @@ def test_mistakes_are_named(options, words):
         lib.smooth(walk(), **options)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+@pytest.mark.parametrize("method", ["network", "rts"])
+def test_what_is_masked_is_missing(method, dtype):
+    x = np.ma.MaskedArray(np.round(20 * walk()).astype(dtype))
+    x[20:25, 1] = np.ma.masked
+    x.data[20:25, 1] = 9999
+    smoothed = lib.smooth(x, method=method)
+    np.testing.assert_array_equal(smoothed.mask, x.mask)
+    plain = x.astype(np.result_type(dtype, np.float32)).filled(np.nan)
+    np.testing.assert_array_equal(smoothed.filled(np.nan), lib.smooth(plain, method=method))
+
+
 def test_numbers_of_frames_may_be_numpys():
     x = walk()
     x[20:26, 1] = np.nan
