@@ -10,6 +10,7 @@ second, a limb taken for another) spread nothing: no smoother sees them, and of 
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 FACTOR = 8.5  # of the general network: benchmarks/uncertainty.py, 68.3 % of the coordinates within one deviation
 REACH = 8  # frames on either side over which the spread is taken together
@@ -28,5 +29,5 @@ def deviations(spread: np.ndarray) -> np.ndarray:
 
 def _around(values: np.ndarray) -> np.ndarray:
     """(T, K) -> sums over REACH frames on either side and the frame itself."""
-    sums = np.cumsum(np.pad(values, ((REACH + 1, REACH), (0, 0))), axis=0)
-    return np.maximum(sums[2 * REACH + 1 :] - sums[: -2 * REACH - 1], 0.0)
+    padded = np.pad(values, ((REACH, REACH), (0, 0)))
+    return sliding_window_view(padded, 2 * REACH + 1, axis=0).sum(axis=-1)  # no running sum: what was large stays in it

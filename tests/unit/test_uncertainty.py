@@ -22,6 +22,13 @@ def noisy(frames: int = 90) -> tuple[np.ndarray, np.ndarray]:
     return truth + rng.normal(size=truth.shape) * np.array([1, 1, 1, 5, 1])[:, None], truth
 
 
+def test_one_wild_frame_does_not_make_all_later_ones_sure():
+    spread = np.full((90, 1), 1e-3)
+    calm = deviations(spread)[60]
+    spread[20] = 1e9
+    np.testing.assert_allclose(deviations(spread)[60], calm)
+
+
 def test_the_spread_is_that_of_the_windows():
     """By hand: each window alone, weighted by the taper."""
     points = noisy()[0]
