@@ -23,6 +23,7 @@ import numpy as np
 from . import published
 
 HALF_POWER = sqrt(2) - 1  # 1 / (1 + this) = 1 / sqrt(2)
+SMALLEST_LAMBDA = 1e-18  # what is below moves nothing by as much as float64 can tell, and 1 / lam must be a number
 LARGEST_LAMBDA = 1e13  # cut-off a thousandth of the frame rate; with more, the equations are singular in float64
 WELL_CONDITIONED = 1e7  # up to this lam the equations, whose condition is 64 lam, need no refinement
 NEGLIGIBLE = 1e-3  # the share of a smoother's weights that lies farther away than its reach
@@ -43,7 +44,7 @@ def rts(x: np.ndarray, lam: float) -> np.ndarray:
     """
     from scipy.linalg import cho_solve_banded, cholesky_banded
 
-    if len(x) < 4 or lam == 0:
+    if len(x) < 4 or lam < SMALLEST_LAMBDA:
         return x.copy()
     count = len(x) - 3
     inverse = 1 / min(lam, LARGEST_LAMBDA)

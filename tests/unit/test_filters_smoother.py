@@ -28,6 +28,12 @@ def test_whole_numbers_are_not_rounded_again():
     np.testing.assert_array_equal(classical_smoother("rts")(pixels), classical_smoother("rts")(pixels.astype(float)))
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_next_to_no_strength_is_next_to_the_input(name):
+    points = walk()
+    np.testing.assert_allclose(classical_smoother(name, strength=1e-52)(points), points, rtol=1e-12)
+
+
 # ---------------------------------------------------------------- missing points
 def test_bridge():
     x = np.array([[np.nan, 1, np.nan], [2, np.inf, np.nan], [np.nan, 3, np.nan], [6, 4, np.nan]])
