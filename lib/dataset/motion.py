@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.ndimage import spline_filter1d
@@ -78,55 +77,60 @@ def load_recordings(path: str | Path) -> list[Recording]:
     """
     path = Path(path)
     if path.is_file():
-        return _load_file(path)
+        return _fitting(_load_file, path)
     if not path.is_dir():
         raise SmoothNetError(f"there is no motion at {path}: it is neither a file nor a folder")
     found: list[Recording] = []
     for file in sorted(path.rglob("*.npz")):
         if file.parent.name == "groundtruth" and (file.parent.parent / "detected").is_dir():
             continue  # read with its partner
-        found += _load_official(file) if file.parent.name == "detected" else _load_file(file)
+        found += _fitting(_load_official if file.parent.name == "detected" else _load_file, file)
     if not found:
         raise SmoothNetError(f"no npz files with motion in {path}")
     return found
 
 
-def _load_file(path: Path) -> list[Recording]:
+def _fitting(load: Callable[[Path], list[Recording]], path: Path) -> list[Recording]:
+    """What is loaded from a file, whose arrays may have any type and shape."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            names = set(file.files)
-    except (OSError, ValueError) as error:
-        raise SmoothNetError(f"{path} is not a readable npz file: {error}") from error
-    for needed, load in LAYOUTS:
-        if needed <= names:
-            return load(path, names)
-    raise SmoothNetError(
-        f"{path} holds {', '.join(sorted(names)) or 'nothing'}, which is no known layout of motion; "
-        "see load_recordings in lib/dataset/motion.py"
-    )
+        return load(path)
+    except (TypeError, ValueError, IndexError) as error:
+        raise SmoothNetError(f"{path} holds arrays that do not fit together ({error}); write it again") from error
 
 
-def _load_packed(path: Path, names: set[str]) -> list[Recording]:
-    with np.load(path, allow_pickle=False) as file:
-        packed = file["positions" if "positions" in names else "pos"]
-        if "start" in names:
-            start = file["start"]
-        elif "length" in names:
-            start = np.concatenate([[0], np.cumsum(file["length"])])
-        else:
-            raise SmoothNetError(f"{path} has neither `start` nor `length`, so its clips cannot be told apart")
-        clips = len(start) - 1
-        if packed.ndim != 3 or clips < 1 or start[0] != 0 or start[-1] != len(packed) or (np.diff(start) < 1).any():
-            raise SmoothNetError(f"{path}: the clips {start[:4]}... do not fit the {len(packed)} frames in it")
-        scale = float(file["scale_mm"]) if "scale_mm" in names else 1.0
-        offset = file["offset_mm"] if "offset_mm" in names else np.zeros((clips, packed.shape[2]))
-        key = "clip" if "clip" in names else "name" if "name" in names else None
-        titles = [str(name) for name in file[key]] if key else [str(i) for i in range(clips)]
-        fps = np.broadcast_to(file["fps"] if "fps" in names else REFERENCE_FPS, clips)
+def _load_file(path: Path) -> list[Recording]:
+    with Npz(path) as file:
+        for needed, load in LAYOUTS:
+            if needed <= set(file.keys):
+                return load(file)
+        raise SmoothNetError(
+            f"{path} holds {', '.join(sorted(file.keys)) or 'nothing'}, which is no known layout of motion; "
+            "see load_recordings in lib/dataset/motion.py"
+        )
+
+
+def _load_packed(file: Npz) -> list[Recording]:
+    path, packed = file.path, file["positions" if "positions" in file else "pos"]
+    if "start" in file:
+        start = file["start"]
+    elif "length" in file:
+        start = np.concatenate([[0], np.cumsum(file["length"])])
+    else:
+        raise SmoothNetError(f"{path} has neither `start` nor `length`, so its clips cannot be told apart")
+    clips = len(start) - 1
+    if packed.ndim != 3 or clips < 1 or start[0] != 0 or start[-1] != len(packed) or (np.diff(start) < 1).any():
+        raise SmoothNetError(f"{path}: the clips {start[:4]}... do not fit the {len(packed)} frames in it")
+    scale = float(file["scale_mm"]) if "scale_mm" in file else 1.0
+    offset = file["offset_mm"] if "offset_mm" in file else np.zeros((clips, packed.shape[2]))
+    key = next((key for key in ("clip", "name") if key in file), None)
+    titles = [str(name) for name in (file[key] if key else range(clips))]
+    if len(titles) != clips:
+        raise SmoothNetError(f"{path} has {clips} clips, but {len(titles)} in {key}")
+    rates = np.broadcast_to(file["fps"], clips) if "fps" in file else [REFERENCE_FPS] * clips
     recordings = []
     for i, title in enumerate(titles):
         truth = (packed[start[i] : start[i + 1]] * scale + offset[i]).astype(np.float32)
-        truth, rate = _without_repeats(truth, float(fps[i]))
+        truth, rate = _without_repeats(truth, float(rates[i]))
         recordings.append(
             Recording(f"{path.name}, clip {title}", path.stem.split("_")[0], person=title, truth=truth, fps=rate)
         )
@@ -146,22 +150,21 @@ def _without_repeats(truth: np.ndarray, fps: float) -> tuple[np.ndarray, float]:
     return truth, fps
 
 
-def _objects(file: Any, key: str) -> list[np.ndarray]:
+def _objects(file: Npz, key: str) -> list[np.ndarray]:
     return [np.asarray(sequence) for sequence in file[key]]
 
 
-def _load_pairs(path: Path, names: set[str]) -> list[Recording]:
-    with Npz(path) as file:
-        detected = _objects(file, "detected")
-        truth = _objects(file, "groundtruth_offset" if "groundtruth_offset" in names else "groundtruth")
-        titles = [str(name) for name in file["imgname"]] if "imgname" in names else [str(i) for i in range(len(truth))]
-        people = [str(person) for person in file["subject"]] if "subject" in names else [""] * len(truth)
-        if "fps" in names:
-            rates = [float(rate) for rate in np.broadcast_to(file["fps"], len(truth))]
-        elif "timestamps" in names:
-            rates = [1 / float(np.median(np.diff(times))) for times in _objects(file, "timestamps")]
-        else:
-            rates = [REFERENCE_FPS] * len(truth)
+def _load_pairs(file: Npz) -> list[Recording]:
+    path, detected = file.path, _objects(file, "detected")
+    truth = _objects(file, "groundtruth_offset" if "groundtruth_offset" in file else "groundtruth")
+    titles = [str(name) for name in (file["imgname"] if "imgname" in file else range(len(truth)))]
+    people = [str(person) for person in file["subject"]] if "subject" in file else [""] * len(truth)
+    if "fps" in file:
+        rates = [float(rate) for rate in np.broadcast_to(file["fps"], len(truth))]
+    elif "timestamps" in file:
+        rates = [1 / float(np.median(np.diff(times))) for times in _objects(file, "timestamps")]
+    else:
+        rates = [REFERENCE_FPS] * len(truth)
     if len(detected) != len(truth):
         raise SmoothNetError(f"{path} has {len(detected)} detected sequences and {len(truth)} of groundtruth")
     group = path.stem.split("_")[0]
@@ -206,7 +209,7 @@ def _load_official(path: Path) -> list[Recording]:
     return recordings
 
 
-LAYOUTS: tuple[tuple[set[str], Callable[[Path, set[str]], list[Recording]]], ...] = (
+LAYOUTS: tuple[tuple[set[str], Callable[[Npz], list[Recording]]], ...] = (
     ({"detected", "groundtruth"}, _load_pairs),
     ({"positions"}, _load_packed),
     ({"pos"}, _load_packed),

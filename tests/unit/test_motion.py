@@ -140,12 +140,23 @@ def break_partner(folder, rng):
     (folder / "groundtruth" / "toy_gt_3D_train.npz").unlink()
 
 
+def packed(path, **more):
+    np.savez(path, positions=np.zeros((10, 2, 3)), length=[4, 6], **more)
+
+
+def damaged(path):
+    packed(path)
+    content = bytearray(path.read_bytes())
+    content[300] ^= 255
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda folder, rng: None, "no npz files"),
         (lambda folder, rng: np.savez(folder / "a.npz", weights=np.zeros(3)), "a.npz holds weights"),
-        (lambda folder, rng: (folder / "a.npz").write_bytes(b"no zip"), "a.npz is not a readable npz"),
+        (lambda folder, rng: (folder / "a.npz").write_bytes(b"no zip"), "a.npz is not a readable"),
         (lambda folder, rng: np.savez(folder / "a.npz", positions=np.zeros((5, 2, 3))), "neither `start` nor `length`"),
         (lambda folder, rng: np.savez(folder / "a.npz", positions=np.zeros((5, 2, 3)), length=[9]), "do not fit the 5"),
         (
@@ -154,6 +165,22 @@ def break_partner(folder, rng):
         ),
         (lambda folder, rng: np.savez(folder / "a.npz", positions=np.zeros((5, 2, 4)), length=[5]), "a.npz"),
         (break_partner, "toy_gt_3D_train.npz is missing"),
+        (lambda folder, rng: (folder / "a.npz").write_bytes(b""), "a.npz is not a readable"),
+        (
+            lambda folder, rng: np.save(folder / "a", np.zeros(3)) or (folder / "a.npy").rename(folder / "a.npz"),
+            "a.npz",
+        ),
+        (lambda folder, rng: damaged(folder / "a.npz"), "positions in .*a.npz is damaged"),
+        (lambda folder, rng: packed(folder / "a.npz", clip=["x"]), "a.npz has 2 clips, but 1 in clip"),
+        (lambda folder, rng: packed(folder / "a.npz", fps=[30, 30, 30]), "a.npz holds arrays that do not fit"),
+        (lambda folder, rng: packed(folder / "a.npz", offset_mm=np.zeros((1, 3))), "a.npz holds arrays that do not"),
+        (lambda folder, rng: packed(folder / "a.npz", scale_mm=[1, 2]), "a.npz holds arrays that do not fit"),
+        (
+            lambda folder, rng: np.savez(
+                folder / "a.npz", detected=objects([turning()] * 2), groundtruth=objects([turning()] * 2), subject=[1]
+            ),
+            "a.npz holds arrays that do not fit",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, rng, make, says):
