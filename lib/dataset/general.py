@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -123,14 +123,6 @@ def batch_plan(
         starts = range(0, max(len(order) - processes + 1, 1), size)
         batches += [(group, order[i:j]) for i, j in zip(starts, [*starts[1:], len(order)], strict=True)]
     return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
-
-
-def pool_batches(
-    groups: Sequence[Group], channels: int, generator: torch.Generator
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The batches of `batch_plan`: detected and truth."""
-    for group, index in batch_plan(groups, channels, generator):
-        yield group.detected[index], group.truth[index]
 
 
 def general_loss(

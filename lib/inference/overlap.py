@@ -140,7 +140,8 @@ def pad_window(frames: np.ndarray, window: int, reflect: bool = False) -> np.nda
 
     Args:
         reflect: what follows is what came before, turned about the last frame, with all its noise; else the end is
-            missing, and the last frame will be held.
+            missing, and the last frame will be held. That would show the general network a body that runs into a
+            wall: on 12 frames of running its error rose from 3 to 43 pixels.
     """
     if reflect:
         return np.pad(frames, ((0, window - len(frames)), (0, 0), (0, 0)), mode="reflect", reflect_type="odd")

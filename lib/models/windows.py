@@ -47,7 +47,6 @@ def smooth_sequence(
     step: int = 1,
     rows: int = CHUNK_ROWS,
     weigh: Callable[[list[int]], Array] | None = None,
-    starts: list[int] | None = None,
 ) -> Array:
     """Smooth one sequence: the mean over all windows that cover a frame.
 
@@ -58,7 +57,6 @@ def smooth_sequence(
         rows: (window, channel) pairs per call of the network, which bounds the memory.
         weigh: starts of n windows -> how much they count in the mean, (n, G, 1 or W), for G groups of C / G channels
             side by side; None: all the same.
-        starts: first frames of the windows, if not every `step` frames; together they cover all of the sequence.
 
     Returns:
         (L, C) on the device of x; of the type of the weighted windows.
@@ -70,7 +68,7 @@ def smooth_sequence(
         padded = x[[min(i, length - 1) for i in range(window)]]
         return smooth_sequence(network, padded, window, step, rows, weigh)[:length]
     smoothed: Array = None
-    for first, block in smooth_blocks(network, x, window, step, rows, weigh, starts):
+    for first, block in smooth_blocks(network, x, window, step, rows, weigh):
         smoothed = _zeros(block, (length, channels), empty=True) if smoothed is None else smoothed
         smoothed[first : first + len(block)] = block
     return smoothed
@@ -90,6 +88,7 @@ def smooth_blocks(
 
     Args:
         x: as in smooth_sequence, of at least W frames; or anything with a shape (L, C) that gives slices of frames.
+        starts: first frames of the windows, if not every `step` frames; together they cover all of the sequence.
         threads: how many run the network, and ask x for frames, at the same time.
 
     Yields:

@@ -8,10 +8,10 @@ import torch
 
 from lib.dataset.general import (
     PoolSettings,
+    batch_plan,
     general_loss,
     generated_recordings,
     make_pool,
-    pool_batches,
 )
 from lib.dataset.motion import (
     MotionSource,
@@ -324,11 +324,11 @@ def test_a_pool_is_made_again_from_its_seed_and_every_window_comes_once(rng):
         assert torch.equal(a.detected, b.detected) and torch.equal(a.truth, b.truth) and torch.equal(a.fps, b.fps)
     told = torch.cat([group.fps for group in first])
     assert 0.3 < (told > 0).float().mean() < 0.9  # the network learns to do without as well
-    batches = list(pool_batches(first, 200, torch.Generator().manual_seed(0)))
-    seen = sum(len(truth) for _, truth in batches)
-    assert seen == sum(len(group.truth) for group in first)
-    again = list(pool_batches(first, 200, torch.Generator().manual_seed(0)))
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(batches, again, strict=True))
+    batches, again = (batch_plan(first, 200, torch.Generator().manual_seed(0)) for _ in range(2))
+    for group in first:
+        drawn = torch.cat([index for of, index in batches if of is group])
+        assert torch.equal(drawn.sort().values, torch.arange(len(group.truth)))  # every window once
+    assert all(a[0] is b[0] and torch.equal(a[1], b[1]) for a, b in zip(batches, again, strict=True))
 
 
 def test_the_loss_is_the_logarithm_of_the_share_of_the_error_that_is_left():
