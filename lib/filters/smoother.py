@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.door import Door
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, bridge, refuse_far, segments, shown_points
 from . import classical
@@ -274,9 +275,7 @@ class ClassicalStream:
         if delay < 0:
             raise SmoothNetError(f"delay must be 0 frames or more, not {delay}")
         self.smoother, self.delay = smoother, delay
-        self._ids = None if tracks is None or isinstance(tracks, bool) else frozenset(tracks)
-        self._named = None if tracks is None else tracks is not False
-        self._shape: tuple[int, int] | None = None
+        self._door = Door(tracks)
         self._reset()
 
     def _reset(self) -> None:
@@ -297,7 +296,10 @@ class ClassicalStream:
         Raises:
             SmoothNetError: a frame of another shape than those before.
         """
-        frames = self._door(frame)
+        frames = self._door.people(frame, self._count, lambda points: np.asarray(points, np.float64))
+        for key, array in frames.items():
+            refuse_far(array)
+            frames[key] = np.where(shown_points(array)[:, None], array, np.nan)
         for key, points in frames.items():
             if key not in self._tracks and shown_points(points).any():
                 self._tracks[key] = _Track(self.smoother, self.delay, points.shape, self._count)
@@ -312,28 +314,6 @@ class ClassicalStream:
         self._reset()
         return rest
 
-    def _door(self, frame: Any) -> dict[Hashable, np.ndarray]:
-        """The frame as a dict id -> (K, D) float64; a single person's id is None."""
-        if self._named is None and frame is not None:
-            self._named = isinstance(frame, Mapping)
-        if frame is None:
-            return {}
-        if isinstance(frame, Mapping) is not self._named:
-            wanted = "a dict id -> (joints, dims)" if self._named else "an array (joints, dims)"
-            raise SmoothNetError(f"frame {self._count} of this stream must be {wanted}")
-        frames = {}
-        for key, points in (frame if self._named else {None: frame}).items():
-            if points is None or (self._ids is not None and key not in self._ids):
-                continue
-            array = np.asarray(points, np.float64)
-            if array.ndim != 2 or (self._shape is not None and array.shape != self._shape):
-                wanted = "(joints, dims)" if self._shape is None else str(self._shape)
-                raise SmoothNetError(f"frame {self._count} has the shape {array.shape}, this stream takes {wanted}")
-            refuse_far(array)
-            self._shape = array.shape
-            frames[key] = np.where(shown_points(array)[:, None], array, np.nan)
-        return frames
-
     def _emit(self, back: int) -> Any:
         """The frame `back` frames before the newest; people who have been away for long are forgotten."""
         frames = {}
@@ -343,8 +323,4 @@ class ClassicalStream:
                 frames[key] = output
             elif track.gone:
                 del self._tracks[key]
-        if self._named:
-            return frames
-        if None in frames or self._shape is None:
-            return frames.get(None)
-        return np.full(self._shape, np.nan)
+        return self._door.out(frames, lambda array: array)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from ..models.bank import LEAD
 from ..models.network import as_numpy
 from ..models.plain import Work
+from ..utils.door import Door
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, refuse_far, shown_points
 from .overlap import Start, blank_missing, pad_window, start_windows, window_weight
@@ -249,10 +250,8 @@ class Stream:
         self._lead = min(int(np.argmax(self._taper > LEAD)), longest - delay)
         self._reflect = reflect
         self._strength = strength
-        self._ids = None if tracks is None or isinstance(tracks, bool) else frozenset(tracks)
-        self._named = None if tracks is None else tracks is not False
+        self._door = Door(tracks)
         self._restore: Callable[[np.ndarray], Any] = lambda array: array
-        self._shape: tuple[int, int] | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -275,7 +274,7 @@ class Stream:
         Raises:
             SmoothNetError: a frame of another shape than those before.
         """
-        frames = self._door(frame)
+        frames = self._people(frame)
         now, emitted = self._count, self._count - self.delay
         self._count += 1
         latest = [(key, parts[-1]) for key, parts in self._segments.items()]
@@ -303,27 +302,14 @@ class Stream:
         self._reset()
         return rest
 
-    def _door(self, frame: Any) -> dict[Hashable, _Frame]:
-        """The frame as a new dict by id; a single person's id is None."""
-        if self._named is None and frame is not None:
-            self._named = isinstance(frame, Mapping)
-        if frame is None:
-            frame = {}
-        elif isinstance(frame, Mapping) is not self._named:
-            wanted = "a dict id -> (joints, dims)" if self._named else "an array (joints, dims)"
-            raise SmoothNetError(f"frame {self._count} of this stream must be {wanted}")
-        elif not self._named:
-            frame = {None: frame}
-        arrays = {}
-        for key, points in frame.items():
-            if points is None or (self._ids is not None and key not in self._ids):
-                continue
+    def _people(self, frame: Any) -> dict[Hashable, _Frame]:
+        """Those who were seen in a frame, as a new dict by id; a single person's id is None."""
+
+        def as_array(points: Any) -> np.ndarray:
             array, self._restore = as_numpy(points)
-            if array.ndim != 2 or (self._shape is not None and array.shape != self._shape):
-                wanted = "(joints, dims)" if self._shape is None else str(self._shape)
-                raise SmoothNetError(f"frame {self._count} has the shape {array.shape}, this stream takes {wanted}")
-            self._shape = array.shape
-            arrays[key] = array
+            return array
+
+        arrays = self._door.people(frame, self._count, as_array)
         if not arrays:
             return {}
         people = np.stack([*arrays.values()]).astype(np.float64, copy=False)
@@ -336,8 +322,8 @@ class Stream:
 
     def _start(self, now: int, first: _Frame) -> _Segment:
         held = max(self.window, self.delay + 1)
-        assert self._shape is not None
-        return _Segment(now, first, self._shape, self.window, held, self._taper, self._reflect, self.step)
+        assert self._door.shape is not None
+        return _Segment(now, first, self._door.shape, self.window, held, self._taper, self._reflect, self.step)
 
     def _all(self) -> list[_Segment]:
         return [part for parts in self._segments.values() for part in parts]
@@ -414,8 +400,4 @@ class Stream:
                     parts.remove(part)
             if not parts:
                 del self._segments[key]
-        if self._named:
-            return frames
-        if None in frames or self._shape is None:
-            return frames.get(None)
-        return self._restore(np.full(self._shape, np.nan))
+        return self._door.out(frames, self._restore)
