@@ -321,7 +321,7 @@ class MotionSource:
         shares: of the windows, by group; a group without a share gets none. None: all groups by their length.
 
     Raises:
-        SmoothNetError: no recordings, or none of the groups in `shares`.
+        SmoothNetError: no recordings, none of a group in `shares`, or shares that are none.
     """
 
     def __init__(self, recordings: Sequence[Recording], shares: Mapping[str, float] | None = None):
@@ -331,10 +331,13 @@ class MotionSource:
         seconds = np.array([len(r.truth) / r.fps for r in recordings])
         groups = np.array([r.group for r in recordings])
         if shares is not None:
-            if not set(shares) & set(groups):
+            unknown = sorted(set(shares) - set(groups))
+            if unknown:
                 raise SmoothNetError(
-                    f"there is no motion of {', '.join(shares)}, only of {', '.join(sorted(set(groups)))}"
+                    f"there is no motion of {', '.join(unknown)}, only of {', '.join(sorted(set(groups)))}"
                 )
+            if not (all(0 <= share < np.inf for share in shares.values()) and any(shares.values())):
+                raise SmoothNetError(f"shares of motion must be 0 or more, and not all 0, not {dict(shares)}")
             total = {group: seconds[groups == group].sum() for group in set(groups)}
             seconds = np.array([s * shares.get(g, 0.0) / total[g] for s, g in zip(seconds, groups, strict=True)])
         self.weight = seconds / seconds.sum()

@@ -99,6 +99,7 @@ class Pools:
     def begin(self, epoch: int) -> None:
         number = epoch // self.cfg.GENERAL.EPOCHS_PER_POOL
         if number != self.made:
+            self.groups, self.plan = [], []  # so that memory holds one pool
             self.groups, self.made = self._pool(number), number
             self.windows = sum(len(group.truth) for group in self.groups)
             self.channels = max(group.truth[0, :, :, 0].numel() for group in self.groups)

@@ -270,7 +270,10 @@ def test_sources_without_what_is_asked_for_say_so(rng):
     with pytest.raises(SmoothNetError, match="no recording has 7 joints in 3D"):
         clean_windows(source, 3, 7, 3, 32, rng)
     with pytest.raises(SmoothNetError, match="no motion of h, only of g"):
-        MotionSource([Recording("a", "g", "", turning())], {"h": 1.0})
+        MotionSource([Recording("a", "g", "", turning())], {"g": 0.5, "h": 0.5})
+    for share in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(SmoothNetError, match="shares of motion must be 0 or more"):
+            MotionSource([Recording("a", "g", "", turning())], {"g": share})
     with pytest.raises(SmoothNetError, match="no motion to cut"):
         MotionSource([])
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from lib.training.objective import TrainingObjective
 from lib.training.recipes import Recipe, find_recipe
 from lib.training.state import TrainingState, find_resume
 from lib.utils import device as devices
+from lib.utils.distributed import World
 from lib.utils.errors import SmoothNetError
 
 CPU = torch.device("cpu")
@@ -235,6 +237,22 @@ def test_the_general_smoother_trains_by_its_config_and_resumes_exactly(tmp_path,
     model, known = load_model(tmp_path / "straight/checkpoint.pth.tar")
     assert isinstance(model, GeneralSmoother) and same(model.state_dict(), straight["state_dict"])
     assert straight["model"] == {"name": "general", **model.settings} and known["normalize"] == "none"
+
+
+def test_memory_holds_one_pool(monkeypatch):
+    monkeypatch.setattr(pools, "generated_recordings", lambda rng: generated_recordings(rng, 3, 60))
+    cfg = load_config(ROOT / "configs/general.yaml", {}, ["GENERAL.WINDOWS", "100", "GENERAL.EPOCHS_PER_POOL", "1"])
+    source = pools.Pools([], cfg, World(), CPU)
+    source.begin(0)
+    before, make_pool = weakref.ref(source.groups[0].truth), pools.make_pool
+
+    def alone(*arguments):
+        assert before() is None
+        return make_pool(*arguments)
+
+    monkeypatch.setattr(pools, "make_pool", alone)
+    source.begin(1)
+    assert len(source.batch(0, 0).x)
 
 
 def test_a_resume_names_the_settings_that_have_changed(tmp_path, caplog):
