@@ -123,7 +123,10 @@ def train(
                     break
     finally:
         if world.main and state.history:
-            plot_history(state.history, run / "curves.png")
+            try:
+                plot_history(state.history, run / "curves.png")
+            except Exception as error:  # of matplotlib or the disk; a picture is no reason to fail, nor to hide one
+                log.warning("curves.png was not drawn: %s", error)
     return True
 
 

@@ -239,6 +239,19 @@ def test_the_general_smoother_trains_by_its_config_and_resumes_exactly(tmp_path,
     assert straight["model"] == {"name": "general", **model.settings} and known["normalize"] == "none"
 
 
+@pytest.mark.parametrize("error", [ModuleNotFoundError("No module named 'matplotlib'"), OSError("disk full")])
+def test_a_picture_that_cannot_be_drawn_fails_no_run(tmp_path, monkeypatch, caplog, error):
+    def draw(history, path):
+        raise error
+
+    monkeypatch.setattr(loop, "plot_history", draw)
+    write_poses(tmp_path / "poses", phases=("train",))
+    assert run_training(tmp_path, "run", "TRAIN.EPOCH", "1")["epoch"] == 1
+    assert f"curves.png was not drawn: {error}" in caplog.text
+    with pytest.raises(SmoothNetError, match="the loss became"):
+        run_training(tmp_path, "run", "TRAIN.EPOCH", "5", "TRAIN.RESUME", "auto", "TRAIN.LR", "1e30")
+
+
 def test_memory_holds_one_pool(monkeypatch):
     monkeypatch.setattr(pools, "generated_recordings", lambda rng: generated_recordings(rng, 3, 60))
     cfg = load_config(ROOT / "configs/general.yaml", {}, ["GENERAL.WINDOWS", "100", "GENERAL.EPOCHS_PER_POOL", "1"])
