@@ -433,10 +433,25 @@ def _finite(output: np.ndarray, points: np.ndarray, name: str) -> np.ndarray:
     return output
 
 
-def measure(methods: Mapping[str, Method], items: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> dict[str, Any]:
-    """Every method on (estimate, truth, fps) items: name -> pooled scores."""
+def measure(
+    methods: Mapping[str, Method], items: Sequence[tuple[np.ndarray, np.ndarray, float]], root: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Every method on (estimate, truth, fps) items: name -> pooled scores.
+
+    Args:
+        root: joints whose mean is subtracted after smoothing, as evaluation does; none: nothing is.
+    """
+
+    def relative(points: np.ndarray) -> np.ndarray:
+        return points - points[:, list(root)].mean(axis=1, keepdims=True) if root else points
+
     return {
-        name: pooled([scores(_finite(run(points, fps), points, name), truth, fps) for points, truth, fps in items])
+        name: pooled(
+            [
+                scores(relative(_finite(run(points, fps), points, name)), relative(truth), fps)
+                for points, truth, fps in items
+            ]
+        )
         for name, run in methods.items()
     }
 
@@ -687,24 +702,6 @@ def official_sequences(
     return people, items, root
 
 
-def measure_pairs(methods: Mapping[str, Method], pairs: Pairs, most: int | None) -> dict[str, Any]:
-    """Every method on the sequences of a file; roots are subtracted after smoothing, as evaluation does."""
-
-    def relative(points: np.ndarray) -> np.ndarray:
-        return points - points[:, list(pairs.root)].mean(axis=1, keepdims=True) if pairs.root else points
-
-    step = 1 if most is None else max(1, len(pairs.items) // most)
-    return {
-        name: pooled(
-            [
-                scores(relative(_finite(run(points, fps), points, name)), relative(truth), fps)
-                for points, truth, fps in pairs.items[::step]
-            ]
-        )
-        for name, run in methods.items()
-    }
-
-
 # ---------------------------------------------------------------- output
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Left-aligned first column, the others to the right."""
@@ -780,6 +777,7 @@ def run(methods: Mapping[str, Method], data: Path | None, part: str = "report", 
     still = clean(everything, clips, part, quick)
     rhythms = rhythm(everything, part)
     single = alone(everything, quick)
+    most = 8 if quick else 150  # sequences of a file of pairs, evenly over it
     return {
         "part": part,
         "noisy": noisy,
@@ -791,7 +789,7 @@ def run(methods: Mapping[str, Method], data: Path | None, part: str = "report", 
             pairs.name: {
                 "unit": pairs.unit,
                 "frames": sum(len(points) for points, _, _ in pairs.items),
-                "methods": measure_pairs(everything, pairs, 8 if quick else 150),
+                "methods": measure(everything, pairs.items[:: max(1, len(pairs.items) // most)], pairs.root),
             }
             for pairs in real_pairs(data, part)
         },

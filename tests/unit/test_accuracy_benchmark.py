@@ -203,7 +203,7 @@ def test_pairs_are_read_from_both_forms(tmp_path):
     assert [(p.name, p.unit, len(p.items)) for p in found["report"]] == [("some", "px", 2), ("mine_cam_3D", "mm", 1)]
     np.testing.assert_array_equal(found["report"][0].items[0][0], noisy[4])
     np.testing.assert_allclose(found["report"][1].items[0][1].reshape(40, 6), 1000 * joints[2], rtol=1e-5)
-    values = accuracy.measure_pairs({"input": accuracy.method("input")}, found["report"][0], None)
+    values = accuracy.measure({"input": accuracy.method("input")}, found["report"][0].items, found["report"][0].root)
     assert values["input"]["mpjpe"] == pytest.approx(
         np.mean([np.linalg.norm(noisy[i] - truth[i], axis=-1).mean() for i in (4, 5)]), rel=0.02
     )
@@ -215,7 +215,7 @@ def test_the_sample_is_scored_where_its_reference_knows_a_joint():
     assert points.shape == truth.shape == (100, 33, 2) and fps == pytest.approx(60)
     known = np.isfinite(truth).all(axis=(0, 2))
     assert known.sum() == 17 and np.isfinite(points).all()
-    score = accuracy.measure_pairs({"input": accuracy.method("input")}, blazepose, None)["input"]
+    score = accuracy.measure({"input": accuracy.method("input")}, blazepose.items)["input"]
     of_view = [np.linalg.norm((points - truth)[:, known], axis=-1).mean() for points, truth, _ in blazepose.items]
     assert score["mpjpe"] == pytest.approx(np.mean(of_view), rel=1e-6)
     assert 30 < score["mpjpe"] < 40 and 0 < score["kept"] < 1.5
