@@ -76,8 +76,8 @@ def network_method(
         normalize: the normalisation the weights were trained with.
         autocast: type of the matrix products, None for float32.
     """
-    network = channel_network(model, normalize, data.facts.dims)
-    taper = kind_of(model)[1].taper(model)
+    network, kind = channel_network(model, normalize, data.facts.dims), kind_of(model)[1]
+    taper = kind.taper(model)
     weights = None if taper is None else torch.tensor(taper, dtype=torch.float32, device=device)
     weigh = None if weights is None else (lambda starts: weights)
 
@@ -86,7 +86,7 @@ def network_method(
         devices.synchronize(device)
         start = time.perf_counter()
         with torch.inference_mode(), devices.autocast(device, autocast):
-            y = smooth_sequence(network, x, window_of(model), step, weigh=weigh)
+            y = smooth_sequence(network, x, window_of(model), step, weigh=weigh, reflect=kind.by_joint)
         devices.synchronize(device)
         if timer is not None:
             timer.seconds += time.perf_counter() - start

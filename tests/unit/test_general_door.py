@@ -3,11 +3,13 @@
 """The general network through the one door: files, whole recordings, streams, exported models."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from lib.evaluation.evaluate import network_method
 from lib.inference import Smoother
 from lib.inference.methods import Smoothing
 from lib.inference.options import SmoothingOptions
@@ -51,6 +53,16 @@ def test_a_checkpoint_keeps_what_does_not_follow_from_its_weights(checkpoint):
     assert (Smoother.from_checkpoint(checkpoint).network.step, model.window_size) == (4, W)
     with pytest.raises(SmoothNetError, match="window of 16 frames"):
         load_model(checkpoint, 32)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 10, W, 40])
+def test_evaluation_smooths_as_smoothing_does(checkpoint, smoother, frames):
+    """Short sequences too: with the last frame held, what is measured is not what anybody gets."""
+    x = recording(frames)
+    flat = torch.from_numpy(x).float().reshape(frames, -1)
+    data = SimpleNamespace(detected=flat, slice=lambda i: slice(0, frames), facts=SimpleNamespace(dims=3))
+    smoothed = network_method(load_model(checkpoint)[0], data, device=torch.device("cpu"))(0)
+    np.testing.assert_allclose(smoothed.reshape(x.shape), smoother(x, step=1), atol=1e-4)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
