@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""What decides how a recording is read and smoothed; the commands smooth and visualize share it."""
+"""What decides how a recording is read and smoothed; the commands and smoothnet.smooth share it."""
 
 from __future__ import annotations
 

@@ -413,7 +413,7 @@ class _Segment:
 
 def as_points(array: np.ndarray, dims: int | None) -> np.ndarray:
     """Points as (T, K, D)."""
-    if array.ndim == 3 and dims in (None, array.shape[2]):
+    if array.ndim == 3 and array.shape[2] and dims in (None, array.shape[2]):
         return array
     if array.ndim != 2:
         given = "" if dims is None else f" with dims={dims}"

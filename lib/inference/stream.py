@@ -139,8 +139,8 @@ class _Segment:
         return weight
 
     def known(self, begin: int, end: int) -> bool:
-        """Whether windows said of the points that the frames from `begin` up to `end` show what a further one cannot
-        change if they count next to nothing in it."""
+        """Whether every point shown in the frames from `begin` up to `end` has been in windows that count for it, so
+        that a window in which these frames count next to nothing changes none of them."""
         if self.length <= self.window:
             return False
         place = self.newest + 1 - begin, self.newest + 1 - end

@@ -140,15 +140,15 @@ def export_checkpoint(
     """Write the network of a checkpoint to `output` (.onnx).
 
     The normalisation depends on which channels form a joint and stays outside the graph; its name is in the
-    metadata, and lib.inference applies it.
+    metadata, and lib/models/network.py applies it.
 
     Args:
         window_size: the window the checkpoint must have, if given.
         tolerance: if given, the model is compared with torch, and written only if `verify_export` finds no more.
 
     Returns:
-        The metadata: window_size, output_size, hidden_size, res_hidden_size, num_blocks, normalize, epoch,
-        opset; and the difference found, if asked for.
+        The metadata of the file: what its kind says of itself (see EXPORTERS), opset, normalize and epoch; and the
+        difference found, if asked for.
 
     Raises:
         SmoothNetError: as load_model; onnx is not installed; the file cannot be written; a larger difference.

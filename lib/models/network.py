@@ -190,7 +190,7 @@ def _load_torch(path: Path, device: str, window: int | None) -> Network:
     from .kinds import channel_network, kind_of, window_of
 
     model, metadata = load_model(path, window)
-    place = select_device(str(device))
+    place = select_device(device)
     model = model.to(place)
     kind = kind_of(model)[1]
     smooth = channel_network(model, "none", 1)
@@ -229,7 +229,7 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
         raise SmoothNetError(f"onnxruntime is needed to run {path}: pip install onnxruntime") from error
     wanted = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider"]}
     wanted["auto"] = wanted["cuda"] + wanted["cpu"]
-    kind = str(device).split(":")[0]
+    kind = device.split(":")[0]
     providers = [name for name in wanted.get(kind, []) if name in onnxruntime.get_available_providers()]
     if not providers:
         raise SmoothNetError(f"this onnxruntime cannot run {path} on {device}; use the device cpu")

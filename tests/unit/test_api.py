@@ -113,6 +113,12 @@ def test_what_is_masked_is_missing(method, dtype):
     np.testing.assert_array_equal(smoothed.filled(np.nan), lib.smooth(plain, method=method))
 
 
+@pytest.mark.parametrize("method", ["network", "rts"])
+def test_points_without_coordinates_are_refused(method):
+    with pytest.raises(SmoothNetError, match=r"not \(5, 3, 0\)"):
+        lib.smooth(np.zeros((5, 3, 0)), method=method)
+
+
 def test_numbers_of_frames_may_be_numpys():
     x = walk()
     x[20:26, 1] = np.nan
