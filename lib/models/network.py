@@ -287,7 +287,7 @@ def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
     Whole numbers come back as float64, since smoothed ones are not whole. What a masked array masks is NaN meanwhile.
 
     Raises:
-        SmoothNetError: no numbers.
+        SmoothNetError: no real numbers.
     """
     if isinstance(points, np.ma.MaskedArray) and points.dtype.kind in "fiu":
         floating = points.astype(points.dtype if points.dtype.kind == "f" else np.float64)
@@ -303,6 +303,8 @@ def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         return points.numpy(), lambda array: torch.from_numpy(array).to(dtype).to(device)
     try:
         array = np.asarray(points)
+        if array.dtype.kind in "cmM":
+            raise TypeError(f"they are {array.dtype}")
         kind = array.dtype if np.issubdtype(array.dtype, np.floating) else np.dtype(np.float64)
         array = array.astype(np.promote_types(kind, np.float32), copy=False)
     except (TypeError, ValueError) as error:

@@ -186,6 +186,8 @@ def test_the_window_chooses_the_file_in_a_folder(tmp_path):
         (np.zeros((9, 5, 3)), {"delay": W}, "delay must be from 0 to 7"),
         (np.zeros((9, 5, 3)), {"delay": 2, "step": 2}, "needs step 1"),
         ("abc", {}, "must be numbers"),
+        (np.zeros((9, 5, 3), np.complex64), {}, "must be numbers .*complex64"),
+        (np.zeros((9, 5, 3), "datetime64[s]"), {}, "must be numbers .*datetime64"),
     ],
 )
 def test_mistakes_are_named(smoother, points, options, message):
