@@ -371,11 +371,16 @@ def _staging(target: Path) -> Iterator[Path]:
 
 
 def _host() -> str:
-    return re.sub(r"[^\w-]", "_", socket.gethostname()) or "host"
+    """Where a process number means one process: a machine, and a container on it, which may have the machine's name."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux
+        space = ""
+    return re.sub(r"[^\w-]", "_", socket.gethostname() + space) or "host"
 
 
 def _remove_stale(near: Path) -> None:
-    """Remove the temporary folders of processes of this machine that were killed before they could."""
+    """Remove the temporary folders of processes of this machine and container that were killed before they could."""
     for folder in near.glob(f"{STAGING}{_host()}.*.*"):
         process = folder.name.split(".")[3]
         if process.isdigit() and not _alive(int(process)):
