@@ -89,7 +89,7 @@ def torch_against_numpy(checkpoint: str | None, frames: Sequence[int]) -> None:
     importing = cpu_seconds(lambda: __import__("torch"))
     import torch
 
-    from lib.models.network import _load_torch
+    from lib.models.load import _load_torch
     from lib.weights import find_weights
 
     torch.set_num_threads(1)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.plain import Work
+from ..models.network import Work
 from ..models.windows import reflected, smooth_blocks, window_starts
 from ..utils.blocks import Frames, by_frames
 from ..utils.gaps import bridge_windows, shown_points

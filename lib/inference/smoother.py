@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..models.network import Network, as_numpy, load_network
+from ..models.load import load_network
+from ..models.network import Network, Work, as_numpy
 from ..models.normalize import NORMALIZATIONS, with_normalization
-from ..models.plain import Work
 from ..models.windows import smooth_blocks, smooth_sequence
 from ..utils.blocks import Frames, by_frames
 from ..utils.errors import SmoothNetError

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..models.bank import LEAD
-from ..models.network import as_numpy
-from ..models.plain import Work
+from ..models.network import Work, as_numpy
 from ..utils.door import Door
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP, refuse_far, shown_points

@@ -182,7 +182,7 @@ def verify_export(checkpoint: str | Path, exported: str | Path, seed: int = 0) -
     Raises:
         SmoothNetError: a file cannot be read; onnxruntime is not installed.
     """
-    from .network import load_network
+    from .load import load_network
 
     reference, candidate = load_network(checkpoint), load_network(exported)
     generator = np.random.default_rng(seed)

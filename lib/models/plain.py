@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -40,6 +40,7 @@ from .bank import (
     window_taper,
     with_rate,
 )
+from .network import Begin, ByJoint, Network, Steps, Work, part_of
 
 ENCODER_SLOPE = 0.1  # of SmoothNet's LeakyReLU after the encoder
 BLOCK_SLOPE = 0.2  # of those in the residual blocks
@@ -49,10 +50,6 @@ NOTHING = 1e-30  # fixed numbers below it are left out
 GENERAL_ROWS, SMOOTHNET_ROWS = 700, 1024  # rows of a chunk: what is fastest with 2 MiB of cache
 
 State = Mapping[str, np.ndarray]
-# (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength, frames per second or 0 -> (n, K, D, W); all float32
-ByJoint = Callable[[np.ndarray, "np.ndarray | None", float, float], np.ndarray]
-FramesOf = Callable[[int, int], np.ndarray]  # (first, last) -> (last - first, n, K, D) those frames of the windows
-Steps = Generator[None, None, FramesOf]
 
 
 class Scratch(threading.local):
@@ -71,59 +68,6 @@ class Scratch(threading.local):
 
 
 scratch = Scratch()
-
-
-class Work:
-    """Windows on their way through a network, in steps of about equal cost between which other work may be done.
-
-    Args:
-        steps: how many there are at most.
-        way: does a step each time.
-
-    Attributes:
-        left: steps until `frames` may be asked.
-    """
-
-    def __init__(self, steps: int, way: Steps):
-        self.left = steps
-        self._way = way
-        self._frames: FramesOf | None = None
-        self._place: np.ndarray | float = 0.0
-
-    @classmethod
-    def at_once(cls, smooth: Callable[[], np.ndarray]) -> Work:
-        """All of it in one step: () -> (n, K, D, W)."""
-
-        def way() -> Steps:
-            return _part_of(smooth().transpose(3, 0, 1, 2))
-            yield  # which makes a way of it
-
-        return cls(1, way())
-
-    def plus(self, place: np.ndarray) -> Work:
-        """The same, with something added to its frames."""
-        self._place = place
-        return self
-
-    def advance(self, steps: int | None = None) -> None:
-        """Take so many steps; None: all that are left."""
-        for _ in range(self.left if steps is None else min(steps, self.left)):
-            try:
-                next(self._way)
-            except StopIteration as done:
-                self.left, self._frames = 0, done.value
-                return
-            self.left -= 1
-
-    def frames(self, first: int, last: int) -> np.ndarray:
-        """(last - first, n, K, D) floats: these frames of the windows, smoothed. Takes the steps that are left."""
-        self.advance()
-        assert self._frames is not None
-        return self._frames(first, last) + self._place
-
-
-# (windows, shown, strength) as ByJoint; whether all frames will be asked for at once, and are worked out in the steps
-Begin = Callable[[np.ndarray, "np.ndarray | None", float, float, bool], Work]
 
 
 def leaky(x: np.ndarray, slope: float, spare: np.ndarray | None = None) -> np.ndarray:
@@ -321,17 +265,13 @@ def general(state: State, settings: Mapping[str, Any]) -> tuple[ByJoint, Begin]:
                     for first, last in pairwise(halves):
                         done.append(frames(first, last))
                         yield
-                    frames = _part_of(np.concatenate(done))
+                    frames = part_of(np.concatenate(done))
                 ready.append(frames)
             return lambda first, last: np.concatenate([frames(first, last) for frames in ready], axis=1)
 
         return Work(len(parts) * (len(weights.blocks) + (4 if whole else 2)) + 1, way())
 
     return run, begin
-
-
-def _part_of(frames: np.ndarray) -> FramesOf:
-    return lambda first, last: frames[first:last]
 
 
 def _general_weights(state: State, settings: Mapping[str, Any]) -> GeneralWeights:
@@ -592,29 +532,17 @@ def _running_median(x: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- the kinds
 
 
-@dataclass(frozen=True)
-class Plain:
-    """A network that is ready to run; see network.Network for what its attributes mean."""
-
-    window: int
-    run: Callable[[np.ndarray], np.ndarray]
-    people: ByJoint | None = None
-    begin: Begin | None = None
-    taper: np.ndarray | None = None
-    step: int = 1
-    strongest: float = 1.0
-
-
-def load_smoothnet(content: Mapping[str, Any]) -> Plain:
+def load_smoothnet(content: Mapping[str, Any]) -> Network:
     """SmoothNet from a checkpoint's content."""
     sizes = architecture(content["state_dict"])
     check_whole(sizes)
     check_state(content["state_dict"], smoothnet_shapes(sizes))
     taper, step = window_overlap(content, sizes["window_size"])
-    return Plain(sizes["window_size"], smoothnet(content["state_dict"]), taper=taper, step=step)
+    run = smoothnet(content["state_dict"])
+    return Network(run, sizes["window_size"], content.get("normalize", "none"), taper=taper, step=step)
 
 
-def load_general(content: Mapping[str, Any]) -> Plain:
+def load_general(content: Mapping[str, Any]) -> Network:
     """The general smoother from a checkpoint's content."""
     try:
         settings = check_settings(**general_settings(content))
@@ -623,19 +551,20 @@ def load_general(content: Mapping[str, Any]) -> Plain:
     state = with_rate(content["state_dict"], lambda shape: np.zeros(shape, np.float32))
     check_state(state, general_shapes(settings))
     people, begin = general(state, settings)
-    return Plain(
-        settings["window_size"],
+    return Network(
         lambda windows: people(windows[:, :, None], None, 1.0, 0.0)[:, :, 0],
-        people,
-        begin,
-        window_taper(settings["window_size"], settings["taper"]),
-        settings["step"],
-        STRONGEST,
+        settings["window_size"],
+        content.get("normalize", "none"),
+        people=people,
+        begin=begin,
+        taper=window_taper(settings["window_size"], settings["taper"]),
+        step=settings["step"],
+        strongest=STRONGEST,
     )
 
 
 # kind -> content of a checkpoint, its "state_dict" of float32 arrays -> the network; a kind without a row needs torch
-PLAIN: Mapping[str, Callable[[Mapping[str, Any]], Plain]] = {"smoothnet": load_smoothnet, "general": load_general}
+PLAIN: Mapping[str, Callable[[Mapping[str, Any]], Network]] = {"smoothnet": load_smoothnet, "general": load_general}
 
 
 def named_in(checkpoint: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from helpers import ROOT, command
 from lib.inference import Smoother
 from lib.models.checkpoints import read_checkpoint, save_checkpoint
 from lib.models.export import OPSET, export_checkpoint, verify_export
-from lib.models.network import load_network
+from lib.models.load import load_network
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 

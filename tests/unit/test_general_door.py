@@ -17,7 +17,7 @@ from lib.models.checkpoints import load_model, save_checkpoint
 from lib.models.export import export_checkpoint
 from lib.models.general import GeneralSmoother
 from lib.models.kinds import description
-from lib.models.plain import Work
+from lib.models.network import Work
 from lib.utils.errors import SmoothNetError
 
 W = 16
@@ -244,7 +244,7 @@ def test_a_network_moves_to_its_device_once_for_all_frame_rates(monkeypatch):
         loaded.append(network)
         return network
 
-    monkeypatch.setattr("lib.models.network._load_torch", load)
+    monkeypatch.setattr("lib.models.load._load_torch", load)
     monkeypatch.setattr("lib.inference.smoother.PAYS", 0)
     smoother = Smoother.from_checkpoint(device="auto")
     for fps in (30, 60, 30):

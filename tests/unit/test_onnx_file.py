@@ -9,7 +9,7 @@ import torch
 from lib.commands.arguments import run_main
 from lib.commands.smooth import main
 from lib.models.export import export_checkpoint
-from lib.models.network import load_network
+from lib.models.load import load_network
 from lib.models.onnx_file import read_onnx
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError

@@ -14,7 +14,7 @@ from lib.models import plain
 from lib.models.checkpoints import load_model, save_checkpoint
 from lib.models.general import GeneralSmoother
 from lib.models.kinds import description
-from lib.models.network import load_network
+from lib.models.load import load_network
 from lib.models.smoothnet import SmoothNet
 from lib.utils.errors import SmoothNetError
 from lib.weights import FOLDER, find_weights

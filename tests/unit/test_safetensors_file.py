@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.models.network import load_network
+from lib.models.load import load_network
 from lib.models.safetensors_file import read_safetensors, write_safetensors
 from lib.utils.errors import SmoothNetError
 from lib.weights import find_weights
