@@ -117,8 +117,8 @@ def _refuse_lengths(path: Path, members: dict[tuple[str, Hashable], list[Detecti
             if len(lengths) > 1 or len(of_part[place]) > 2:
                 (a, frame), (b, other) = list((lengths if len(lengths) > 1 else of_part[place]).items())[:2]
                 raise SmoothNetError(
-                    f"{path}: frame {frame} has a list of {a} joints and frame {other} one of {b}, and nothing says which "
-                    "joints are left out; write every joint in every frame, with zeros where it was not found"
+                    f"{path}: frame {frame} has a list of {a} joints and frame {other} one of {b}, and nothing says "
+                    "which joints are left out; write every joint in every frame, with zeros where it was not found"
                 )
 
 

@@ -400,9 +400,9 @@ def joint_labels(points: Any) -> list[Hashable] | None:
     """What the objects of a list say that they are, by the first of `_LABELLED` under which each has its own."""
     for key in _LABELLED:
         labels = [point.get(key) if isinstance(point, dict) else None for point in points]
-        if all(isinstance(label, int | str) and type(label) is not bool for label in labels):
-            if len(set(labels)) == len(labels):
-                return labels
+        said = all(isinstance(label, int | str) and type(label) is not bool for label in labels)
+        if said and len(set(labels)) == len(labels):
+            return labels
     return None
 
 

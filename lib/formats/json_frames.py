@@ -125,9 +125,7 @@ class _Reader:
             found = read_numbers(scores, f"{where}, scores")
         labels = joint_labels(value) if isinstance(value, list) and axes else None
         part = f"{len(numbers)}D"
-        return Found(
-            part, path, points, found, stride, axes, places=places, labels=labels, named=bool(places)
-        )
+        return Found(part, path, points, found, stride, axes, places=places, labels=labels, named=bool(places))
 
     def _meaning(self, key: str, table: np.ndarray, where: str) -> tuple[np.ndarray, int, Piece]:
         """The list as a row a joint, the numbers of a joint and what they are; a stand-in before `settle`."""
@@ -150,7 +148,9 @@ class _Reader:
             meaning = of_array(rows, f"{where}, {key or 'joints'}", dims, layout)
             piece = meaning.pieces[0]
             if piece.form != "points" or piece.numbers != tuple(range(len(piece.numbers))):
-                raise SmoothNetError(f"{where}, {key}: the numbers of a joint must begin with x and y; write them first")
+                raise SmoothNetError(
+                    f"{where}, {key}: the numbers of a joint must begin with x and y; write them first"
+                )
             self.meanings[what] = meaning.shape[-1], piece
 
 

@@ -514,8 +514,8 @@ def refuse_numbered(points: np.ndarray, where: str) -> None:
     first = first[np.isfinite(first).all(axis=1)]
     if len(first) > 1 and any((first == np.arange(start, start + joints)).all() for start in (0, 1)):
         raise SmoothNetError(
-            f"{where}: the first number of each joint counts the joints; leave it out, or say --layout _,x,y (_ is left "
-            "alone), or x,y,z if it is a position"
+            f"{where}: the first number of each joint counts the joints; leave it out, or say --layout _,x,y (_ is "
+            "left alone), or x,y,z if it is a position"
         )
 
 
@@ -621,8 +621,8 @@ def _refuse_more(matrix: np.ndarray, where: str) -> None:
         if _coherence(matrix, numbers) > 0.1 + known or _are_states(matrix, numbers):
             rest = ",".join("_" * (numbers - 3))
             raise SmoothNetError(
-                f"{where}: its {columns} columns look like {columns // numbers} joints of {numbers} numbers; say what they "
-                f"are, as in --layout x,y,z,{rest} (_ is left alone), or --dims 2 or 3"
+                f"{where}: its {columns} columns look like {columns // numbers} joints of {numbers} numbers; say "
+                f"what they are, as in --layout x,y,z,{rest} (_ is left alone), or --dims 2 or 3"
             )
 
 

@@ -62,7 +62,8 @@ RECORDINGS = {
 }
 # Which joint is in a row.
 JOINTS = {
-    *("kp", "kp_id", "kp_idx", "kp_name", "kpt", "kpt_id", "kpt_idx", "kpt_name", "body_part", "part_name", "marker_name"),
+    *("kp", "kp_id", "kp_idx", "kp_name", "kpt", "kpt_id", "kpt_idx", "kpt_name"),
+    *("body_part", "part_name", "marker_name"),
     *("keypoint_index", "keypoint_idx", "joint_index", "joint_idx"),
     *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
     *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker"),
@@ -128,7 +129,7 @@ def _is_no_place(name: str) -> bool:
     return bool(joint) and not is_point(joint)
 
 
-# What has x, y and z behind one letter in tables of sensors and force plates: ax, gy, Fz; mx, of moments or magnetometers.
+# What has x, y and z behind it in tables of sensors and force plates: ax, gy, Fz; mx, of moments or magnetometers.
 _SENSORS = {"a", "g", "m", "f", "v", "w", "acc", "gyr", "mag", "cop"}
 
 

@@ -445,7 +445,8 @@ def test_tables_of_what_is_no_position_are_refused(tmp_path):
 @needs_node
 def test_positions_keep_their_names_and_joints_may_be_called_a(tmp_path):
     """Pins what was so before."""
-    body = np.cumsum(np.random.default_rng(0).standard_normal((20, 2, 3)), axis=0) + [[100, 20, 3], [7, 200, 50]]
+    rng = np.random.default_rng(0)
+    body = np.array([[100, 20, 3], [7, 200, 50]]) + np.cumsum(rng.standard_normal((20, 2, 3)), axis=0)
     files = {
         "velocity of a kick": _rows(body.reshape(20, -1), [f"{joint}_{axis}" for joint in "pq" for axis in "xyz"]),
         "letters": _rows(body.reshape(20, -1), [f"{joint}{axis}" for joint in "ab" for axis in "xyz"]),
