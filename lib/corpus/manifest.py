@@ -39,7 +39,7 @@ RESULTS = {  # column: SQLite's type, and what it is
     "jitter_after": ("REAL", "the same of the output"),
     "moved": ("REAL", "how far smoothing moved points: RMS, in the file's unit"),
     "moved_most": ("REAL", "the same: the largest"),
-    "warning": ("TEXT", "where what was removed looks like motion"),
+    "warning": ("TEXT", "where the file was hardly understood rightly, or what was removed looks like motion"),
     "out_size": ("INTEGER", "bytes of the output"),
     "out_sha256": ("TEXT", "of the output"),
     "seconds": ("REAL", "reading, smoothing and writing"),

@@ -160,7 +160,7 @@ def page(facts: dict[str, Any]) -> str:
         ("not reached", f"{totals['not_reached']:,}"), ("frames", f"{totals['frames']:,}"),
         ("hours of motion", f"{totals['hours_of_motion']:,.2f}"), ("people", f"{totals['people']:,}"),
         ("hours of work", f"{totals['seconds_of_work'] / 3600:,.2f}"),
-        ("may have lost motion", f"{totals['with_warning']:,}"),
+        ("with a warning", f"{totals['with_warning']:,}"),
     ]  # fmt: skip
     parts = {
         "TITLE": html.escape(printable(facts["run"]["out"])),

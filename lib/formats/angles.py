@@ -19,6 +19,7 @@ from .recording import Recording, Track
 
 # Formats whose columns, keys and axes say no more than x, y and z.
 _UNSAID = ("csv", "long-csv", "json", "jsonl", "npy", "npz")
+_DERIVATIVES = re.compile(r"velocit(?:y|ies)|accelerations?|reprojection")
 _WORDS = re.compile(r"rotations?|rot|euler\w*|angles?|orientations?|rpy|\w*(?:旋转|角度|欧拉)\w*")
 _TURN = 360.0  # degrees
 _WRAP = 300.0  # from one frame to the next, which no body turns by and which a whole turn takes off
@@ -41,11 +42,18 @@ def refuse_named_angles(recording: Recording) -> None:
             f"{recording.path} holds an angle in degrees that leaps by whole turns, through which smoothing would draw "
             "a line: write it without them, as numpy.unwrap(degrees, period=360, axis=0) does"
         )
-    tracks = [track for track in recording.tracks if track.kind == "points" and track.points.shape[2] == 3]
+    tracks = [track for track in recording.tracks if track.kind == "points"]
+    other = _named(recording.path, _DERIVATIVES)
+    if other is not None and tracks and all(map(_may_be_derivatives, tracks)):
+        raise SmoothNetError(
+            f"{recording.path} holds no positions, by {other!r} in its name; smooth the positions that they come from, "
+            "or say --layout x,y,z if they are positions"
+        )
+    tracks = [track for track in tracks if track.points.shape[2] == 3]
     if not tracks or not all(map(_within_a_turn, tracks)):
         return
     wrapped = any(map(_wraps, tracks))
-    named = _named(recording.path)
+    named = _named(recording.path, _WORDS)
     if not wrapped and (named is None or not all(map(_may_be_angles, tracks))):
         return
     sign = "by leaps of a whole turn" if named is None else f"by {named!r} in its name"
@@ -55,10 +63,20 @@ def refuse_named_angles(recording: Recording) -> None:
     )
 
 
-def _named(path: Path) -> str | None:
-    """The word in a file's name that says angles."""
+def _may_be_derivatives(track: Track) -> bool:
+    """Whether joints lie no further from one another than each moves, as they do not in a body; one says nothing."""
+    points = track.points[:_LOOKED_AT].astype(np.float64)
+    points = points[np.isfinite(points).all(axis=(1, 2))]
+    if points.shape[1] < 2 or len(points) < 2:
+        return True
+    middles, motion = points.mean(axis=0).std(axis=0), points.std(axis=0).mean(axis=0)
+    return bool((middles < motion).all())
+
+
+def _named(path: Path, pattern: re.Pattern[str]) -> str | None:
+    """The word in a file's name that says angles, or what else the pattern has."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.stem).lower()
-    return next((word for word in re.split(r"[\W_\d]+", words) if _WORDS.fullmatch(word)), None)
+    return next((word for word in re.split(r"[\W_\d]+", words) if pattern.fullmatch(word)), None)
 
 
 def _columns(track: Track) -> np.ndarray:

@@ -98,6 +98,30 @@ def _apart(old: np.ndarray, new: np.ndarray) -> float:
     return float(shown.mean()) if len(shown) else 0.0
 
 
+def _refuse_lengths(path: Path, members: dict[tuple[str, Hashable], list[Detection]]) -> None:
+    """Refuse lists of joints that are longer in one frame than in another, where nothing says which joints those are:
+    whoever leaves out what was not found moves all that stand behind it to other places.
+
+    Lists of two lengths may be two kinds of people, as long as each has lists of one.
+    """
+    of_part: dict[tuple[str, int], dict[int, int]] = defaultdict(dict)  # where a list begins -> length -> a frame
+    for (part, _), found in members.items():
+        of_track: dict[tuple[str, int], dict[int, int]] = defaultdict(dict)
+        for detection in found:
+            for slot in detection.parts[part][2]:
+                length = slot.joints.stop - slot.joints.start
+                if length and not slot.named:
+                    of_track[part, slot.joints.start].setdefault(length, detection.frame)
+        for place, lengths in of_track.items():
+            of_part[place] = lengths | of_part[place]
+            if len(lengths) > 1 or len(of_part[place]) > 2:
+                (a, frame), (b, other) = list((lengths if len(lengths) > 1 else of_part[place]).items())[:2]
+                raise SmoothNetError(
+                    f"{path}: frame {frame} has a list of {a} joints and frame {other} one of {b}, and nothing says "
+                    "which joints are left out; write every joint in every frame, with zeros where it was not found"
+                )
+
+
 def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
     """Tracks by the ids of the file where every detection has one of a person, else by nearest pose (see `associate`).
 
@@ -105,7 +129,8 @@ def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
     recording must not be cut otherwise because it was saved in another form.
 
     Raises:
-        SmoothNetError: the file is sparse, its people cannot be matched, or some points have z and others not.
+        SmoothNetError: the file is sparse, its people cannot be matched, some points have z and others not, or lists of
+            joints have different lengths.
     """
     detections = [d for d in detections if d.parts]
     ids: list[Hashable] = [d.id for d in detections]
@@ -154,6 +179,7 @@ def make_tracks(path: Path, detections: list[Detection]) -> list[Track]:
                 scores[t, : len(score)] = score
         has_scores = any(d.parts[part][1] is not None for d in found)
         tracks.append(Track(id, points, start, scores if has_scores else None, part=part, in_file=in_file, where=slots))
+    _refuse_lengths(path, members)
     return sorted(tracks, key=lambda track: (track.part, track.start))
 
 

@@ -29,6 +29,7 @@ class Slot:
     joints: slice  # where its joints stand in the joints of the track
     stride: int
     axes: tuple[str, ...] = ()
+    named: bool = False  # each joint says which one it is, so that others may be left out
 
 
 # Strings are matched first so that digits inside them are never taken for numbers.

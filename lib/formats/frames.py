@@ -51,6 +51,9 @@ class Found:
     family: str = ""  # people of different families are never one: bodies and hands
     # Where the joints stand if each has a place of its own, and which of the points these are; else all at `path`.
     places: Sequence[tuple[tuple, slice]] = ()
+    # What each of the points says that it is, a name or a number; None where they do not all say something else.
+    labels: Sequence[Hashable] | None = None
+    named: bool = False  # they stand in `points` by name, so that others may be left out
 
 
 @dataclass
@@ -325,10 +328,14 @@ def read_frames(
         if frame.value not in (None, [], {})
     ]
     look([(frame.value, where) for _, frame, where in filled])
+    shown = []
     for label, frame, where in filled:
         persons = people(frame.value, where)
         if persons is None:
             raise SmoothNetError(f"{where} is no {what}")
+        shown.append((label, frame, persons))
+    joint_names = _by_labels([found for _, _, persons in shown for person in persons for found in person.parts])
+    for label, frame, persons in shown:
         for person in persons:
             for family in dict.fromkeys(found.family for found in person.parts):
                 parts = {
@@ -336,7 +343,7 @@ def read_frames(
                         found.points,
                         found.scores,
                         [
-                            Slot(frame.document, (*frame.path, *place), joints, found.stride, found.axes)
+                            Slot(frame.document, (*frame.path, *place), joints, found.stride, found.axes, found.named)
                             for place, joints in found.places or [(found.path, slice(0, len(found.points)))]
                         ],
                     )
@@ -350,7 +357,56 @@ def read_frames(
     tracks = [track for found in detections.values() for track in make_tracks(path, found)]
     recording = Recording(path, format, tracks, max(numbers.values(), default=-1) + 1, source=documents, notes=notes)
     recording.left_alone = _other_numbers(frames, people)
+    recording.names = joint_names
     return recording
+
+
+def _by_labels(found: Sequence[Found]) -> tuple[str, ...] | None:
+    """Put points that say which joint they are where that joint stands in all frames, so that lists may leave some out
+    or have them in any order. Gives the names of the joints, None where these are none or differ between parts."""
+    parts: dict[tuple[str, str], list[Found]] = defaultdict(list)
+    for one in found:
+        parts[one.family, one.part].append(one)
+    names: list[tuple | None] = []
+    for members in parts.values():
+        labelled = [(one, one.labels) for one in members if one.labels is not None]
+        longest = max((labels for _, labels in labelled), key=len, default=())
+        every = dict.fromkeys([*longest, *(label for _, labels in labelled for label in labels)])
+        rows = {label: row for row, label in enumerate(every)}
+        if not labelled or len(rows) > 2 * len(longest):  # numbers of the points themselves, which name no joint
+            names.append(None)
+            continue
+        for one, labels in labelled:
+            one.named = True
+            places = [rows[label] for label in labels]
+            if places == list(range(len(places))):
+                continue
+            one.places = [((*one.path, i), slice(row, row + 1)) for i, row in enumerate(places)]
+            one.points = _laid_out(one.points, places)
+            one.scores = None if one.scores is None else _laid_out(one.scores, places)
+        names.append(tuple(rows))
+    same = names[0] if len(set(names)) == 1 else None
+    return same if same is not None and all(isinstance(name, str) for name in same) else None
+
+
+def _laid_out(values: np.ndarray, rows: list[int]) -> np.ndarray:
+    """Values of some joints as an array of all, NaN for the others."""
+    whole = np.full((max(rows) + 1, *values.shape[1:]), np.nan)
+    whole[rows] = values
+    return whole
+
+
+def joint_labels(points: Any) -> list[Hashable] | None:
+    """What the objects of a list say that they are, by the first of `_LABELLED` under which each has its own."""
+    for key in _LABELLED:
+        labels = [point.get(key) if isinstance(point, dict) else None for point in points]
+        said = all(isinstance(label, int | str) and type(label) is not bool for label in labels)
+        if said and len(set(labels)) == len(labels):
+            return labels
+    return None
+
+
+_LABELLED = ("name", "part", "joint", "label", "landmark", "id", "index")
 
 
 def _refuse_turns(path: Path, detections: Sequence[Detection]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .documents import read_document, read_numbers
-from .frames import NUMBERS, PERSON_IDS, Found, Person, id_of, ids_of, read_frames, sniff_frames
+from .frames import NUMBERS, PERSON_IDS, Found, Person, id_of, ids_of, joint_labels, read_frames, sniff_frames
 from .layout import Layout, Piece
 from .meaning import of_array
 from .plain_csv import SCORES, is_named
@@ -123,7 +123,9 @@ class _Reader:
         found = None if score is None else table[:, score]
         if found is None and isinstance(scores, list) and len(scores) == len(table):
             found = read_numbers(scores, f"{where}, scores")
-        return Found(f"{len(numbers)}D", path, points, found, stride, axes, places=places)
+        labels = joint_labels(value) if isinstance(value, list) and axes else None
+        part = f"{len(numbers)}D"
+        return Found(part, path, points, found, stride, axes, places=places, labels=labels, named=bool(places))
 
     def _meaning(self, key: str, table: np.ndarray, where: str) -> tuple[np.ndarray, int, Piece]:
         """The list as a row a joint, the numbers of a joint and what they are; a stand-in before `settle`."""
@@ -146,7 +148,9 @@ class _Reader:
             meaning = of_array(rows, f"{where}, {key or 'joints'}", dims, layout)
             piece = meaning.pieces[0]
             if piece.form != "points" or piece.numbers != tuple(range(len(piece.numbers))):
-                raise SmoothNetError(f"{where}, {key}: the numbers of a joint must begin with x and y")
+                raise SmoothNetError(
+                    f"{where}, {key}: the numbers of a joint must begin with x and y; write them first"
+                )
             self.meanings[what] = meaning.shape[-1], piece
 
 
@@ -231,5 +235,5 @@ def read_json(path: Path, dims: int | None = None, layout: Layout | None = None,
         recording.fps = (
             float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
         )
-    recording.names = tuple(reader.names) or None
+    recording.names = tuple(reader.names) or recording.names
     return recording

@@ -324,7 +324,7 @@ def _read_points(
                     if score is not None:
                         scores[joint] = _float(cells[score].text)
                 places = first + np.arange(len(run) * len(axes)).reshape(len(run), len(axes))
-                slots.append(Slot(0, places, slice(run[0], run[-1] + 1), len(axes)))
+                slots.append(Slot(0, places, slice(run[0], run[-1] + 1), len(axes), named=True))
             points[np.isnan(points).any(axis=1)] = np.nan
             parts[part] = (points, scores if score is not None else None, slots)
         detections.append(Detection(frame, id, parts))

@@ -504,6 +504,21 @@ def refuse_rows_of_joints(points: np.ndarray, where: str) -> None:
         )
 
 
+def refuse_numbered(points: np.ndarray, where: str) -> None:
+    """Refuse points (frames, joints, 3) whose first number counts the joints: [0, x, y], [1, x, y], ..., as scripts
+    around hand trackers have them."""
+    joints = points.shape[1]
+    if points.shape[2] != 3 or joints < 3:
+        return
+    first = points[:_CYCLE, :, 0]
+    first = first[np.isfinite(first).all(axis=1)]
+    if len(first) > 1 and any((first == np.arange(start, start + joints)).all() for start in (0, 1)):
+        raise SmoothNetError(
+            f"{where}: the first number of each joint counts the joints; leave it out, or say --layout _,x,y (_ is "
+            "left alone), or x,y,z if it is a position"
+        )
+
+
 def refuse_holistic(matrix: np.ndarray, where: str) -> None:
     """Refuse rows of MediaPipe Holistic: 33 landmarks of x, y, z, visibility, then others of x, y, z.
 
@@ -570,6 +585,7 @@ def _stride(matrix: np.ndarray, where: str, dims: int | None) -> tuple[int, tupl
             return numbers, (Piece(tuple(range(numbers - 1)), score=numbers - 1),)
     if dims is None:
         _refuse_fours(matrix, where)
+        _refuse_more(matrix, where)
     if dims is None and columns % 3 == 0:
         _refuse_score_first(_sample(matrix.reshape(-1, 3)), where)
     dims = dims or _two_or_three(matrix, where)
@@ -592,6 +608,33 @@ def _refuse_fours(matrix: np.ndarray, where: str) -> None:
             f"{where}: its {columns} columns look like {columns // 4} joints of x, y, z and a score; say "
             "--layout x,y,z,score, or --layout x,y or x,y,z"
         )
+
+
+def _refuse_more(matrix: np.ndarray, where: str) -> None:
+    """Refuse (T, N) whose columns go together by fours or fives: x, y, z, visibility and presence of BlazePose, or a
+    state behind x, y and z as depth cameras have it."""
+    frames, columns = matrix.shape
+    known = max((_coherence(matrix, dims) for dims in (2, 3) if columns % dims == 0), default=0.0)
+    for numbers in (4, 5):
+        if columns % numbers or columns < 5 * numbers or frames < 16:
+            continue
+        if _coherence(matrix, numbers) > 0.1 + known or _are_states(matrix, numbers):
+            rest = ",".join("_" * (numbers - 3))
+            raise SmoothNetError(
+                f"{where}: its {columns} columns look like {columns // numbers} joints of {numbers} numbers; say "
+                f"what they are, as in --layout x,y,z,{rest} (_ is left alone), or --dims 2 or 3"
+            )
+
+
+def _are_states(matrix: np.ndarray, numbers: int) -> bool:
+    """Whether the last of so many numbers is one of a few in all of (T, N), which the others are not."""
+    last = np.zeros(matrix.shape[1], dtype=bool)
+    last[numbers - 1 :: numbers] = True
+    states, others = (np.unique(part[np.isfinite(part)]) for part in (matrix[:500, last], matrix[:500, ~last]))
+    return 0 < len(states) <= _STATES and len(others) > 20 * _STATES
+
+
+_STATES = 3  # tracked, inferred, not tracked
 
 
 def _column_is_score(matrix: np.ndarray, numbers: int, where: str, dims: int | None) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.errors import SmoothNetError
-from .frames import Found, Person, points_of, read_frames, sniff_frames
+from .frames import Found, Person, joint_labels, points_of, read_frames, sniff_frames
 from .recording import Recording
 
 # key -> (part, family)
@@ -92,6 +92,7 @@ def _points(landmarks: list, path: tuple, part: str, family: str, where: str) ->
     score = next((key for key in ("visibility", "presence") if first.get(key) is not None), None)
     found = points_of(landmarks, path, part, axes, score, where)
     found.family = family
+    found.labels = joint_labels(landmarks)
     return found
 
 

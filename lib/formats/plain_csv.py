@@ -22,6 +22,7 @@ from .meaning import Meaning, are_boxes, of_table, refuse_rows_of_joints
 from .recording import Recording, Track
 from .rotations import looks_like
 from .tables import (
+    DECIMAL_COMMA,
     Table,
     all_numbers,
     by_axes,
@@ -30,6 +31,7 @@ from .tables import (
     is_number,
     make_table,
     make_track,
+    no_number,
     number_frames,
     number_in,
     order_rows,
@@ -60,6 +62,9 @@ RECORDINGS = {
 }
 # Which joint is in a row.
 JOINTS = {
+    *("kp", "kp_id", "kp_idx", "kp_name", "kpt", "kpt_id", "kpt_idx", "kpt_name"),
+    *("body_part", "part_name", "marker_name"),
+    *("keypoint_index", "keypoint_idx", "joint_index", "joint_idx"),
     *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
     *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker"),
 }
@@ -76,7 +81,7 @@ _NO_POINTS = {
     *("bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment"),
     *("euler", "rot", "rotation", "orient", "orientation", "quat", "quaternion", "angle", "rpy"),
     *("gaze", "dir", "direction", "normal", "forward", "scale", "gravity", "grf", "jerk"),
-    *("rotate", "rotations", "eulers", "gyr", "omega", "angvel"),
+    *("rotate", "rotations", "eulers", "gyr", "omega", "angvel", "velo", "acce"),
 }
 _NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations", "rotation", "orientation")
 # What may stand behind a name, or in its place: nose_x_px, pos_x.
@@ -89,6 +94,7 @@ _PLACED, _TURNED = (
 )
 _QUATERNION = ("qw", "qx", "qy", "qz")
 _BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
+_AXES_AND_COUNTS = tuple("xyzuvw0123456789")  # what the names of coordinates end in
 _LONGEST_NAME = 200  # of a column that can be a joint's
 
 
@@ -114,6 +120,17 @@ def is_point(joint: str) -> bool:
     """Whether what has x and y can be a point by its name: no box, no velocity, no angles."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", joint).lower().translate(_BLANKS).split()
     return not any(word in _NO_POINTS or word.endswith(_NO_POINTS_ENDS) for word in words)
+
+
+def _is_no_place(name: str) -> bool:
+    """Whether a column of numbers has an axis and is called a rotation, a velocity, a force or the like."""
+    role = column_role(name)
+    joint = role[0] if role else name if name[-1:].lower() in ("x", "y", "z") else ""
+    return bool(joint) and not is_point(joint)
+
+
+# What has x, y and z behind it in tables of sensors and force plates: ax, gy, Fz; mx, of moments or magnetometers.
+_SENSORS = {"a", "g", "m", "f", "v", "w", "acc", "gyr", "mag", "cop"}
 
 
 def box_columns(joints: dict[str, dict[str, int]]) -> list[int]:
@@ -234,13 +251,17 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     # Names such as p1, p2 only looked like joints: they are channels without a name for their axis.
     named = [column for group in columns.joints.values() for column in group.values()]
     plain = sorted(columns.plain + [column for column in named if all_numbers(table, column)])
-    no_points = [] if said else [i for i in plain if (role := column_role(names[i])) and not is_point(role[0])]
-    if no_points and len(no_points) == len(plain):
+    no_points = [] if said else [i for i in plain if _is_no_place(names[i])]
+    if not said and len(no_points) < len(plain) and {names[i][:-1].lower() for i in plain} <= _SENSORS:
+        no_points = plain
+    rest = [i for i in plain if i not in no_points]
+    alone = len(rest) == 1 and names[rest[0]][-1:].lower() not in _AXES_AND_COUNTS  # the size of a pupil beside gazes
+    if no_points and (not rest or alone):
         raise SmoothNetError(
             f"{path}: columns such as {names[no_points[0]]} hold no positions by their names (rotations, velocities, "
             "sizes and the like); if they do, say --layout x,y or x,y,z"
         )
-    recording = _plain_recording(table, names, [i for i in plain if i not in no_points], columns.fps, dims, layout)
+    recording = _plain_recording(table, names, rest, columns.fps, dims, layout)
     recording.left_alone = [names[i] for i in no_points]
     return recording
 
@@ -253,6 +274,9 @@ def _read_table(path: Path) -> tuple[Table, list[str]]:
         raise SmoothNetError(f"{path} is empty; a .csv needs one row a frame")
     delimiter = delimiter_of(lines[top:])
     first = names_in(lines[top], delimiter)
+    for column, cell in enumerate(first):  # no header would be called that
+        if DECIMAL_COMMA.fullmatch(cell):
+            raise no_number(path, top + 1, str(column + 1), cell, delimiter)
     has_header = not all(is_number(cell) or not cell for cell in first) or _counted_header(first, lines, top, delimiter)
     has_header = has_header and not _is_row(first, lines, top, delimiter)
     table = make_table(path, lines, delimiter, top + 1 if has_header else top)
@@ -282,7 +306,11 @@ def names_in(line: str, delimiter: str) -> list[str]:
 
 
 def delimiter_of(lines: list[str]) -> str:
+    """Of comma, semicolon and tab the one that parts the first line into most cells; where others stand beside them,
+    commas between digits are decimal points: 1,5;2,5."""
     first = next((line for line in lines if line.strip()), "")
+    if ";" in first or "\t" in first:
+        first = re.sub(r"(?<=\d),(?=\d)", "", first)
     return max(",;\t", key=first.count)
 
 
@@ -612,7 +640,7 @@ def _refuse_unknown(table: Table, names: list[str], meaning: Meaning, places: np
 def _refuse_names_without_axes(table: Table, names: list[str], plain: list[int]) -> None:
     """The same before values are looked at, where most names end in no letter or number of an axis: JawOpen."""
     order = [names[column] for column in plain]
-    ends = sum(name[-1:].lower() in "xyzuvw0123456789" for name in order)
+    ends = sum(name[-1:].lower() in _AXES_AND_COUNTS for name in order)
     if all(order) and len({re.sub(r"\d+", "", name) for name in order}) > 2 and 2 * ends < len(order):
         raise _unknown_axes(table, order)
 

@@ -28,6 +28,9 @@ from .timeline import by_times, doubt_pictures, refuse_sequences, timeline
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}
 
 
+_HEAD = 10  # lines in which names and units stand
+# 1,5 and 1.234,5
+DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 _LONGEST_STEP = 5  # seconds between two frames of a motion
 
 
@@ -71,18 +74,26 @@ class Table:
         try:
             value = float(text)
         except ValueError:
-            raise no_number(self.path, self.rows[row] + 1, name, text) from None
+            raise no_number(self.path, self.rows[row] + 1, name, text, self.delimiter) from None
         return value if math.isfinite(value) else math.nan
 
 
-def no_number(path: Path, line: int, column: str, text: str) -> SmoothNetError:
+def no_number(path: Path, line: int, column: str, text: str, delimiter: str = ";") -> SmoothNetError:
     """The error for a cell that should be a number."""
     advice = ""
-    if re.fullmatch(r"[+-]?\d+,\d+", text):
+    if DECIMAL_COMMA.fullmatch(text):
+        parted = "\\t" if delimiter == "\t" else delimiter
+        thousands = ', thousands="."' if "." in text else ""
         advice = (
             ", it has a comma for a decimal point; write points: import pandas; "
-            f'pandas.read_csv("{path.name}", sep=";", decimal=",").to_csv("points.csv", index=False)'
+            f'pandas.read_csv("{path.name}", sep="{parted}", decimal=","{thousands}).to_csv("points.csv", index=False)'
         )
+    elif re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", text):
+        advice = ", it has commas between thousands; write it without them"
+    elif text.replace("\u2212", "-") != text:
+        advice = ", its minus is another sign; write -"
+    elif line <= _HEAD:
+        advice = "; remove lines that are no frames, such as units or a second line of names"
     return SmoothNetError(f"{path}, line {line}, column {column}: {text!r} is not a number{advice}")
 
 

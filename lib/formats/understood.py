@@ -14,6 +14,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.gaps import FARTHEST
 from .angles import refuse_named_angles
 from .layout import Layout
+from .meaning import refuse_numbered
 from .missing import mark_absurd, mark_missing, mark_without_depth
 from .recording import Recording, Track
 from .rotations import FORMS
@@ -48,6 +49,9 @@ def settle(recording: Recording, layout: Layout) -> None:
         lines.append(_describe(part, tracks, marks, recording))
     if layout.columns is None:
         refuse_named_angles(recording)
+        for track in recording.tracks:
+            if track.kind == "points":
+                refuse_numbered(track.points, str(recording.path))
     lines = lines or [f"{recording.frame_count} frames with nobody in them"]
     recording.left_alone = [printable(name) for name in dict.fromkeys(recording.left_alone)]
     recording.notes = [printable(note) for note in notes]

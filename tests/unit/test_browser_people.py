@@ -342,3 +342,127 @@ def test_angles_graphs_and_depths_are_not_taken_for_positions(tmp_path):
         read_recording(tmp_path / "depth.npy").tracks, of_python
     )
     assert int((~read_recording(tmp_path / "depth.npy").tracks[0].shown()).sum()) == 3
+
+
+def assert_refused_in_both(folder: Path, paths: dict[str, Path], messages: dict[str, str]) -> None:
+    assert_refused(folder, paths, messages)
+    for name, path in paths.items():
+        with pytest.raises(SmoothNetError, match=messages[name]) as error:
+            read_recording(path)
+        assert path.name in str(error.value)
+
+
+def _turned(shown: int) -> list[list[tuple[int, float, float]]]:
+    """(joint, x, y) of one person with six joints, in another order in each frame, of which so many are shown."""
+    orders = [np.roll(np.arange(6), t)[:shown].tolist() for t in range(FRAMES)]
+    return [[(k, 100 * k + t + 0.25, 40 * k + 0.5) for k in order] for t, order in enumerate(orders)]
+
+
+def _as(make: Callable, shown: int = 5, key: str = "keypoints") -> bytes:
+    frames = [{"frame": t, key: [make(*joint) for joint in joints]} for t, joints in enumerate(_turned(shown))]
+    return json.dumps(frames).encode()
+
+
+def _named(k: int, x: float, y: float) -> dict:
+    return {"name": f"joint {k}", "x": x, "y": y, "score": 0.5 + k / 20}
+
+
+def _numbered(k: int, x: float, y: float) -> dict:
+    return {"id": k, "x": x, "y": y}
+
+
+@needs_node
+def test_joints_that_say_which_they_are_may_be_left_out_or_change_places(tmp_path):
+    """TensorFlow.js and ml5, of which scripts keep the sure points alone: these were smoothed into one another."""
+    files = {f"{shown} {make.__name__}": _as(make, shown) for shown in (5, 6) for make in (_named, _numbered)}
+    files["landmarks"] = _as(_numbered, key="landmarks")
+    paths = written(tmp_path, files, ".json")
+    assert_same(tmp_path, paths, dict.fromkeys(files, 1))
+    for path in paths.values():
+        (track,) = read_recording(path).tracks
+        assert track.points.shape == (FRAMES, 6, 2)
+        assert np.nanmax(np.abs(np.diff(track.points, axis=0))) == 1, path.name
+
+
+@needs_node
+def test_lists_of_other_lengths_that_do_not_say_which_joints_are_left_out_are_refused(tmp_path):
+    lists = _turned(5)
+    lists[3] = lists[3][:4]
+    of_frames = [
+        {"frame_id": t, "instances": [{"keypoints": [j[1:] for j in f], "keypoint_scores": [0.9] * len(f)}]}
+        for t, f in enumerate(lists)
+    ]
+    of_results = [
+        {"image_id": t, "category_id": 1, "score": 0.9, "keypoints": [n for j in f for n in (*j[1:], 0.9)]}
+        for t, f in enumerate(lists)
+    ]
+    files = {
+        "mmpose": of_frames,
+        "results": of_results,
+        "lists": [{"frame": t, "keypoints": [j[1:] for j in f]} for t, f in enumerate(lists)],
+        "objects": [{"frame": t, "keypoints": [{"x": x, "y": y} for _, x, y in f]} for t, f in enumerate(lists)],
+    }
+    paths = written(tmp_path, {name: json.dumps(value).encode() for name, value in files.items()}, ".json")
+    assert_refused_in_both(tmp_path, paths, dict.fromkeys(files, "nothing says which joints are left out"))
+    lines = "".join(json.dumps({"keypoints": [j[1:] for j in f]}) + "\n" for f in lists)
+    paths = written(tmp_path, {"lines": lines.encode()}, ".jsonl")
+    assert_refused_in_both(tmp_path, paths, {"lines": "nothing says which joints are left out"})
+
+
+def _rows(matrix: np.ndarray, names: list[str] | None, parted: str = ",", comma: bool = False) -> bytes:
+    lines = [[f"{v:.3f}".replace(".", "," if comma else ".") for v in row] for row in matrix]
+    return "".join(parted.join(line) + "\n" for line in [*([names] if names else []), *lines]).encode()
+
+
+@needs_node
+def test_tables_of_what_is_no_position_are_refused(tmp_path):
+    """Decimal commas without a header lost what stood before them; forces, sensors and states became coordinates."""
+    rng = np.random.default_rng(0)
+    body = 50 * rng.standard_normal((25, 3)) + np.cumsum(rng.standard_normal((60, 25, 3)), axis=0)
+    flat = body.reshape(60, -1)
+    with_states = np.concatenate([body, np.where(rng.random((60, 25, 1)) < 0.1, 1.0, 2.0)], axis=2).reshape(60, -1)
+    velocities = np.diff(body, axis=0).reshape(59, -1)
+    axes = [f"s{k}_{axis}" for k in range(25) for axis in "xyz"]
+    words = {
+        "decimals.csv": (_rows(flat[:, :6], None, ";", comma=True), "comma for a decimal point"),
+        "tabs.tsv": (_rows(flat[:, :6], None, "\t", comma=True), "comma for a decimal point"),
+        "comment.csv": (b"#T;X;Y\n" + _rows(flat[:, :3], None, ";", comma=True), "comma for a decimal point"),
+        "units.csv": (b"a_x,a_y\nmm,mm\n" + _rows(flat[:, :2], None), "remove lines that are no frames"),
+        "sensor.csv": (_rows(flat[:, :6], ["ax", "ay", "az", "gx", "gy", "gz"]), "hold no positions by their names"),
+        "plate.csv": (_rows(flat[:, :6], ["Fx", "Fy", "Fz", "Mx", "My", "Mz"]), "hold no positions by their names"),
+        "force.csv": (_rows(flat[:, :3], [f"ground_force_v{axis}" for axis in "xyz"]), "hold no positions"),
+        "pupil.csv": (_rows(flat[:, :3], ["left_gaze_x", "left_gaze_y", "pupil_diameter"]), "hold no positions"),
+        "states.csv": (_rows(with_states, None), "25 joints of 4 numbers"),
+        "Segment Velocity.csv": (_rows(velocities, axes), "no positions, by .velocity. in its name"),
+    }
+    paths = {}
+    for name, (content, _) in words.items():
+        paths[name] = tmp_path / name
+        paths[name].write_bytes(content)
+    assert_refused_in_both(tmp_path, paths, {name: message for name, (_, message) in words.items()})
+
+
+@needs_node
+def test_positions_keep_their_names_and_joints_may_be_called_a(tmp_path):
+    """Pins what was so before."""
+    rng = np.random.default_rng(0)
+    body = np.array([[100, 20, 3], [7, 200, 50]]) + np.cumsum(rng.standard_normal((20, 2, 3)), axis=0)
+    files = {
+        "velocity of a kick": _rows(body.reshape(20, -1), [f"{joint}_{axis}" for joint in "pq" for axis in "xyz"]),
+        "letters": _rows(body.reshape(20, -1), [f"{joint}{axis}" for joint in "ab" for axis in "xyz"]),
+        "semicolons": _rows(body.reshape(20, -1), None, ";"),
+    }
+    assert_same(tmp_path, written(tmp_path, files, ".csv"), dict.fromkeys(files, 1))
+
+
+@needs_node
+def test_numbers_that_count_the_joints_are_no_coordinates(tmp_path):
+    """[0, x, y], [1, x, y] as scripts around hand trackers have them."""
+    frames = [[[k, 30 * k + t % 7, 20 * (k % 5) + t] for k in range(21)] for t in range(20)]
+    path = tmp_path / "hand.npy"
+    np.save(path, np.array(frames, dtype=float))
+    lines = "".join(json.dumps({"keypoints": frame}) + "\n" for frame in frames)
+    paths = {"hand": path, **written(tmp_path, {"lines": lines.encode()}, ".jsonl")}
+    assert_refused_in_both(tmp_path, paths, dict.fromkeys(paths, "counts the joints"))
+    (track,) = read_recording(path, layout="_,x,y").tracks
+    assert track.points.shape == (20, 21, 2) and track.points[1, 2].tolist() == [61, 41]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tool_samples as samples
 from helpers import ROOT, command
-from tool_samples import FRAMES, SAMPLES
+from tool_samples import FRAMES, SAMPLES, walk, write
 
 from lib.formats import FORMATS, list_formats, read_recording, write_recording
 from lib.formats.kit import check_format
@@ -563,3 +563,70 @@ def test_a_word_in_any_cell_is_missing_or_named(make, word, tmp_path):
             assert read_recording(path).frame_count
         except SmoothNetError as error:
             assert path.name in str(error)
+
+
+def test_landmarks_with_numbers_of_their_own_may_be_left_out(tmp_path):
+    """MediaPipe's, of which scripts keep the visible ones alone: they were smoothed into one another."""
+    body = walk(33, 3, 1, 3)
+    shown = (np.arange(FRAMES)[:, None] + np.arange(33)) % 5 > 0
+    frames = []
+    for t in range(FRAMES):
+        points = [(k, *body[t, k].tolist()) for k in np.flatnonzero(shown[t]).tolist()]
+        landmarks = [{"id": k, "x": x, "y": y, "z": z, "visibility": 0.9} for k, x, y, z in points]
+        frames.append({"frame": t, "landmarks": landmarks})
+    path = write(tmp_path / "visible.json", json.dumps(frames))
+    (track,) = read_recording(path).tracks
+    assert track.points.shape == (FRAMES, 33, 3)
+    assert np.array_equal(np.isnan(track.points).all(axis=2).sum(axis=1), (~shown).sum(axis=1))
+    firsts = {tuple(track.points[t, k]): k for k in range(33) for t in range(FRAMES)}  # which row a joint has got
+    rows = [firsts[tuple(body[1 if k % 5 == 0 else 0, k])] for k in range(33)]
+    assert np.array_equal(track.points[:, rows][shown], body[shown])
+    check_format(path, "mediapipe", tmp_path / "kit")
+
+
+@pytest.mark.parametrize("tool", ["openpose", "ultralytics"])
+def test_lists_that_leave_out_joints_without_saying_which_are_refused(tool, tmp_path):
+    """See also test_browser_people.py."""
+    body = 100 * walk(17, 2, 4, 1)
+    kept = [[k for k in range(17) if (3 * t + k) % 11] for t in range(FRAMES)]
+    if tool == "openpose":
+        path = tmp_path / "json"
+        for t, joints in enumerate(kept):
+            person = {"person_id": [-1], "pose_keypoints_2d": [n for k in joints for n in (*body[t, k], 0.9)]}
+            write(path / f"a_{t:012d}_keypoints.json", json.dumps({"version": 1.3, "people": [person]}))
+    else:
+        people = [
+            [{"name": "person", "class": 0, "confidence": 0.9, "box": {"x1": 1, "y1": 2, "x2": 3, "y2": 4},
+              "keypoints": {"x": body[t, joints, 0].tolist(), "y": body[t, joints, 1].tolist()}}]
+            for t, joints in enumerate(kept)
+        ]  # fmt: skip
+        path = write(tmp_path / "yolo.json", json.dumps(people))
+    with pytest.raises(SmoothNetError, match=f"{path.name}: frame 0 has a list of 15 joints and frame 1 one of 16"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("column", ["kp", "kpt_idx", "body_part"])
+def test_columns_may_call_joints_otherwise(column, tmp_path):
+    """Beside a person in each row these were as many people as points, of which none was smoothed."""
+    body = 100 * walk(5, 2, 4, 1)
+    rows = [
+        f"frame,person,{column},x,y",
+        *(f"{t},0,{k},{x},{y}" for t in range(FRAMES) for k, (x, y) in enumerate(body[t])),
+    ]
+    (track,) = read_recording(write(tmp_path / "long.csv", "\n".join(rows) + "\n")).tracks
+    assert np.array_equal(track.points, body)
+
+
+def test_advice_for_decimal_commas_reads_the_file(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    for name, parted in (("semicolons.csv", ";"), ("tabs.tsv", "\t"), ("quoted.csv", ",")):
+        quote = '"' if parted == "," else ""
+        rows = [parted.join(["frame", "a_x", "a_y"])]
+        rows += [parted.join([str(t), f"{quote}1.{t:03d},5{quote}", f"{quote}{t},25{quote}"]) for t in range(12)]
+        path = write(tmp_path / name, "\n".join(rows) + "\n")
+        with pytest.raises(SmoothNetError, match="comma for a decimal point") as error:
+            read_recording(path)
+        monkeypatch.chdir(tmp_path)
+        exec(str(error.value).partition("write points: ")[2], {"pandas": pandas})
+        (track,) = read_recording(tmp_path / "points.csv").tracks
+        assert track.points[3, 0].tolist() == [1003.5, 3.25]

@@ -10,7 +10,7 @@ from lib.dataset.noise import ar1
 from lib.filters import classical_smoother
 from lib.formats.recording import Recording, Track
 from lib.inference.options import SmoothingOptions
-from lib.inference.report import residual_lag
+from lib.inference.report import Part, Report, residual_lag
 from lib.inference.tracks import Ready, smooth_recording
 from lib.utils.rotations import axis_angle_to_6d
 
@@ -121,3 +121,19 @@ def test_outliers_are_counted_and_do_not_count_as_lost_motion():
     assert "outliers rejected in 4.0 % of the frames" in said.text() and said.warning() is None
     _, said = Smoothing(SmoothingOptions(method="rts", fps=30.0))(recording(points))
     assert said.outlier_frames is None and "outliers" not in said.text()
+
+
+def test_joints_that_leap_by_the_size_of_the_body_are_doubted():
+    """As of lists that have their joints in another order in each frame."""
+    points, _ = noisy("white", 0.005)
+    smooth = classical_smoother("rts", fps=30)
+    assert "leap" not in (report(points, smooth).warning() or "")
+    turned = np.stack([np.roll(frame, t % 3, axis=0) for t, frame in enumerate(points)])
+    assert "joints leap by" in report(turned, smooth).warning()
+
+
+def test_people_who_are_seen_in_one_frame_alone_are_doubted():
+    points = np.zeros((9, 4, 2))
+    reports = Report(frames=9, tracks=9, points=36, parts={"2D": Part(moved=(0.0, 0.0, 0.0))})
+    assert "nobody is seen in three frames running" in reports.warning()
+    assert "nobody" not in (report(points, classical_smoother("rts", fps=30)).warning() or "")

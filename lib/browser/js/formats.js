@@ -3,7 +3,7 @@
 /** From dropped files to a recording, and back: the forms that need no Python. */
 import { readNumpy } from "./arrays.js";
 import { FileError } from "./documents.js";
-import { refuseNamedAngles, refuseRowsOfJoints } from "./meaning.js";
+import { refuseDerivatives, refuseNamedAngles, refuseNumbered, refuseRowsOfJoints } from "./meaning.js";
 import { readJson, readJsonLines, readOpenposeFiles } from "./people.js";
 import { readCsv, readTrc } from "./tables.js";
 import { markAbsurd, markMissing, markWithoutDepth } from "./tracks.js";
@@ -37,7 +37,11 @@ export async function readFiles(files, { layout = null } = {}) {
     markWithoutDepth(tracks);
     markAbsurd(tracks);
   }
-  if (!layout && !/^(OpenPose|COCO|AlphaPose|MMPose|TRC)/.test(recording.format)) refuseNamedAngles(files[0].name, recording.tracks);
+  if (!layout && !/^(OpenPose|COCO|AlphaPose|MMPose|TRC)/.test(recording.format)) {
+    refuseDerivatives(files[0].name, recording.tracks);
+    refuseNamedAngles(files[0].name, recording.tracks);
+  }
+  if (!layout) recording.tracks.forEach((track) => refuseNumbered(files[0].name, track));
   if (!layout && recording.tracks.length === 1 && /^(CSV|NumPy)/.test(recording.format)) refuseRowsOfJoints(files[0].name, recording.tracks[0]);
   let any = false;
   for (const { data } of recording.tracks) for (let i = 0; i < data.length; i++) {

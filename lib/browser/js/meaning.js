@@ -78,6 +78,7 @@ function flatMeaning(matrix, rows, columns, where) {
       if (columns % 2 || coherence(matrix, rows, columns, 3) >= coherence(matrix, rows, columns, 2)) throw error;
     }
   }
+  refuseMore(matrix, rows, columns, where);
   const possible = [3, 2].filter((dims) => columns % dims === 0);
   if (possible.length < 2) return byCount[possible[0] ?? 1];
   if (columns < 12 || rows < 16) return byCount[3];
@@ -85,6 +86,23 @@ function flatMeaning(matrix, rows, columns, where) {
   if (Math.abs(three - two) > 0.1) return byCount[three > two ? 3 : 2];
   if (Math.max(three, two) < 0.1) return byCount[3];
   throw new FileError(`${where}: its ${columns} columns can be ${columns / 2} joints of x, y or ${columns / 3} of x, y, z; ${SAY}`);
+}
+
+/** Refuse columns that go together by fours or fives: visibility and presence of BlazePose, a state behind x, y and z (lib/formats/meaning.py). */
+function refuseMore(matrix, rows, columns, where) {
+  const known = Math.max(0, ...[2, 3].filter((dims) => columns % dims === 0).map((dims) => coherence(matrix, rows, columns, dims)));
+  for (const numbers of [4, 5]) {
+    if (columns % numbers || columns < 5 * numbers || rows < 16) continue;
+    if (coherence(matrix, rows, columns, numbers) <= 0.1 + known && !areStates(matrix, Math.min(rows, 500), columns, numbers)) continue;
+    throw new FileError(`${where}: its ${columns} columns look like ${columns / numbers} joints of ${numbers} numbers; ${SAY}`);
+  }
+}
+
+/** Whether the last of so many numbers is one of a few (tracked, inferred, not tracked) throughout, which the others are not. */
+function areStates(matrix, rows, columns, numbers) {
+  const states = new Set(), others = new Set();
+  for (let i = 0; i < rows * columns; i++) if (Number.isFinite(matrix[i])) ((i % columns) % numbers === numbers - 1 ? states : others).add(matrix[i]);
+  return states.size > 0 && states.size <= 3 && others.size > 60;
 }
 
 /** At most ENOUGH rows, evenly taken. */
@@ -203,13 +221,42 @@ export function refuseSecondAxisTime(data, shape, where) {
 
 const ANGLE_WORDS = /^(rotations?|rot|euler\w*|angles?|orientations?|rpy|.*(旋转|角度|欧拉).*)$/;
 
+/** Refuse points whose first number counts the joints, [0, x, y], [1, x, y], ...: lib/formats/meaning.py. */
+export function refuseNumbered(name, { data, frames, joints, dims }) {
+  if (dims !== 3 || joints < 3) return;
+  const whole = Array.from({ length: Math.min(frames, 150) }, (_, t) => t).filter((t) => Array.from({ length: joints }, (_, k) => data[(t * joints + k) * 3]).every(Number.isFinite));
+  const counts = (start) => whole.every((t) => Array.from({ length: joints }, (_, k) => data[(t * joints + k) * 3]).every((v, k) => v === start + k));
+  if (whole.length > 1 && (counts(0) || counts(1))) throw new FileError(`${name}: the first number of each joint counts the joints; leave it out, or ${SAY} if it is a position`);
+}
+
+const DERIVATIVES = /^(velocit(y|ies)|accelerations?|reprojection)$/;
+
+/** The words of a file's name. */
+const wordsOf = (name) => name.replace(/\.[^.]*$/, "").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase().split(/[^\p{L}]+/u);
+
+/** Refuse velocities and the like by the file's name, where joints lie no further from one another than each moves. */
+export function refuseDerivatives(name, tracks) {
+  const word = wordsOf(name).find((w) => DERIVATIVES.test(w));
+  if (!word || !tracks.length || !tracks.every(mayBeDerivatives)) return;
+  throw new FileError(`${name} holds no positions, by "${word}" in its name; smooth the positions that they come from, or ${SAY} if they are positions`);
+}
+
+function mayBeDerivatives({ data, frames, joints, dims }) {
+  const width = joints * dims, poses = Array.from({ length: Math.min(frames, 5000) }, (_, t) => data.subarray(t * width, (t + 1) * width)).filter((pose) => pose.every(Number.isFinite));
+  if (joints < 2 || poses.length < 2) return true;
+  const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length, deviation = (list) => { const m = mean(list); return Math.sqrt(mean(list.map((v) => (v - m) ** 2))); };
+  return Array.from({ length: dims }, (_, d) => d).every((d) => {
+    const paths = Array.from({ length: joints }, (_, k) => poses.map((pose) => pose[k * dims + d]));
+    return deviation(paths.map(mean)) < mean(paths.map(deviation));
+  });
+}
+
 /** Refuse points that are angles: by the file's name where their values can be, or by their values alone where they leap by whole turns. */
 export function refuseNamedAngles(name, tracks) {
   tracks = tracks.filter((track) => track.dims === 3);
   const shown = (track) => track.data.filter(Number.isFinite);
   if (!tracks.length || !tracks.every((track) => shown(track).length && shown(track).every((v) => Math.abs(v) <= 360))) return;
-  const words = name.replace(/\.[^.]*$/, "").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase().split(/[^\p{L}]+/u);
-  const word = words.find((w) => ANGLE_WORDS.test(w));
+  const word = wordsOf(name).find((w) => ANGLE_WORDS.test(w));
   if (!tracks.some(wrapsAround) && !(word && tracks.every(mayBeAngles))) return;
   throw new FileError(`${name} holds angles, ${word ? `by "${word}" in its name` : "by leaps of a whole turn"}, which are not smoothed as positions; if they are positions, ${SAY}`);
 }

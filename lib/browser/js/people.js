@@ -302,14 +302,17 @@ function asLandmarks(document, value, layout) {
   // "poses" are the people of a frame as well as those of one person.
   if (prefix[0] === "poses" && said.includes(null) && poses.some(({ owner }) => isObject(owner))) owners.push(null, "another");
   const labels = labelsOf(name, said, owners), frames = timelineOf(labels), kinds = kindsOf(name, poses.map(({ list }) => list), layout);
+  const rows = rowsByLabel(poses.map(({ list }) => list));
   const detections = poses.map(({ t, path, list, owner }) => {
-    const [part, found] = posePart(document, path, list, kinds), scores = isObject(owner) ? SCORES_BESIDE.map((key) => owner[key]).find(Array.isArray) : undefined;
-    if (!found.scores && scores?.length === list.length) found.scores = numbersOf(scores, `${name}, frame ${labels[t]}, scores`);
+    const scores = isObject(owner) ? SCORES_BESIDE.map((key) => owner[key]).find(Array.isArray) : undefined;
+    const beside = scores?.length === list.length ? numbersOf(scores, `${name}, frame ${labels[t]}, scores`) : null;
+    const [part, found] = byLabel(posePart(document, path, list, kinds), document, path, list, rows, beside);
     return { frame: frames.get(labels[t]), id: idOf(owner), parts: new Map([[part, found]]) };
   });
   if (said.includes(null)) refuseTurns(name, detections);
   const fps = prefix.length && typeof document.value.fps === "number" ? document.value.fps : null;
-  return peopleRecording("landmarks in JSON", name, [document], detections, spanOf(frames), { fps });
+  const names = rows && [...rows.keys()].every((label) => typeof label === "string") ? [...rows.keys()] : null;
+  return peopleRecording("landmarks in JSON", name, [document], detections, spanOf(frames), { fps, names });
 }
 
 /** What the numbers of joints that are lists of three or four are, told from all of the file: numbers a joint -> {dims, score}. */
@@ -320,6 +323,40 @@ function kindsOf(name, lists, layout) {
     for (const value of joint) rows.get(joint.length).push(value ?? NaN);
   }
   return new Map([...rows].map(([numbers, flat]) => [numbers, jointNumbers(Float64Array.from(flat), numbers, name, layout)]));
+}
+
+const LABELLED = ["name", "part", "joint", "label", "landmark", "id", "index"];
+
+/** What the objects of a list say that they are, by the first of LABELLED under which each has its own; null where none. */
+function labelsIn(list) {
+  for (const key of LABELLED) {
+    const labels = list.map((joint) => (isObject(joint) ? joint[key] : undefined));
+    if (labels.every((label) => typeof label === "string" || Number.isInteger(label)) && new Set(labels).size === labels.length) return labels;
+  }
+  return null;
+}
+
+/** Where joints that say which they are stand in all frames, label -> row; null where they do not: lib/formats/frames.py. */
+function rowsByLabel(lists) {
+  const labelled = lists.map(labelsIn).filter(Boolean), longest = labelled.reduce((a, b) => (b.length > a.length ? b : a), []);
+  const rows = new Map([...new Set([longest, ...labelled].flat())].map((label, row) => [label, row]));
+  return labelled.length && rows.size <= 2 * longest.length ? rows : null; // others number the points themselves
+}
+
+/** What posePart gives, with the scores that stand `beside` it, and joints that say which they are in the rows of rowsByLabel. */
+function byLabel([part, found], document, path, list, rows, beside) {
+  found.scores ??= beside;
+  const labels = rows && labelsIn(list), places = labels?.map((label) => rows.get(label)), { dims } = found;
+  if (!labels) return [part, found];
+  found.slots[0].named = true;
+  if (places.every((row, k) => row === k)) return [part, found];
+  const size = Math.max(...places) + 1, lay = (values, step) => {
+    const whole = new Float64Array(size * step).fill(NaN);
+    places.forEach((row, k) => whole.set(values.subarray(k * step, (k + 1) * step), row * step));
+    return whole;
+  };
+  const slots = places.map((first, k) => ({ document, first, count: 1, named: true, places: () => { const joint = document.at(path)[k]; return (_, d) => joint["xyz"[d]]; } }));
+  return [part, { points: lay(found.points, dims), scores: found.scores && lay(found.scores, 1), dims, slots }];
 }
 
 /** The points of a list of joints, [part, {points, scores, dims, slots}]; `kinds`: see kindsOf. */

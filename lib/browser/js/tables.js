@@ -9,6 +9,7 @@ import { medianOf } from "./tracks.js";
 
 const NOTHING = new Set(["", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"]);
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, UNBOUNDED = /^[+-]?(inf|infinity|nan)$/i;
+const DECIMAL_COMMA = /^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$/; // 1,5 and 1.234,5
 const TIMES = new Set(["time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"]);
 const FRAMES = new Set([
   ..."frame frames frame# frame_id frame_idx frame_index frame_number framenum fnum frame_num frame_no frame_nr frame_count".split(" "),
@@ -34,16 +35,19 @@ const PEOPLE = new Set([
 const SOMEBODY = new Set([...PEOPLE, ..."id idx pose pose_id pose_idx hand hand_id hand_index handedness face face_id".split(" ")]);
 const SURE_JOINTS = new Set([
   ..."landmark landmark_id landmark_index landmark_idx landmark_name keypoint keypoint_id keypoint_name keypoints".split(" "),
-  ..."joint joint_id joint_name bodypart marker".split(" "),
+  ..."joint joint_id joint_name bodypart marker kp kp_id kp_idx kp_name kpt kpt_id kpt_idx kpt_name body_part part_name".split(" "),
+  ..."marker_name keypoint_index keypoint_idx joint_index joint_idx".split(" "),
 ]);
 const JOINTS = new Set([...SURE_JOINTS, ..."node point part name landmark_type type model".split(" ")]);
 const INDICES = new Set(["", "unnamed: 0", "index", "idx", "id"]);
 const NO_POINTS = new Set([
   "bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment", "euler", "rot", "rotation",
   "orient", "orientation", "quat", "quaternion", "angle", "rpy", "gaze", "dir", "direction", "normal", "forward",
-  "scale", "gravity", "grf", "jerk", "rotate", "rotations", "eulers", "gyr", "omega", "angvel",
+  "scale", "gravity", "grf", "jerk", "rotate", "rotations", "eulers", "gyr", "omega", "angvel", "velo", "acce",
 ]);
 const TURNED = /(?:^|[ _.\-:/]|(?<=[a-z0-9])(?=[A-Z]))(?:r|rot|rotate|eul|euler|ang|angle|R|Rot|ROT|Rotate|Euler|Angle)[_.]?[xyzXYZ]$/;
+// What has x, y and z behind one letter in tables of sensors and force plates: lib/formats/plain_csv.py.
+const SENSORS = new Set(["a", "g", "m", "f", "v", "w", "acc", "gyr", "mag", "cop"]);
 const SCORES = new Set(["score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability", "c", "p", "s", "v", "vis", "visible", "置信度", "得分", "分数"]);
 const SEPARATORS = " \t_.-:/", LONGEST_NAME = 200, WIDEST = 2 ** 24; // columns of a table
 
@@ -57,6 +61,15 @@ function toNumber(text) {
 function isNumberCell(cell) {
   const text = bareCell(cell);
   return NOTHING.has(text.toLowerCase()) ? text !== "" : toNumber(text) !== null;
+}
+
+/** The error for a cell that should be a number. */
+function noNumber(name, line, column, text) {
+  const advice = DECIMAL_COMMA.test(text) ? ", it has a comma for a decimal point; write points, as pandas does"
+    : /^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$/.test(text) ? ", it has commas between thousands; write it without them"
+    : text.includes("\u2212") ? ", its minus is another sign; write -"
+    : line <= 10 ? "; remove lines that are no frames, such as units or a second line of names" : "";
+  return new FileError(`${name}, line ${line}, column ${column}: "${text.slice(0, 60)}" is not a number${advice}`);
 }
 
 /** Lines with their ends, and how to make bytes of them again: what is no UTF-8 is taken byte by byte. */
@@ -104,10 +117,7 @@ class CellTable {
   /** The number in a cell, NaN where it is empty or says so. */
   number(row, index, label) {
     const text = bareCell(this.cells[row][index]), value = NOTHING.has(text.toLowerCase()) ? NaN : toNumber(text);
-    if (value === null) {
-      const advice = /^[+-]?\d+,\d+$/.test(text) ? ", it has a comma for a decimal point; write points, as pandas does" : "";
-      throw new FileError(`${this.name}, line ${this.rows[row] + 1}, column ${label}: "${text.slice(0, 60)}" is not a number${advice}`);
-    }
+    if (value === null) throw noNumber(this.name, this.rows[row] + 1, label, text);
     return Number.isFinite(value) ? value : NaN;
   }
 
@@ -330,6 +340,12 @@ function isPoint(joint) {
   return !words.some((word) => NO_POINTS.has(word) || /(angles|velocity|velocities|accelerations?|rotation|orientation)$/.test(word));
 }
 
+/** Whether a column of numbers has an axis and is called a rotation, a velocity, a force or the like. */
+function isNoPlace(name) {
+  const role = columnRole(name), joint = role ? role[0] : /[xyz]$/i.test(name) ? name : "";
+  return joint !== "" && !isPoint(joint);
+}
+
 /** Refuse rows of several recordings, and rows of means and the like below the frames. */
 function refuseOthers(table, names) {
   const several = names.findIndex((name, column) => isNamed(name, RECORDINGS) && table.tellsApart(column)
@@ -346,6 +362,7 @@ function refuseOthers(table, names) {
 
 /** What parts the cells of a line: of comma, semicolon and tab the one that parts it into most. */
 function delimiterOf(line) {
+  if (/[;\t]/.test(line)) line = line.replace(/(?<=\d),(?=\d)/g, ""); // decimal points of 1,5;2,5
   return [",", ";", "\t"].reduce((best, d) => (line.split(d).length > line.split(best).length ? d : best));
 }
 
@@ -388,6 +405,9 @@ export function readCsv(file, layout = null) {
   if (top < 0) throw new FileError(`${file.name} is empty; a .csv needs one row a frame`);
   const delimiter = delimiterOf(lines[top]);
   const first = splitCells(lines[top].replace(/^\ufeff?\s*#/, ""), delimiter).map((cell) => bareCell(cell.trim().replace(/^\ufeff/, "")));
+  first.forEach((cell, column) => { // no header would be called that
+    if (DECIMAL_COMMA.test(cell)) throw noNumber(file.name, top + 1, column + 1, cell);
+  });
   const header = !first.every((cell) => isNumberCell(cell) || !cell) || countedHeader(first, lines, top, delimiter);
   const table = new CellTable(file, lines, bytes, delimiter, header ? top + 1 : top);
   table.cells.forEach((cells, row) => {
@@ -420,7 +440,12 @@ export function readCsv(file, layout = null) {
     return tableRecording("CSV", file, table, tracks, { fps, names: tracks.length === 1 ? bodies[0].order : null });
   }
   for (const columns of joints.values()) for (const column of columns.values()) if (table.isNumeric(column)) plain.push(column);
-  return plainColumns(file, table, names, plain.sort((a, b) => a - b), fps, layout);
+  plain.sort((a, b) => a - b);
+  const sensors = header && plain.every((column) => SENSORS.has(names[column].slice(0, -1).toLowerCase()));
+  const noPoints = layout ? [] : plain.filter((column) => sensors || isNoPlace(names[column])), rest = plain.filter((column) => !noPoints.includes(column));
+  // The size of a pupil beside gazes is no position either.
+  if (noPoints.length && (!rest.length || (rest.length === 1 && !/[xyzuvw\d]$/i.test(names[rest[0]])))) throw new FileError(`${file.name}: columns such as ${names[noPoints[0]]} hold no positions by their names (rotations, velocities, sizes and the like); if they do, say what the numbers of a joint are`);
+  return plainColumns(file, table, names, rest, fps, layout);
 }
 
 /** The columns by what they are, the rows put in the order of time. */

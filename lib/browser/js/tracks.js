@@ -62,7 +62,28 @@ export function makeTracks(name, detections) {
     }
     tracks.push(track);
   }
+  refuseLengths(name, members.values());
   return tracks.sort((a, b) => (a.part < b.part ? -1 : a.part > b.part ? 1 : a.start - b.start));
+}
+
+/** Refuse lists of joints that are longer in one frame than in another, where nothing says which those are: lib/formats/detections.py. */
+function refuseLengths(name, members) {
+  const ofPart = new Map();
+  for (const { part, found } of members) {
+    const ofTrack = new Map();
+    for (const { frame, parts } of found) for (const { first, count, named } of parts.get(part).slots) {
+      if (!count || named) continue;
+      const place = `${part} ${first}`;
+      if (!ofTrack.has(place)) ofTrack.set(place, new Map());
+      if (!ofTrack.get(place).has(count)) ofTrack.get(place).set(count, frame);
+    }
+    for (const [place, lengths] of ofTrack) {
+      ofPart.set(place, new Map([...lengths, ...(ofPart.get(place) ?? [])]));
+      if (lengths.size < 2 && ofPart.get(place).size < 3) continue;
+      const [[a, frame], [b, other]] = lengths.size > 1 ? lengths : ofPart.get(place);
+      throw new FileError(`${name}: frame ${frame} has a list of ${a} joints and frame ${other} one of ${b}, and nothing says which joints are left out; write every joint in every frame, with zeros where it was not found`);
+    }
+  }
 }
 
 /** Whether ids number the people of each frame, from 0 or 1, in an order that changes: lib/formats/detections.py. */
