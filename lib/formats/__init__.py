@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -277,7 +278,10 @@ def read_recording(
             format = next((name for name, row in FORMATS.items() if row.sniff(path)), None)
         if format is None:
             raise refusal(path)
-        recording = FORMATS[format].read(path, dims=dims, layout=said)
+        read = FORMATS[format].read
+        recording = read(path, dims=dims, layout=said)
+        if (said.axes or said.columns) and "layout" not in inspect.signature(read).parameters:
+            recording.notes.append(f"of --layout only missing=VALUE counts, {format} says the rest itself")
         settle(recording, said)
         return recording
     except OSError as error:

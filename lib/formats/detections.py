@@ -193,7 +193,7 @@ def changed_documents(
     for track, new in zip(tracks, smoothed, strict=True):
         for t, slots in enumerate(track.where):
             for slot in slots:
-                positions = tokens[slot.document].at(slot)[:, : new.shape[2]]
+                positions = tokens[slot.document].at(slot)[:, list(slot.numbers or range(new.shape[2]))]
                 old_points, new_points = track.points[t, slot.joints], new[t, slot.joints]
                 known = np.isfinite(old_points)
                 habits += [tokens[slot.document].token(p) for p in positions[known]]

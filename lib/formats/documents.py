@@ -18,7 +18,7 @@ from ..utils.errors import SmoothNetError
 
 @dataclass
 class Slot:
-    """The numbers of a person in a document, `stride` a joint, the coordinates first.
+    """The numbers of a person in a document, `stride` a joint, the coordinates first or at `numbers`.
 
     They are a list, nested or flat; with `axes`, objects with these keys ([{"x": 1, "y": 2}, ...]) or an object of
     lists ({"x": [...], "y": [...]}).
@@ -30,6 +30,7 @@ class Slot:
     stride: int
     axes: tuple[str, ...] = ()
     named: bool = False  # each joint says which one it is, so that others may be left out
+    numbers: tuple[int, ...] = ()  # which of a joint's are its coordinates, where these are not the first
 
 
 # Strings are matched first so that digits inside them are never taken for numbers.

@@ -54,6 +54,15 @@ class Found:
     # What each of the points says that it is, a name or a number; None where they do not all say something else.
     labels: Sequence[Hashable] | None = None
     named: bool = False  # they stand in `points` by name, so that others may be left out
+    numbers: tuple[int, ...] = ()  # see Slot
+
+    def slots(self, document: int, frame: tuple) -> list[Slot]:
+        """Where the joints stand in the document, `frame` the way to the value of the frame."""
+        places = self.places or [(self.path, slice(0, len(self.points)))]
+        return [
+            Slot(document, (*frame, *path), joints, self.stride, self.axes, self.named, self.numbers)
+            for path, joints in places
+        ]
 
 
 @dataclass
@@ -339,14 +348,7 @@ def read_frames(
         for person in persons:
             for family in dict.fromkeys(found.family for found in person.parts):
                 parts = {
-                    found.part: (
-                        found.points,
-                        found.scores,
-                        [
-                            Slot(frame.document, (*frame.path, *place), joints, found.stride, found.axes, found.named)
-                            for place, joints in found.places or [(found.path, slice(0, len(found.points)))]
-                        ],
-                    )
+                    found.part: (found.points, found.scores, found.slots(frame.document, frame.path))
                     for found in person.parts
                     if found.family == family
                 }

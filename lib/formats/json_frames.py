@@ -36,6 +36,7 @@ _SCORE_LISTS = {
 }
 _RATES = {"fps", "frame_rate", "framerate"}
 _BESIDE = {"name", "id", "part", "label", "index", "joint"}  # what a point may have beside its numbers
+_NO_ROTATIONS = "rotations are not read from JSON; save them as .npy, (frames, joints, numbers), and say what they are"
 _FEWEST_NAMED = 3  # joints by name that make a frame without a key of their own
 
 
@@ -94,7 +95,6 @@ class _Reader:
         where = f"{where}, {key or 'joints'}"
         scores = next((person[name] for name in person if is_named(name, _SCORE_LISTS)), None)
         places: list[tuple[tuple, slice]] = []
-        axes: tuple[str, ...] = ()
         if isinstance(value, dict):
             joints = _by_name(value, 1)
             if not joints:
@@ -113,7 +113,7 @@ class _Reader:
             axes = _axes(value[0])
             table = read_numbers([_numbers(joint, axes, where) for joint in value] if axes else value, where)
         if axes:
-            stride, numbers, score = len(axes), tuple(range(len(axes))), None
+            stride, numbers = len(axes), tuple(range(len(axes)))
             score = stride if table.shape[1] > stride else None
         else:
             table, stride, piece = self._meaning(key, table, where)
@@ -125,7 +125,7 @@ class _Reader:
             found = read_numbers(scores, f"{where}, scores")
         labels = joint_labels(value) if isinstance(value, list) and axes else None
         part = f"{len(numbers)}D"
-        return Found(part, path, points, found, stride, axes, places=places, labels=labels, named=bool(places))
+        return Found(part, path, points, found, stride, axes, "", places, labels, bool(places), numbers)
 
     def _meaning(self, key: str, table: np.ndarray, where: str) -> tuple[np.ndarray, int, Piece]:
         """The list as a row a joint, the numbers of a joint and what they are; a stand-in before `settle`."""
@@ -139,19 +139,23 @@ class _Reader:
         stride, piece = self.meanings.get(what, (table.shape[-1] if table.ndim == 2 else 1, Piece((0,))))
         return table.reshape(-1, stride), stride, piece
 
-    def settle(self, where: str, dims: int | None) -> None:
-        """Tell what the lists are from all that were found."""
+    def settle(self, where: str, dims: int | None) -> list[str]:
+        """Tell what the lists are from all that were found; gives what is left alone of them."""
+        rest: dict[str, None] = {}
         for what, tables in self.lists.items():
             key, deep, _ = what
             rows = np.concatenate(tables)[:, None] if deep == 2 else np.stack(tables)
-            layout = self.layout if deep == 1 else replace(self.layout, axes="tkd")
+            layout = replace(self.layout, axes="tkd") if deep == 2 else self.layout
             meaning = of_array(rows, f"{where}, {key or 'joints'}", dims, layout)
-            piece = meaning.pieces[0]
-            if piece.form != "points" or piece.numbers != tuple(range(len(piece.numbers))):
-                raise SmoothNetError(
-                    f"{where}, {key}: the numbers of a joint must begin with x and y; write them first"
-                )
-            self.meanings[what] = meaning.shape[-1], piece
+            piece = next((piece for piece in meaning.pieces if piece.form == "points"), None)
+            if piece is None:
+                raise SmoothNetError(f"{where}, {key or 'joints'}: {_NO_ROTATIONS}")
+            stride = meaning.shape[-1]
+            self.meanings[what] = stride, piece
+            others = [str(i + 1) for i in range(stride) if i not in (*piece.numbers, piece.score)]
+            if others:
+                rest[f"of each joint the number{'s' * (len(others) > 1)} {', '.join(others)}"] = None
+        return list(rest)
 
 
 def _joint_keys(value: dict) -> list[str]:
@@ -222,11 +226,16 @@ def sniff_json(path: Path) -> bool:
 def read_json(path: Path, dims: int | None = None, layout: Layout | None = None, **_: Any) -> Recording:
     what = 'frame: an object with "keypoints" or "joints", or with "people" who have them'
     reader = _reader(path, layout)
+    if reader.layout.axes not in (None, "tkd"):
+        raise SmoothNetError(f"{path}: JSON says its axes itself; --layout can say the numbers of a joint, as in _,x,y")
+    if reader.layout.pieces and all(piece.form != "points" for piece in reader.layout.pieces):
+        raise SmoothNetError(f"{path}: {_NO_ROTATIONS}")
+    left: list[str] = []
 
     def look(frames: list[tuple[Any, str]]) -> None:
         for frame, where in frames:
             reader.people(frame, where)
-        reader.settle(str(path), dims)
+        left.extend(reader.settle(str(path), dims))
 
     recording = read_frames(path, "json", reader.people, what, look)
     value = recording.source[0].value if path.is_file() else None
@@ -236,4 +245,5 @@ def read_json(path: Path, dims: int | None = None, layout: Layout | None = None,
             float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
         )
     recording.names = tuple(reader.names) or recording.names
+    recording.left_alone += left
     return recording

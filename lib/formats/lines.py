@@ -21,6 +21,7 @@ from .content import Content
 from .content import Person as Somebody
 from .documents import as_list, as_object, read_numbers
 from .frames import LINES, Found, Person, read_frames, sniff_frames
+from .layout import Layout, Piece
 from .meaning import place_of_score
 from .recording import Recording
 
@@ -30,41 +31,49 @@ IDS = ("id", "track_id", "person_id")
 SCORES = ("scores", "keypoint_scores")
 
 
-def people(value: Any, where: str, numbered: bool = False) -> list[Person] | None:
-    """Who is in a line; see `frames.People`. `numbered`: each line has an id of its own, which is none of a person."""
+def people(value: Any, where: str, numbered: bool = False, said: Piece | None = None) -> list[Person] | None:
+    """Who is in a line; see `frames.People`. `numbered`: each line has an id of its own, which is none of a person;
+    `said`: what the numbers of a joint are."""
     if isinstance(value, list):
         if value and not all(isinstance(joint, list) for joint in value):
             return None
-        return _persons([((), {"keypoints": value})], (), where)
+        return _persons([((), {"keypoints": value})], (), where, said)
     if not isinstance(value, dict):
         return None
     key = next((key for key in PEOPLE if key in value), None)
     if key is not None:
         persons = [as_object(p, f"{where}, {key}") for p in as_list(value[key] or [], f"{where}, {key}")]
-        return _persons([((key, i), person) for i, person in enumerate(persons)], ("keypoints",), where)
+        return _persons([((key, i), person) for i, person in enumerate(persons)], ("keypoints",), where, said)
     if "keypoints" in value and isinstance(value["keypoints"], list | None):
-        found = _persons([((), value)], ("keypoints",), where)
+        found = _persons([((), value)], ("keypoints",), where, said)
         return [replace(person, id=None) for person in found] if numbered else found
     return None
 
 
-def _persons(members: list[tuple[tuple, dict]], last: tuple, where: str) -> list[Person]:
+def _persons(members: list[tuple[tuple, dict]], last: tuple, where: str, said: Piece | None) -> list[Person]:
     persons = []
     for path, person in members:
         keypoints = person.get("keypoints")
         if not keypoints:
             continue
         table = read_numbers(keypoints, f"{where}, keypoints")
-        if table.ndim != 2 or table.shape[1] not in (2, 3):
+        if table.ndim != 2 or (said is None and table.shape[1] not in (2, 3)):
             raise SmoothNetError(f"{where}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
-        table[~np.isfinite(table).all(axis=1)] = np.nan
+        stride = table.shape[1]
+        piece = said or Piece(tuple(range(stride)))
+        needed = max(*piece.numbers, piece.score or 0) + 1
+        if needed > stride:
+            raise SmoothNetError(f"{where}: its joints have {stride} numbers, --layout asks for {needed}")
         scores = next((person[key] for key in SCORES if person.get(key) is not None), None)
         given = None if scores is None else read_numbers(scores, f"{where}, scores")
         if given is not None and given.shape != (len(table),):
             raise SmoothNetError(f"{where}: there must be one score a joint")
+        given = given if piece.score is None else table[:, piece.score]
+        points = table[:, list(piece.numbers)]
+        points[~np.isfinite(points).all(axis=1)] = np.nan
         id = next((person[key] for key in IDS if isinstance(person.get(key), int | str | float)), None)
-        dims = table.shape[1]
-        persons.append(Person(id, [Found(f"{dims}D", (*path, *last), table, given, dims)]))
+        part = f"{len(piece.numbers)}D"
+        persons.append(Person(id, [Found(part, (*path, *last), points, given, stride, numbers=piece.numbers)]))
     return persons
 
 
@@ -72,10 +81,13 @@ def sniff_lines(path: Path) -> bool:
     return path.suffix.lower() in LINES and sniff_frames(path, people, nobody=True)
 
 
-def read_lines_file(path: Path, **_: Any) -> Recording:
+def read_lines_file(path: Path, layout: Layout | None = None, **_: Any) -> Recording:
     if path.suffix.lower() not in LINES:
         raise SmoothNetError(f"{path} is not a .jsonl file with one frame a line")
     what = 'frame of a stream: an object with "keypoints" or "people", or a list of joints'
+    said = layout.pieces[0] if layout is not None and layout.pieces else None
+    if said is not None and said.form != "points":
+        raise SmoothNetError(f"{path}: rotations are not read from lines of a stream; save them as .npy")
     numbered = False
 
     def look(frames: list[tuple[Any, str]]) -> None:
@@ -83,8 +95,9 @@ def read_lines_file(path: Path, **_: Any) -> Recording:
         ids = [next((line[key] for key in IDS if key in line), None) for line, _ in frames if isinstance(line, dict)]
         numbered = 1 < len(ids) == len({str(id) for id in ids})
 
-    recording = read_frames(path, "jsonl", lambda value, where: people(value, where, numbered), what, look)
-    _refuse_scores(recording)
+    recording = read_frames(path, "jsonl", lambda value, where: people(value, where, numbered, said), what, look)
+    if said is None:
+        _refuse_scores(recording)
     return recording
 
 
@@ -93,9 +106,10 @@ def _refuse_scores(recording: Recording) -> None:
     tables = [track.points.reshape(-1, 3) for track in recording.tracks if track.points.shape[2] == 3]
     place = place_of_score(np.concatenate(tables)) if tables else None
     if place is not None:
+        which, said = (("first", "score,x,y"), ("third", "x,y,score"))[place > 0]
         raise SmoothNetError(
-            f"{recording.path}: the {('first', 'second', 'third')[place]} number of a joint is a score by its values; "
-            'write {"keypoints": [[x, y], ...], "scores": [...]} a line'
+            f"{recording.path}: the {which} number of a joint is a score by its values; say --layout {said}, or write "
+            '{"keypoints": [[x, y], ...], "scores": [...]} a line'
         )
 
 

@@ -339,3 +339,62 @@ def test_bodies_of_zed(tmp_path):
     np.testing.assert_array_equal(parts["3D"].points, metres)
     assert parts["2D"].points.shape == (12, 18, 2) and parts["3D"].id == 3
     assert {"position", "global_root_orientation"} <= set(recording.left_alone)
+
+
+TURNS = np.tile([0.5, 0.5, 0.5, 0.5], (FRAMES, JOINTS, 1))
+# What stands in a joint -> --layout, which numbers are x and y, what is said to be left alone.
+MORE_NUMBERS = {
+    "a number": (np.arange(JOINTS)[:, None], "_,x,y", "the number 1"),
+    "a score": (np.linspace(0.8, 0.9, JOINTS)[:, None], "score,x,y", None),
+    "two flags": (np.ones((JOINTS, 2)), "_,_,x,y", "the numbers 1, 2"),
+}
+
+
+@pytest.mark.parametrize("kind", MORE_NUMBERS)
+@pytest.mark.parametrize("form", ["lists", "by name", "flat", "lines"])
+def test_the_layout_says_where_coordinates_stand_in_lists(form, kind, tmp_path):
+    """--layout _,x,y was advised and did not help; lines took no notice of it, and read the number for x."""
+    before, layout, left = MORE_NUMBERS[kind]
+    joints = [np.hstack([before, pose]).tolist() for pose in points(0)]
+    values = {
+        "by name": [{"joints": {f"j{k}": joint for k, joint in enumerate(pose)}} for pose in joints],
+        "flat": [{"keypoints": [n for joint in pose for n in joint]} for pose in joints],
+    }.get(form, [{"keypoints": pose} for pose in joints])
+    path = tmp_path / ("a.jsonl" if form == "lines" else "a.json")
+    path.write_text("\n".join(map(json.dumps, values)) if form == "lines" else json.dumps(values))
+    recording = read_recording(path, layout=layout)
+    (track,) = recording.tracks
+    assert track.points.tolist() == points(0).tolist()
+    assert (track.scores is not None) == (kind == "a score")
+    assert form == "lines" or recording.left_alone == ([] if left is None else [f"of each joint {left}"])
+    write_recording(recording, [track.points + 0.5], tmp_path / "out")
+    text = (tmp_path / "out").read_text()
+    new = list(map(json.loads, text.split("\n"))) if form == "lines" else json.loads(text)
+    changed = [np.hstack([before, pose + 0.5]).ravel().tolist() for pose in points(0)]
+    found = [value.get("keypoints") or list(value["joints"].values()) for value in new]
+    assert [np.ravel(value).tolist() for value in found] == changed
+
+
+def test_numbers_behind_the_coordinates_are_said_to_be_left_alone(tmp_path):
+    (tmp_path / "a.json").write_text(
+        json.dumps([{"keypoints": pose.tolist()} for pose in np.concatenate([points(0, 3), TURNS], axis=2)])
+    )
+    recording = read_recording(tmp_path / "a.json")
+    assert recording.tracks[0].points.tolist() == points(0, 3).tolist()
+    assert recording.left_alone == ["of each joint the numbers 4, 5, 6, 7"]
+
+
+@pytest.mark.parametrize(("layout", "message"), [("tdk x,y", "says its axes itself"), ("axis-angle", "not read from")])
+def test_what_the_layout_cannot_say_of_json_is_refused(layout, message, tmp_path):
+    """tdk made twelve numbers two joints; axis-angle was smoothed as positions."""
+    (tmp_path / "a.json").write_text(json.dumps([{"keypoints": pose.ravel().tolist()} for pose in points(0)]))
+    with pytest.raises(SmoothNetError, match=message):
+        read_recording(tmp_path / "a.json", layout=layout)
+
+
+def test_a_layout_that_a_format_has_no_use_for_is_said_to_do_nothing(tmp_path):
+    results = [{"image_id": t, "category_id": 1, "score": 1, "keypoints": flat(t)} for t in range(FRAMES)]
+    (tmp_path / "a.json").write_text(json.dumps(results))
+    said = read_recording(tmp_path / "a.json", layout="x,y,z missing=-1").understood
+    assert said.endswith("of --layout only missing=VALUE counts, coco says the rest itself")
+    assert "--layout" not in read_recording(tmp_path / "a.json", layout="missing=-1").understood
