@@ -21,9 +21,12 @@ from .recording import Recording, Track
 _UNSAID = ("csv", "long-csv", "json", "jsonl", "npy", "npz")
 _DERIVATIVES = re.compile(r"velocit(?:y|ies)|accelerations?|reprojection")
 _WORDS = re.compile(r"rotations?|rot|euler\w*|angles?|orientations?|rpy|\w*(?:旋转|角度|欧拉)\w*")
+# What Kalidokit, VRM and Unity turn: a bone between two joints, not a joint.
+_BONE = re.compile(r"(?:upper|lower)[ _.]?(?:arm|leg)", re.IGNORECASE)
 _TURN = 360.0  # degrees
 _WRAP = 300.0  # from one frame to the next, which no body turns by and which a whole turn takes off
 _MOST_RADIANS = 7.0
+_UNSTEADY = 0.2  # of what may be metres as well: see meaning.steadiness
 _LOOKED_AT = 5000  # frames
 
 
@@ -54,9 +57,13 @@ def refuse_named_angles(recording: Recording) -> None:
         return
     wrapped = any(map(_wraps, tracks))
     named = _named(recording.path, _WORDS)
-    if not wrapped and (named is None or not all(map(_may_be_angles, tracks))):
+    bone = next((name for name in recording.names or () if _BONE.search(name)), None)
+    if bone is not None and not all(map(_are_radians, tracks)):
+        bone = None
+    if not wrapped and bone is None and (named is None or not all(map(_may_be_angles, tracks))):
         return
-    sign = "by leaps of a whole turn" if named is None else f"by {named!r} in its name"
+    sign = "by leaps of a whole turn" if bone is None else f"by bones such as {bone} that keep no length"
+    sign = sign if named is None else f"by {named!r} in its name"
     raise SmoothNetError(
         f"{recording.path} holds angles, {sign}, which are not smoothed as positions: give the .bvh or .mot "
         "that they come from, or save them as quaternions qw, qx, qy, qz; if they are positions, say --layout x,y,z"
@@ -107,6 +114,15 @@ def _wraps(track: Track) -> bool:
     return False
 
 
+def _are_radians(track: Track) -> bool:
+    """Whether bones that have a name can be turned by these numbers, and cannot lie there; too few say nothing."""
+    points = track.points[:2000].astype(np.float64)
+    points = points[np.isfinite(points).all(axis=(1, 2))]
+    if points.shape[1] < 3 or len(points) < 5 or np.abs(points).max() > _MOST_RADIANS:
+        return False
+    return steadiness(points) > _UNSTEADY
+
+
 def _may_be_angles(track: Track) -> bool:
     """Whether joints keep no distance from one another, as they would on bones; too few say nothing.
 
@@ -117,4 +133,4 @@ def _may_be_angles(track: Track) -> bool:
     points = points[np.isfinite(points).all(axis=(1, 2))]
     if points.shape[1] < 3 or len(points) < 5:
         return True
-    return steadiness(points) > (0.03 if np.abs(points).max() > _MOST_RADIANS else 0.2)
+    return steadiness(points) > (0.03 if np.abs(points).max() > _MOST_RADIANS else _UNSTEADY)

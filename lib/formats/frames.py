@@ -127,7 +127,8 @@ def sniff_frames(path: Path, people: People, nobody: bool = False) -> bool:
         if value in (None, [], {}):
             continue
         frames = [Frame(None, 0, (), value)] if one_value_a_document(path) else _frames_of(value, people, 0, ())
-        if frames is None or not all(_is_frame(frame.value, people) for frame in frames[:_LOOKED_AT]):
+        shown = [frame for frame in frames or () if frame.value not in (None, [], {})]
+        if frames is None or not all(_is_frame(frame.value, people) for frame in shown[:_LOOKED_AT]):
             return False
         if any(_has_anybody(frame.value, people) for frame in frames):
             return True

@@ -22,7 +22,7 @@ from .documents import read_document, read_numbers
 from .frames import NUMBERS, PERSON_IDS, Found, Person, id_of, ids_of, joint_labels, read_frames, sniff_frames
 from .layout import Layout, Piece
 from .meaning import of_array
-from .plain_csv import SCORES, is_named
+from .plain_csv import SCORES, is_named, is_point
 from .recording import Recording
 
 _PEOPLE = {"people", "persons", "instances", "bodies", "poses", "skeletons", "users", "detections", "body_list"}
@@ -35,8 +35,10 @@ _SCORE_LISTS = {
     *("scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores", "keypoint_confidence"),
 }
 _RATES = {"fps", "frame_rate", "framerate"}
-_BESIDE = {"name", "id", "part", "label", "index", "joint"}  # what a point may have beside its numbers
+_TURN = ("qw", "qx", "qy", "qz")
+_BESIDE = {"name", "id", "part", "label", "index", "joint", *_TURN}  # what a point may have beside its numbers
 _NO_ROTATIONS = "rotations are not read from JSON; save them as .npy, (frames, joints, numbers), and say what they are"
+_MOST_NUMBERS = 10  # of a joint
 _FEWEST_NAMED = 3  # joints by name that make a frame without a key of their own
 
 
@@ -45,6 +47,7 @@ class _Reader:
     """The people of frames; what is found in one frame holds for the others."""
 
     flat: bool  # the document is a list of objects, so that a list is no frame
+    bare: str  # "poses" or "people": the document is an array of lists, its frames are poses or lists of them; or ""
     layout: Layout
     numbered: bool  # each frame is a person with an id of its own, which is none of a person
     names: dict[str, int] = field(default_factory=dict)  # joints that are given by name
@@ -53,8 +56,15 @@ class _Reader:
     # Of such lists the numbers a joint, and what they are.
     meanings: dict[tuple[str, int, int], tuple[int, Piece]] = field(default_factory=dict)
 
+    turned: bool = False  # joints have a quaternion beside their coordinates
+
     def people(self, value: Any, where: str) -> list[Person] | None:
         """See `frames.People`."""
+        if isinstance(value, list) and self.bare:
+            poses = [((), value)] if self.bare == "poses" else [((i,), pose) for i, pose in enumerate(value) if pose]
+            if not all(_is_pose(pose) for _, pose in poses):
+                return None
+            return [Person(None, [self._found("", pose, path, {}, where)]) for path, pose in poses]
         if isinstance(value, list):
             if self.flat or not value or not all(isinstance(item, dict) and _joint_keys(item) for item in value):
                 return None
@@ -118,6 +128,8 @@ class _Reader:
         else:
             table, stride, piece = self._meaning(key, table, where)
             numbers, score = piece.numbers, piece.score
+        members = value if isinstance(value, list) else value.values()
+        self.turned = self.turned or any(isinstance(joint, dict) and _TURN[0] in joint for joint in members)
         points = table[:, list(numbers)]
         points[~np.isfinite(points).all(axis=1)] = np.nan
         found = None if score is None else table[:, score]
@@ -141,12 +153,16 @@ class _Reader:
 
     def settle(self, where: str, dims: int | None) -> list[str]:
         """Tell what the lists are from all that were found; gives what is left alone of them."""
-        rest: dict[str, None] = {}
+        rest: dict[str, None] = {f"{', '.join(_TURN)} of each joint": None} if self.turned else {}
         for what, tables in self.lists.items():
             key, deep, _ = what
             rows = np.concatenate(tables)[:, None] if deep == 2 else np.stack(tables)
             layout = replace(self.layout, axes="tkd") if deep == 2 else self.layout
             meaning = of_array(rows, f"{where}, {key or 'joints'}", dims, layout)
+            if self.bare == "poses" and self.layout.axes is None and len({len(table) for table in tables}) == 1:
+                axes = of_array(np.stack(tables), where, dims, self.layout).axes
+                if axes != "tkd":
+                    raise SmoothNetError(f"{where}: its second axis is the time; write (frames, joints, numbers)")
             piece = next((piece for piece in meaning.pieces if piece.form == "points"), None)
             if piece is None:
                 raise SmoothNetError(f"{where}, {key or 'joints'}: {_NO_ROTATIONS}")
@@ -176,9 +192,18 @@ def _by_name(value: dict, fewest: int) -> dict[str, Any]:
     joints = {
         name: joint
         for name, joint in value.items()
-        if _is_point(joint) or (fewest == 1 and isinstance(joint, list) and len(joint) in (2, 3, 4))
+        if is_point(name)
+        if _is_point(joint) or (fewest == 1 and _is_joint(joint) and 2 <= len(joint) <= _MOST_NUMBERS)
     }
     return joints if len(joints) >= fewest else {}
+
+
+def _is_joint(joint: Any) -> bool:
+    return isinstance(joint, list) and bool(joint) and all(n is None or isinstance(n, int | float) for n in joint)
+
+
+def _is_pose(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_joint, value))
 
 
 def _is_point(joint: Any) -> bool:
@@ -214,7 +239,9 @@ def _reader(path: Path, layout: Layout | None = None) -> _Reader:
     entries = _entries(read_document(path).value) if path.is_file() else []
     numbers = ids_of([entry for entry in entries if isinstance(entry, dict) and _joint_keys(entry)], NUMBERS)
     numbered = 1 < len(set(numbers)) == len(numbers)
-    return _Reader(any(isinstance(item, dict) for item in entries), layout or Layout(), numbered)
+    first: Any = next((item for item in entries if item), None)
+    bare = "poses" if _is_pose(first) else "people" if isinstance(first, list) and any(map(_is_pose, first)) else ""
+    return _Reader(any(isinstance(item, dict) for item in entries), bare, layout or Layout(), numbered)
 
 
 def sniff_json(path: Path) -> bool:

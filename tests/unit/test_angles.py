@@ -131,3 +131,36 @@ def test_blendshapes_are_no_points(tmp_path):
     (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
     with pytest.raises(SmoothNetError, match="nothing says which of the columns EyeBlinkLeft"):
         read_recording(tmp_path / "a.csv")
+
+
+BONES = ("Spine", "RightUpperArm", "RightLowerArm", "LeftUpperLeg", "LeftLowerLeg", "Head")
+
+
+def named(path, values):
+    path.write_text(json.dumps([{n: dict(zip("xyz", v, strict=True)) for n, v in zip(BONES, pose, strict=True)}
+                                for pose in values.tolist()]))  # fmt: skip
+    return path
+
+
+def test_turns_of_bones_by_name_are_no_positions(tmp_path):
+    """Kalidokit gives radians of each bone by its name, which were smoothed as points."""
+    rng, t = np.random.default_rng(2), np.arange(90)[:, None, None] / 30
+    speed, phase, rest = (rng.uniform(low, high, (1, 6, 3)) for low, high in ((1.4, 3), (0, 6), (-0.7, 0.7)))
+    path = named(tmp_path / "rig.json", rest + 0.7 * np.sin(speed * t + phase) + rng.normal(0, 0.01, (90, 6, 3)))
+    with pytest.raises(SmoothNetError, match="holds angles, by bones such as RightUpperArm that keep no length"):
+        read_recording(path)
+    assert read_recording(path, layout="x,y,z").tracks[0].points.shape == (90, 6, 3)
+    for metres in (1, 0.01):
+        walk = named(tmp_path / "walk.json", positions() * metres)
+        assert read_recording(walk).names == BONES
+
+
+def test_what_is_called_a_rotation_is_none_of_the_joints_of_a_frame(tmp_path):
+    """Beside positions by name stand turns with x, y and z of their own."""
+    extra = {"rotation": {"x": 0.1, "y": 0.2, "z": 0.3}, "eulers": {"x": 0.1, "y": 0.2, "z": 0.3}}
+    path = named(tmp_path / "rig.json", positions())
+    path.write_text(json.dumps([pose | extra for pose in json.loads(path.read_text())]))
+    assert read_recording(path).names == BONES
+    path.write_text(json.dumps([{**extra, "place": {"x": t, "y": 1, "z": 2}} for t in range(20)]))
+    with pytest.raises(SmoothNetError, match="in no known format"):
+        read_recording(path)

@@ -398,3 +398,45 @@ def test_a_layout_that_a_format_has_no_use_for_is_said_to_do_nothing(tmp_path):
     said = read_recording(tmp_path / "a.json", layout="x,y,z missing=-1").understood
     assert said.endswith("of --layout only missing=VALUE counts, coco says the rest itself")
     assert "--layout" not in read_recording(tmp_path / "a.json", layout="missing=-1").understood
+
+
+@pytest.mark.parametrize("kind", ["poses", "people", "below a key", "frames without anybody"])
+def test_arrays_as_numpy_puts_them_into_json_are_read(kind, tmp_path):
+    """json.dump(array.tolist()), which the page read and the command refused."""
+    two = np.stack([points(0), points(1)], axis=1).tolist()
+    one = points(0).tolist()
+    value = {
+        "poses": one, "people": two, "below a key": {"fps": 25, "data": one},
+        "frames without anybody": [[], *one[1:5], None, *one[6:]],
+    }[kind]  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    recording = read_recording(tmp_path / "a.json")
+    assert recording.frame_count == FRAMES
+    assert [track.points.shape[1:] for track in recording.tracks] == [(JOINTS, 2)] * (1 + (kind == "people"))
+    write_recording(recording, [track.points + 1 for track in recording.tracks], tmp_path / "b.json")
+    new = json.loads((tmp_path / "b.json").read_text())
+    new = new["data"] if kind == "below a key" else new
+    old = value["data"] if kind == "below a key" else value
+    assert [frame and (np.array(frame) - 1).tolist() for frame in new] == old
+
+
+def test_an_array_in_json_whose_second_axis_is_the_time_is_refused(tmp_path):
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(200, JOINTS, 2)), axis=0)
+    walk = np.apply_along_axis(np.convolve, 0, walk, np.ones(15) / 15) + 100 * np.arange(JOINTS)[None, :, None]
+    (tmp_path / "a.json").write_text(json.dumps(walk.transpose(1, 0, 2).tolist()))
+    with pytest.raises(SmoothNetError, match="its second axis is the time"):
+        read_recording(tmp_path / "a.json")
+
+
+def test_one_table_in_json_is_no_frame_of_many_joints(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(points(0).reshape(FRAMES, -1).tolist()))
+    with pytest.raises(SmoothNetError, match="in no known format"):
+        read_recording(tmp_path / "a.json")
+
+
+def test_objects_may_have_a_quaternion_beside_their_coordinates(tmp_path):
+    joints = [[joint | {"qw": 1.0, "qx": 0, "qy": 0, "qz": 0} for joint in objects(t)] for t in range(FRAMES)]
+    (tmp_path / "a.json").write_text(json.dumps([{"joints": pose} for pose in joints]))
+    recording = read_recording(tmp_path / "a.json")
+    assert recording.tracks[0].points.tolist() == points(0).tolist()
+    assert recording.left_alone == ["qw, qx, qy, qz of each joint"]
