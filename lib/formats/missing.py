@@ -14,6 +14,7 @@ from ..utils.blocks import blocks, by_frames
 from .recording import Track
 
 _MARKS = (0.0, -1.0)  # what estimators write for a point they did not find
+_IN_ONE_PLACE = 2  # joints of a skeleton: Human3.6M's 32 have the root twice
 
 
 def mark_missing(tracks: list[Track], missing: float | str = "auto") -> dict[float, int]:
@@ -22,7 +23,8 @@ def mark_missing(tracks: list[Track], missing: float | str = "auto") -> dict[flo
     A point is marked where all its coordinates are exactly the mark: 0, -1 or another number that comes more than once
     (-9999). Where that does not lie far outside of all others it can be a true position too (the root that all others
     refer to), so a mark must stand apart: a whole pose of it, a jump away from the frames before and after, or, of 0
-    and -1, a joint that always has it while it lies outside of the body.
+    and -1, a joint that always has it while it lies outside of the body, or more joints that always have it than can
+    be in one place (a second person of zeros behind the joints of the first).
 
     Args:
         tracks: of one part, in one unit.
@@ -120,11 +122,13 @@ def _stands_apart(track: Track, same: np.ndarray, value: float, others: _Others)
     several, many = track.points.shape[1] > 1, track.points.shape[1] > 2
     whole = (same | by_frames(track.points, lambda part: np.isnan(part).all(axis=2))).all(axis=1)
     gone = same & whole[:, None] & several & (value == 0 or others.outside or many)
+    never = ~(by_frames(track.points, lambda part: np.isfinite(part).all(axis=2)) & ~same).any(axis=0)
+    crowded = int((never & (same & ~gone).any(axis=0)).sum()) > _IN_ONE_PLACE
     for joint in np.flatnonzero((same & ~gone).any(axis=0)):
         marked = same[:, joint] & ~gone[:, joint]
         shown = np.isfinite(track.points[:, joint]).all(axis=1) & ~same[:, joint]
-        if not shown.any():
-            gone[marked, joint] = several and value in _MARKS and others.apart()
+        if never[joint]:
+            gone[marked, joint] = several and value in _MARKS and (crowded or others.apart())
         elif _jumps(track.points[:, joint].astype(np.float64, copy=False), marked, shown, value, others.extent):
             gone[marked, joint] = True
     return gone

@@ -302,16 +302,20 @@ function standsApart(track, value, others) {
     for (let k = 0; k < joints; k++) whole &&= same[t * joints + k] === 1 || data.subarray((t * joints + k) * dims, (t * joints + k + 1) * dims).every(Number.isNaN);
     if (whole && several && (value === 0 || others.outside || joints > 2)) for (let k = 0; k < joints; k++) gone[t * joints + k] = same[t * joints + k];
   }
-  for (let k = 0; k < joints; k++) {
+  const paths = Array.from({ length: joints }, (_, k) => {
     const marked = [], shown = [];
     for (let t = 0; t < frames; t++) {
       const i = t * joints + k;
       if (same[i]) { if (!gone[i]) marked.push(t); } else if (isShown(data, i * dims, dims)) shown.push(t);
     }
-    if (!marked.length) continue;
-    const take = shown.length ? jumpsTo(track, k, marked, shown, value, others.extent) : several && usual && others.apart;
+    return { marked, shown };
+  });
+  const crowded = paths.filter(({ marked, shown }) => marked.length && !shown.length).length > 2; // than can be in one place
+  paths.forEach(({ marked, shown }, k) => {
+    if (!marked.length) return;
+    const take = shown.length ? jumpsTo(track, k, marked, shown, value, others.extent) : several && usual && (crowded || others.apart);
     if (take) for (const t of marked) gone[t * joints + k] = 1;
-  }
+  });
   return gone;
 }
 
