@@ -93,6 +93,7 @@ _PLACED, _TURNED = (
     for words in ("p|pos|t|trans|translate|loc", "r|rot|rotate|eul|euler|ang|angle")
 )
 _QUATERNION = ("qw", "qx", "qy", "qz")
+_SEPARATOR = re.compile(r'\ufeff?"?sep=[,;\t|]?"?', re.IGNORECASE)  # a first line by which Excel parts the cells
 _BLANKS = str.maketrans(dict.fromkeys(_SEPARATORS, " "))
 _AXES_AND_COUNTS = tuple("xyzuvw0123456789")  # what the names of coordinates end in
 _LONGEST_NAME = 200  # of a column that can be a joint's
@@ -286,9 +287,11 @@ def _read_table(path: Path) -> tuple[Table, list[str]]:
 
 def header_at(lines: list[str]) -> int | None:
     """Which line is the header, or the first row of a table without one: the first that is neither blank nor a comment
-    (#), or the comment right above rows of numbers that has as many cells (numpy.savetxt)."""
+    (#) nor Excel's "sep=;", or the comment right above rows of numbers that has as many cells (numpy.savetxt)."""
     comment = None
     for i, line in enumerate(lines):
+        if i == 0 and _SEPARATOR.fullmatch(line.strip()):
+            continue
         if line.lstrip("\ufeff").startswith("#"):
             comment = i
         elif line.strip():

@@ -294,3 +294,16 @@ def test_two_joints_with_numbers_stay_joints(tmp_path):
     rows = ["frame,x1,y1,x2,y2", *(f"{t},{20 + t},40,{60 - 3 * t},80" for t in range(20))]
     (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
     assert read_recording(tmp_path / "a.csv").names == ("1", "2")
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "\ufeffsep=;", "SEP=;\r"])
+def test_the_line_by_which_excel_parts_cells_is_no_header(first, tmp_path):
+    def content(plus: int) -> bytes:
+        rows = "".join(f"{t};{t + plus}.25;{2 * t + plus}.75\n" for t in range(12))
+        return f"{first}\nframe;nose_x;nose_y\n{rows}".encode()
+
+    (tmp_path / "a.csv").write_bytes(content(0))
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("nose",) and recording.frame_count == 12
+    write_recording(recording, [recording.tracks[0].points + 1], tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_bytes() == content(1)
