@@ -50,7 +50,7 @@ def refuse_named_angles(recording: Recording) -> None:
     if other is not None and tracks and all(map(_may_be_derivatives, tracks)):
         raise SmoothNetError(
             f"{recording.path} holds no positions, by {other!r} in its name; smooth the positions that they come from, "
-            "or say --layout x,y,z if they are positions"
+            f"or say --layout {','.join('xyz'[: tracks[0].points.shape[2]])} if they are positions"
         )
     tracks = [track for track in tracks if track.points.shape[2] == 3]
     if not tracks or not all(map(_within_a_turn, tracks)):

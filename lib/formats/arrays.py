@@ -49,6 +49,8 @@ _NO_POSITION = (
     # What does not move: a pose at rest.
     *("rest_joint", "rest_pos", "joints_rest", "template", "bind_pose"),
 )
+# Words that hold one of those by chance.
+_BY_CHANCE = re.compile(r"(?:tri|rect|quadr)angl|resiz|boxer|boxing|(?:re|en)?inforc")
 _CAMERA_NAMES = {"r", "k", "p", "rt", "r_wc", "r_cw"}  # of a camera, beside arrays that say that they are points
 _SCORE_WORDS = ("score", "conf", "likelihood", "visib", "分数", "得分", "置信", "可见")
 # Words that leave no doubt, and others that name rotations as well as positions.
@@ -293,6 +295,12 @@ def says_points(name: str) -> bool:
     return any(word in name.lower() for word in _POINT_WORDS) and not any(w in name.lower() for w in _ROTATION_NAMES)
 
 
+def _says_no_position(name: str) -> bool:
+    """Whether the name says that they are no positions, whatever else it says."""
+    meant = _BY_CHANCE.sub("", name.lower())
+    return any(word in meant for word in _NO_POSITION)
+
+
 def _without_rotations(layout: Layout | None) -> Layout | None:
     if layout is None or layout.pieces is None or any(piece.form == "points" for piece in layout.pieces):
         return layout
@@ -526,13 +534,16 @@ def record(source: Arrays, format: str, tracks: list[Track], notes: list[str] | 
 def other_points(source: Arrays, layout: Layout | None = None) -> list[str]:
     """The arrays that hold positions, of those that no meaning is known of yet."""
     cameras = _CAMERA_NAMES if any(map(says_points, source.headers)) else set()
-    arrays = {
+    numbers = {
         name: header.shape
         for name, header in source.headers.items()
         if name not in source.meanings and name not in source.copies and name.lower() not in cameras
-        if header.dtype.kind in "fiu" and not any(word in name.lower() for word in (*_SCORE_WORDS, *_NO_POSITION))
+        if header.dtype.kind in "fiu" and not any(word in name.lower() for word in _SCORE_WORDS)
         if _has_layout(layout) or not any(word in name.lower() for word in _ANGLE_AXIS_NAMES)
     }
+    arrays = {name: shape for name, shape in numbers.items() if not _says_no_position(name)}
+    if _has_layout(layout) and not arrays and not source.meanings:  # the user says that there is something
+        arrays = {name: shape for name, shape in numbers.items() if len(shape) > 1}
     if "" in arrays:
         shape = arrays[""]
         usable = len(shape) == 2 or (len(shape) > 2 and (shape[-1] in (1, 2, 3, 4, 6, 7, 9) or _has_layout(layout)))

@@ -564,7 +564,23 @@ def _flat_rows(matrix: np.ndarray, where: str, dims: int | None, layout: Layout)
             f"{where}: {columns} columns are not whole joints of {numbers}; give --dims, or --layout with all the "
             "numbers of a joint"
         )
-    return Meaning((frames, columns // numbers, numbers), "tkd", pieces or ())
+    note = _doubt_features(columns) if numbers == 1 and dims is None and layout.columns is None else ""
+    return Meaning((frames, columns // numbers, numbers), "tkd", pieces or (), note)
+
+
+_FEATURES = {263: "HumanML3D", 251: "KIT-ML"}
+_WIDE = 20  # numbers a frame that hardly are each something for itself
+
+
+def _doubt_features(columns: int) -> str:
+    """What to say of so many numbers a frame that make no whole joints of two or three."""
+    if columns < _WIDE:
+        return ""
+    like = f" as those of {_FEATURES[columns]} are," if columns in _FEATURES else ""
+    return (
+        f"{columns} numbers a frame are no whole joints, so each is smoothed by itself: where they are features,{like} "
+        "velocities and turns no longer fit what is smoothed; smooth the positions and make them anew"
+    )
 
 
 def _stride(matrix: np.ndarray, where: str, dims: int | None) -> tuple[int, tuple[Piece, ...]]:

@@ -522,6 +522,19 @@ def test_a_joint_that_was_never_found(tmp_path):
     assert np.isnan(read(tmp_path, values).tracks[0].points[:, 5]).all()
 
 
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("mark", [0, -1])
+def test_a_second_person_of_zeros_behind_the_joints_of_the_first_changes_nothing(flat, mark, tmp_path):
+    """NTU's 150 columns: two bodies of 25 joints, in metres around the camera's axis. The second drew at the first."""
+    one = np.where(FOUND[..., None], METRES, mark)
+    values = np.concatenate([one, np.full_like(one, mark)], axis=1)
+    recording = read(tmp_path, values.reshape(len(values), -1) if flat else values, dims=3)
+    points = recording.tracks[0].points
+    assert np.isnan(points[:, one.shape[1] :]).all()
+    alone = read(tmp_path, one, dims=3).tracks[0].points
+    np.testing.assert_array_equal(points[:, : one.shape[1]], alone)
+
+
 def test_the_root_at_nought_is_no_hole(tmp_path):
     values = METRES - METRES[:, :1]
     points = read(tmp_path, values).tracks[0].points
@@ -546,6 +559,31 @@ def test_missing_said_by_the_user(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------------------- axes
+
+
+def test_many_numbers_a_frame_that_are_no_whole_joints_are_doubted(tmp_path):
+    """HumanML3D's 263 features were smoothed each by itself, without a word."""
+    features = np.random.default_rng(0).normal(size=(60, 263)).cumsum(axis=0)
+    assert "263 numbers a frame are no whole joints" in read(tmp_path, features).understood
+    assert "as those of HumanML3D" in read(tmp_path, features).understood
+    assert "no whole joints" not in read(tmp_path, features, dims=1).understood
+    assert "no whole joints" not in read(tmp_path, features[:, :7]).understood
+
+
+@pytest.mark.parametrize("name", ["resized_keypoints", "triangle_points", "boxing_joints", "reinforced_kpts"])
+def test_words_that_hold_another_by_chance_say_nothing(name, tmp_path):
+    np.savez(tmp_path / "a.npz", **{name: PIXELS, "joint_angles": METRES, "object_size": METRES})
+    recording = read_recording(tmp_path / "a.npz")
+    assert [track.part for track in recording.tracks] == [name]
+    assert recording.left_alone == ["joint_angles", "object_size"]
+
+
+def test_the_user_may_say_that_an_array_holds_points_whatever_its_name(tmp_path):
+    """The refusal advises --layout, which did not help."""
+    np.savez(tmp_path / "a.npz", box_corners=PIXELS)
+    with pytest.raises(SmoothNetError, match="holds no array of points.*--layout"):
+        read_recording(tmp_path / "a.npz")
+    assert read_recording(tmp_path / "a.npz", layout="x,y").tracks[0].points.shape == PIXELS.shape
 
 
 def test_the_axis_of_time(tmp_path):
