@@ -2,8 +2,9 @@
 # Copyright (c) SmoothNet contributors
 """Write anew what the browser's part takes from Python: `python run_scripts/browser.py`.
 
-Due after new weights or skeletons, and after changes in lib/browser/js: lib/browser/js/weights.js and skeletons.js, and
-docs/try/index.html, which holds all of it; and copies of LICENSE and NOTICE. Tests say when it is.
+Due after new weights or skeletons, new names of columns and arrays in lib/formats, and changes in lib/browser/js:
+lib/browser/js/weights.js, skeletons.js and words.js, docs/try/index.html, which holds all of it, and copies of LICENSE
+and NOTICE. Tests say when it is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def main() -> int:
-    from lib.browser.export import skeletons_module, weights_module
+    from lib.browser.export import skeletons_module, weights_module, words_module
     from lib.browser.page import try_page
     from lib.utils.files import write_text
     from lib.weights import find_weights
@@ -24,6 +25,7 @@ def main() -> int:
     js = ROOT / "lib/browser/js"
     write_text(js / "weights.js", weights_module(find_weights(None)))
     write_text(js / "skeletons.js", skeletons_module())
+    write_text(js / "words.js", words_module())
     for name in ("LICENSE", "NOTICE"):  # npm takes nothing from outside the folder
         write_text(js / name, (ROOT / name).read_text(encoding="utf-8"))
     (ROOT / "docs/try").mkdir(exist_ok=True)

@@ -20,7 +20,7 @@ from test_formats import ONE_OF_EACH, contents, strip_keypoints
 
 from lib import __version__
 from lib.browser.bundle import bundle
-from lib.browser.export import skeletons_module, weights_module
+from lib.browser.export import skeletons_module, weights_module, words_module
 from lib.formats import read_recording
 from lib.inference.files import smooth_files
 from lib.inference.lines import smooth_lines
@@ -183,9 +183,10 @@ def test_weights_of_other_sizes(tmp_path, settings):
 
 
 def test_what_is_generated_is_up_to_date():
-    """After new weights or skeletons: python run_scripts/browser.py"""
+    """After new weights, skeletons or words: python run_scripts/browser.py"""
     assert (JS / "weights.js").read_text() == weights_module(find_weights(None))
     assert (JS / "skeletons.js").read_text() == skeletons_module()
+    assert (JS / "words.js").read_text() == words_module()
 
 
 # ------------------------------------------------------------------------------------------------------- files

@@ -466,3 +466,107 @@ def test_numbers_that_count_the_joints_are_no_coordinates(tmp_path):
     assert_refused_in_both(tmp_path, paths, dict.fromkeys(paths, "counts the joints"))
     (track,) = read_recording(path, layout="_,x,y").tracks
     assert track.points.shape == (20, 21, 2) and track.points[1, 2].tolist() == [61, 41]
+
+
+def _body(joints: int = 6, frames: int = 60, dims: int = 2) -> np.ndarray:
+    """(frames, joints, dims) in pixels of a body that sways."""
+    rng, t = np.random.default_rng(1), np.arange(frames)[:, None, None] / 30
+    rest, phase = rng.uniform(100, 500, (1, joints, dims)), rng.uniform(0, 6, (1, joints, dims))
+    return rest + 30 * np.sin(3 * t + phase) + rng.normal(0, 0.5, (frames, joints, dims))
+
+
+FLAT = _body().reshape(60, -1)
+SCORED_FIRST = np.insert(_body(), 0, np.linspace(0.8, 1, 6), axis=2)
+
+
+def _lettered(names: str, values: np.ndarray, comment: str = "", parted: str = ",") -> bytes:
+    return comment.encode() + _rows(values, names.replace(",", parted).split(parted), parted)
+
+
+PLAIN_TABLES = {
+    "an id, then a count": _rows(np.column_stack([np.full(60, 3), np.arange(60), FLAT]), None),
+    "a count that leaves frames out": _rows(np.column_stack([np.delete(np.arange(70), range(30, 40)), FLAT]), None),
+    "texts in the rows": b"".join(b"walk," + line + b"\n" for line in _rows(FLAT, None).splitlines()),
+    "a header that counts in decimals": _lettered("0.0,1.0,2.0,3.0", FLAT[:, :4]),
+    "units behind": _lettered("nose_x_px,nose_y_px,hip_x_px,hip_y_px", FLAT[:, :4]),
+    "brackets": _lettered("nose[x],nose[y],hip[x],hip[y]", FLAT[:, :4]),
+    "left and right": _lettered("lx,ly,rx,ry", FLAT[:, :4]),
+    "Excel's first line": _lettered("nose_x,nose_y", FLAT[:, :2], "sep=;\n", ";"),
+}
+REFUSED_PLAIN_TABLES = {
+    "several rows of a frame": (
+        _rows(np.column_stack([np.repeat(np.arange(30), 2), FLAT]), None), "several rows of each frame"),
+    "boxes of MOTChallenge": (
+        _rows(np.column_stack([np.arange(60), np.ones(60), FLAT[:, :4], np.ones(60), -np.ones((60, 3))]), None),
+        "boxes of MOTChallenge"),
+    "on its side": (_rows(FLAT.T, None), "as if frames stood side by side"),
+    "scores first": (_rows(SCORED_FIRST.reshape(60, -1), None), "first number of a joint"),
+    "names without axes": (_lettered("JawOpen,BrowUp,EyeL,EyeR", FLAT[:, :4]), "nothing says which of the columns"),
+}  # fmt: skip
+
+
+@needs_node
+def test_tables_of_numbers_are_read_as_python_reads_them(tmp_path):
+    """What counts frames was taken for a coordinate, a row of data for a header, a unit for a name."""
+    assert_same(tmp_path, written(tmp_path, PLAIN_TABLES, ".csv"), dict.fromkeys(PLAIN_TABLES, 1))
+
+
+@needs_node
+def test_tables_of_numbers_are_refused_in_both(tmp_path):
+    paths = written(tmp_path, {name: content for name, (content, _) in REFUSED_PLAIN_TABLES.items()}, ".csv")
+    assert_refused_in_both(tmp_path, paths, {name: words for name, (_, words) in REFUSED_PLAIN_TABLES.items()})
+
+
+@needs_node
+def test_scores_among_coordinates_and_angles_of_bones_are_refused_in_both(tmp_path):
+    """The page took a score behind x and y of a line for a depth, and one before them for x."""
+    last = np.roll(SCORED_FIRST, -1, axis=2)
+    files = {f"{name}.jsonl": "\n".join(json.dumps({"keypoints": pose}) for pose in poses.tolist())
+             for name, poses in (("first", SCORED_FIRST), ("third", last))}  # fmt: skip
+    files["list.json"] = json.dumps([{"keypoints": pose} for pose in SCORED_FIRST.tolist()])
+    rng, t = np.random.default_rng(2), np.arange(90)[:, None, None] / 30
+    speed, phase, rest = (rng.uniform(low, high, (1, 3, 3)) for low, high in ((1.4, 3), (0, 6), (-0.7, 0.7)))
+    turns = rest + 0.7 * np.sin(speed * t + phase) + rng.normal(0, 0.01, (90, 3, 3))
+    bones = ("Spine", "RightUpperArm", "LeftLowerLeg")
+    rig = [[{"name": n, **dict(zip("xyz", v, strict=True))} for n, v in zip(bones, p, strict=True)] for p in turns]
+    files["rig.json"] = json.dumps([{"keypoints": pose} for pose in rig])
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    np.save(tmp_path / "first.npy", SCORED_FIRST)
+    np.save(tmp_path / "smpl.npy", np.cumsum(rng.normal(0, 0.05, (60, 24, 3)), axis=0))
+    messages = dict.fromkeys(files, "number of a joint(, .*,)? (is|may be) a score") | {
+        "rig.json": "by bones such as RightUpperArm", "first.npy": "may be a score",
+        "smpl.npy": "joints or the axis-angle pose of SMPL"}  # fmt: skip
+    assert_refused_in_both(tmp_path, {name: tmp_path / name for name in messages}, messages)
+
+
+@needs_node
+def test_arrays_that_are_no_positions_by_their_names_are_left_alone_in_both(tmp_path):
+    turned = np.tile(np.eye(3), (60, 1, 1))
+    np.savez(tmp_path / "a.npz", resized_keypoints=_body(), R=turned, head_pose=_body(3), normals=_body(3, dims=3))
+    np.savez(tmp_path / "b.npz", pts=_body(), weights=_body(3), rest=_body(3, dims=3))
+    paths = {name: tmp_path / name for name in ("a.npz", "b.npz")}
+    answers = ask(tmp_path, [{"task": "read", "paths": [str(path)]} for path in paths.values()])
+    for path, answer in zip(paths.values(), answers, strict=True):
+        found = [track.part for track in read_recording(path).tracks]
+        assert "error" not in answer, answer
+        assert [track["part"] for track in answer["value"]["tracks"]] == found
+    assert found == ["pts", "rest"]
+
+
+@needs_node
+def test_people_of_lines_are_known_by_person_id_too(tmp_path):
+    """Two who change places in the lines, and leap: nothing but their ids tells who is who."""
+    lines = [{"people": [{"person_id": p, "keypoints": rows(t, p if t < 6 else 1 - p)} for p in (4, 7)]}
+             for t in range(FRAMES)]  # fmt: skip
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert_same(tmp_path, {"lines": tmp_path / "a.jsonl"}, {"lines": 2})
+
+
+@needs_node
+def test_a_second_person_of_zeros_is_missing_in_both(tmp_path):
+    np.save(tmp_path / "a.npy", np.concatenate([_body(9, dims=3) - 300, np.zeros((60, 9, 3))], axis=1))
+    (answer,) = ask(tmp_path, [{"task": "read", "paths": [str(tmp_path / "a.npy")]}])
+    recording = read_recording(tmp_path / "a.npy")
+    assert described(answer["value"]["tracks"], of_node) == described(recording.tracks, of_python)
+    assert int((~recording.tracks[0].shown()).sum()) == 60 * 9

@@ -581,7 +581,7 @@ def test_words_that_hold_another_by_chance_say_nothing(name, tmp_path):
 def test_the_user_may_say_that_an_array_holds_points_whatever_its_name(tmp_path):
     """The refusal advises --layout, which did not help."""
     np.savez(tmp_path / "a.npz", box_corners=PIXELS)
-    with pytest.raises(SmoothNetError, match="holds no array of points.*--layout"):
+    with pytest.raises(SmoothNetError, match=r"holds no array of points.*--layout"):
         read_recording(tmp_path / "a.npz")
     assert read_recording(tmp_path / "a.npz", layout="x,y").tracks[0].points.shape == PIXELS.shape
 

@@ -3,18 +3,16 @@
 /** NumPy files with points, .npy and .npz: lib/formats/arrays.py. Members that hold no points are copied as they are. */
 import { FileError } from "./documents.js";
 import { emptyPoints } from "./gaps.js";
-import { flatRows, jointNumbers, lookLikeBoxes, refuseSecondAxisTime, sampleRows } from "./meaning.js";
+import { ROTATIONS, flatRows, isRotation, jointNumbers, lookLikeBoxes, refuseAngles, refuseSecondAxisTime, sampleRows } from "./meaning.js";
+import { CAMERA_NAMES, FPS_NAMES, NO_POSITION, OTHER_WORDS, POINT_WORDS, POSITION_WORDS, ROTATION_NAMES, SCORE_WORDS } from "./words.js";
 
 const LARGEST = 2 ** 29; // bytes that an .npz may unpack to
-// What the names of arrays say: see lib/formats/arrays.py.
-const NO_POSITION = ["bbox", "box", "veloc", "accel", "angle", "euler", "torque", "force", "gyro", "resolution", "size", "intrinsic", "extrinsic", "框", "速度", "角", "力矩", "内参", "外参"];
-const SCORE_WORDS = ["score", "conf", "likelihood", "visib", "分数", "得分", "置信", "可见"];
-const POSITION_WORDS = ["keypoint", "kpt", "joint", "point", "landmark", "marker", "pose", "position", "coord", "world", "px", "关键点", "关节", "坐标", "姿态"];
-const OTHER_WORDS = ["cam", "mask", "valid", "index", "indices", "idx", "ids", "time", "frame", "beta", "shape", "vert", "faces", "center", "centre", "scale", "expression", "dmpl", "color", "colour", "image", "img", "edge", "parent", "weight", "quat", "rotmat", "rot_mat", "rotation", "orient", "rotvec", "axis_angle", "axisangle", "rot6d"];
-const FPS_NAMES = ["fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate"];
 // Names of SMPL: lib/formats/smpl.py. A pose alone can be points; the company says that it is none.
 const SMPL_POSE = /^(smplx?_|smplh_)?((full_?)?poses?|body_poses?|poses?_body|thetas?|(global|root)_orient|root_pose)(_(world|w|global|cam|c|incam|camera))?$/i;
 const SMPL_COMPANY = ["betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"];
+// Words that hold one of NO_POSITION by chance.
+const BY_CHANCE = /(tri|rect|quadr)angl|resiz|boxer|boxing|(re|en)?inforc/g;
+const BODY_JOINTS = [24, 23, 22, 21, 52, 51, 55, 54]; // of SMPL, SMPL-H and SMPL-X, with and without the root
 const named = (name, words) => words.some((word) => name.toLowerCase().includes(word));
 const sizeOf = (shape) => shape.reduce((a, b) => a * b, 1);
 
@@ -265,11 +263,16 @@ async function readArrays(file, layout) {
   return { format: whole ? "NumPy .npy" : "NumPy .npz", name: file.name, tracks, frameCount, fps, names: null, notes, save };
 }
 
+/** Whether the name says that they are positions, no rotations. */
+const saysPoints = (name) => named(name, POINT_WORDS) && !named(name, ROTATION_NAMES);
+
 /** The arrays that hold positions, by shape and name. */
 function pointArrays(arrays) {
-  const shapes = new Map([...arrays].filter(([n, a]) => "fiu".includes(a.kind) && !named(n, SCORE_WORDS) && !named(n, NO_POSITION)).map(([n, a]) => [n, a.shape]));
+  const cameras = [...arrays.keys()].some(saysPoints) ? CAMERA_NAMES : new Set();
+  const usable = (n) => !named(n, SCORE_WORDS) && !named(n.toLowerCase().replace(BY_CHANCE, ""), NO_POSITION) && !cameras.has(n.toLowerCase());
+  const shapes = new Map([...arrays].filter(([n, a]) => "fiu".includes(a.kind) && usable(n)).map(([n, a]) => [n, a.shape]));
   if (shapes.has("")) return [2, 3, 4].includes(shapes.get("").length) ? [""] : [];
-  for (const name of [...shapes.keys()]) if (!named(name, POSITION_WORDS) && named(name, OTHER_WORDS)) shapes.delete(name);
+  for (const name of [...shapes.keys()]) if (!named(name, POSITION_WORDS) && named(name, [...OTHER_WORDS, ...ROTATION_NAMES])) shapes.delete(name);
   const spatial = [...shapes.keys()].filter((n) => [3, 4].includes(shapes.get(n).length) && shapes.get(n).at(-1) >= 1 && shapes.get(n).at(-1) <= 4);
   const flat = [...shapes.keys()].filter((n) => shapes.get(n).length === 2), called = flat.filter((n) => named(n, POSITION_WORDS));
   if (spatial.length) {
@@ -290,7 +293,7 @@ function arrayTracks(fileName, arrays, name, layout) {
   if (shape.length === 4 && [2, 3].includes(shape[0]) && shape[1] >= 8 && [17, 18, 20, 25].includes(shape[2]) && [1, 2].includes(shape[3])) {
     throw new FileError(`${where}, shape (${shape.join(", ")}), may be C, T, V, M of ST-GCN, which the command line reads: pip install smoothnet; or put the frames first`);
   }
-  if (shape.length > 2 && shape.at(-1) === 3 && shape.at(-2) === 3) jointNumbers(values, 9, where, layout);
+  if (!layout && shape.length > 2 && shape.at(-1) === 3 && shape.at(-2) === 3 && isRotation(sampleRows(values, 9), 9)) throw new FileError(`${where}: ${ROTATIONS}`);
   let meaning;
   if (shape.length === 2) {
     meaning = flatRows(values, shape[0], shape[1], where, layout);
@@ -313,6 +316,8 @@ function arrayTracks(fileName, arrays, name, layout) {
     }
     tracks.push(track);
   }
+  const asked = layout === null && !saysPoints(name) && numbers === 3 && dims === 3;
+  if (asked) for (const track of tracks) refuseAngles(where, track, named(name, ["pose"]) ? BODY_JOINTS : undefined);
   return tracks;
 }
 

@@ -39,7 +39,7 @@ export async function readFiles(files, { layout = null } = {}) {
   }
   if (!layout && !/^(OpenPose|COCO|AlphaPose|MMPose|TRC)/.test(recording.format)) {
     refuseDerivatives(files[0].name, recording.tracks);
-    refuseNamedAngles(files[0].name, recording.tracks);
+    refuseNamedAngles(files[0].name, recording.tracks, recording.names);
   }
   if (!layout) recording.tracks.forEach((track) => refuseNumbered(files[0].name, track));
   if (!layout && recording.tracks.length === 1 && /^(CSV|NumPy)/.test(recording.format)) refuseRowsOfJoints(files[0].name, recording.tracks[0]);

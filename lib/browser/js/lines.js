@@ -48,7 +48,7 @@ export class LineStream {
 
   _people(people) {
     if (!Array.isArray(people) || !people.every((p) => p !== null && typeof p === "object")) throw new FileError(`line ${this.count + 1}: people must be a list of objects`);
-    let ids = people.map((p) => p.id ?? p.track_id ?? null);
+    let ids = people.map((p) => p.id ?? p.track_id ?? p.person_id ?? null);
     if (ids.includes(null) || new Set(ids).size < ids.length) {
       const reads = people.map((p) => readFrame(p.keypoints ? p : null)), shown = people.map((_, i) => i).filter((i) => reads[i]);
       const tracks = this.association.step(this.count, shown.map((i) => ({ points: reads[i].data, dims: reads[i].dims })));

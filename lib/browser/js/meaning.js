@@ -30,6 +30,7 @@ export function jointNumbers(flat, numbers, where, layout = null) {
   if (numbers <= 2) return { numbers, dims: numbers, score: null };
   const rows = sampleRows(flat, numbers);
   if (isRotation(rows, numbers)) throw new FileError(`${where}: ${ROTATIONS}`);
+  if (numbers === 3 || numbers === 4) refuseScoreFirst(rows, where);
   if (numbers === 3) return thirdIsScore(rows, where) ? { ...LAYOUTS["x, y, score"] } : { ...LAYOUTS["x, y, z"] };
   if (numbers === 4) {
     const known = unmarked(rows, 4);
@@ -54,6 +55,7 @@ export function flatRows(matrix, rows, columns, where, layout = null) {
   }
   let meaning = layout ? LAYOUTS[layout] : null;
   if (!meaning) {
+    if (liesOnItsSide(matrix, rows, columns)) throw new FileError(`${where}: its values change more smoothly along its rows than from row to row, as if frames stood side by side; turn it, or ${SAY}`);
     for (const numbers of [9, 4, 7, 6]) {
       if (columns % numbers === 0 && matrix.length && isRotation(sampleRows(matrix, numbers), numbers)) throw new FileError(`${where}: ${ROTATIONS}`);
     }
@@ -78,7 +80,9 @@ function flatMeaning(matrix, rows, columns, where) {
       if (columns % 2 || coherence(matrix, rows, columns, 3) >= coherence(matrix, rows, columns, 2)) throw error;
     }
   }
+  refuseFours(matrix, rows, columns, where);
   refuseMore(matrix, rows, columns, where);
+  if (columns % 3 === 0) refuseScoreFirst(sampleRows(matrix, 3), where);
   const possible = [3, 2].filter((dims) => columns % dims === 0);
   if (possible.length < 2) return byCount[possible[0] ?? 1];
   if (columns < 12 || rows < 16) return byCount[3];
@@ -86,6 +90,33 @@ function flatMeaning(matrix, rows, columns, where) {
   if (Math.abs(three - two) > 0.1) return byCount[three > two ? 3 : 2];
   if (Math.max(three, two) < 0.1) return byCount[3];
   throw new FileError(`${where}: its ${columns} columns can be ${columns / 2} joints of x, y or ${columns / 3} of x, y, z; ${SAY}`);
+}
+
+/** Whether the values of a table change much more smoothly along its rows, as if these were in time. */
+function liesOnItsSide(matrix, rows, columns) {
+  if (columns < 8 || rows < 2) return false;
+  const [R, C] = [Math.min(rows, 512), Math.min(columns, 512)], known = [];
+  for (let t = 0; t < R; t++) for (let c = 0; c < C; c++) if (Number.isFinite(matrix[t * columns + c])) known.push(matrix[t * columns + c]);
+  if (!known.length) return false;
+  const roughness = (along, step, across, beside) => {
+    const lengths = [];
+    for (let i = 0; i + (along > 2 ? 2 : 1) < along; i++) for (let j = 0; j < across; j++) {
+      const at = i * step + j * beside, length = Math.abs(along > 2 ? matrix[at + 2 * step] - 2 * matrix[at + step] + matrix[at] : matrix[at + step] - matrix[at]);
+      if (Number.isFinite(length)) lengths.push(length);
+    }
+    return lengths.length ? medianOf(lengths) / spreadOf(known) : Infinity;
+  };
+  const alongRows = roughness(C, 1, R, columns);
+  return alongRows > 0 && alongRows < Math.min(0.3, 0.25 * roughness(R, columns, C, 1));
+}
+
+/** Refuse columns that fall into fours, whose last may be a score or a coordinate as all lie between 0 and 1. */
+function refuseFours(matrix, rows, columns, where) {
+  if (columns % 4 || columns < 12 || rows < 16) return;
+  const last = matrix.filter((v, i) => i % 4 === 3 && Number.isFinite(v));
+  if (!last.length || !last.every((v) => v >= 0 && v <= 1)) return;
+  const others = [2, 3].filter((dims) => columns % dims === 0).map((dims) => coherence(matrix, rows, columns, dims));
+  if (coherence(matrix, rows, columns, 4) > 0.1 + Math.max(...others)) throw new FileError(`${where}: its ${columns} columns look like ${columns / 4} joints of x, y, z and a score; ${SAY}`);
 }
 
 /** Refuse columns that go together by fours or fives: visibility and presence of BlazePose, a state behind x, y and z (lib/formats/meaning.py). */
@@ -124,6 +155,33 @@ function spreadOf(values) {
   return Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
 }
 
+/** Whether numbers lie between 0 and 1, most of them at the upper end, as scores do. */
+function crowdsBelowOne(values) {
+  let low = Infinity, top = -Infinity;
+  for (const v of values) { low = Math.min(low, v); top = Math.max(top, v); }
+  return low >= 0 && top > 0.6 && top <= 1 && low < top && medianOf(values) >= 0.8 * top;
+}
+
+/** Refuse rows of three or four numbers whose first is a score by its values, as the last is not: lib/formats/meaning.py. */
+function refuseScoreFirst(rows, where) {
+  if (scoreIsFirst(unmarked(rows))) throw new FileError(`${where}: the first number of a joint may be a score by its values; write it last, or ${SAY}`);
+}
+
+function scoreIsFirst(known) {
+  if (known.length < 8 || !crowdsBelowOne(known.map((r) => r[0])) || crowdsBelowOne(known.map((r) => r.at(-1)))) return false;
+  return known[0].length === 4 || Math.min(...[1, 2].map((d) => spreadOf(known.map((r) => r[d])))) > 10; // in metres it may be a coordinate
+}
+
+/** Which of three numbers is clearly a score, "first" or "third"; null where all may be coordinates. */
+export function placeOfScore(rows) {
+  if (scoreIsFirst(unmarked(rows))) return "first";
+  try {
+    return thirdIsScore(rows, "") ? "third" : null;
+  } catch { // it may be either
+    return null;
+  }
+}
+
 /** Whether the third of three numbers is a score beside x and y, rather than z. */
 function thirdIsScore(rows, where) {
   const known = unmarked(rows);
@@ -144,8 +202,8 @@ export function isRotation(rows, numbers) {
   const known = rows.filter((row) => row.every(Number.isFinite) && row.some((v) => v !== 0)).slice(0, 2000);
   if (!known.length || known.length < 0.5 * Math.min(rows.length, 2000)) return false;
   const near = (value, goal) => Math.abs(value - goal) < 0.02, dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
-  const unit = (v) => near(dot(v, v), 1), varied = known.some((row) => row.some((v, i) => v !== known[0][i]));
-  if (numbers === 4) return varied && known.every(unit);
+  const unit = (v) => near(dot(v, v), 1);
+  if (numbers === 4) return known.every(unit);
   if (numbers === 7) return known.every((r) => unit(r.slice(3))) || known.every((r) => unit(r.slice(0, 4)));
   if (numbers === 9) return known.every((r) => [0, 3, 6].every((i) => unit(r.slice(i, i + 3))) && near(dot(r.slice(0, 3), r.slice(3, 6)), 0) && near(dot(r.slice(0, 3), r.slice(6)), 0));
   const pairs = (r) => [[[r[0], r[2], r[4]], [r[1], r[3], r[5]]], [r.slice(0, 3), r.slice(3)]];
@@ -251,14 +309,20 @@ function mayBeDerivatives({ data, frames, joints, dims }) {
   });
 }
 
-/** Refuse points that are angles: by the file's name where their values can be, or by their values alone where they leap by whole turns. */
-export function refuseNamedAngles(name, tracks) {
+// What Kalidokit, VRM and Unity turn: a bone between two joints, not a joint.
+const BONE = /(upper|lower)[ _.]?(arm|leg)/i;
+
+/** Refuse points that are angles: by the names of the file or of its joints where their values can be, or by their values alone where they leap by whole turns. */
+export function refuseNamedAngles(name, tracks, joints) {
   tracks = tracks.filter((track) => track.dims === 3);
   const shown = (track) => track.data.filter(Number.isFinite);
   if (!tracks.length || !tracks.every((track) => shown(track).length && shown(track).every((v) => Math.abs(v) <= 360))) return;
   const word = wordsOf(name).find((w) => ANGLE_WORDS.test(w));
-  if (!tracks.some(wrapsAround) && !(word && tracks.every(mayBeAngles))) return;
-  throw new FileError(`${name} holds angles, ${word ? `by "${word}" in its name` : "by leaps of a whole turn"}, which are not smoothed as positions; if they are positions, ${SAY}`);
+  const radians = (track) => track.joints > 2 && shown(track).every((v) => Math.abs(v) <= 7) && wholePoses(track).length > 4 && steadiness(wholePoses(track), track.joints) > 0.2;
+  const bone = tracks.every(radians) ? joints?.find((joint) => BONE.test(joint)) : undefined;
+  if (!tracks.some(wrapsAround) && !bone && !(word && tracks.every(mayBeAngles))) return;
+  const sign = word ? `by "${word}" in its name` : bone ? `by bones such as ${bone} that keep no length` : "by leaps of a whole turn";
+  throw new FileError(`${name} holds angles, ${sign}, which are not smoothed as positions; if they are positions, ${SAY}`);
 }
 
 /** Whether a number leaps by a whole turn, back and forth between both ends of -180 to 180 or 0 to 360. */
@@ -275,13 +339,27 @@ function wrapsAround({ data, frames, joints }) {
   return false;
 }
 
-/** Whether joints keep no distance from one another, as they would on bones; too few say nothing. */
-function mayBeAngles({ data, frames, joints }) {
+/** The first poses that show all joints. */
+function wholePoses({ data, frames, joints }) {
   const poses = [];
   for (let t = 0; t < frames && poses.length < 2000; t++) {
     const pose = data.subarray(t * joints * 3, (t + 1) * joints * 3);
     if (pose.every(Number.isFinite)) poses.push(pose);
   }
+  return poses;
+}
+
+/** Refuse (T, joints, 3) of SMPL's joint counts that can be its axis-angle pose: bones keep their length, angles do not. */
+export function refuseAngles(where, track, counts = [24, 52, 55]) {
+  if (track.dims !== 3 || !counts.includes(track.joints)) return;
+  const poses = wholePoses(track);
+  if (poses.length < 5 || poses.some((pose) => pose.some((v) => Math.abs(v) > 7)) || steadiness(poses, track.joints) < 0.2) return;
+  throw new FileError(`${where}: ${track.joints} x 3 numbers can be joints or the axis-angle pose of SMPL; ${SAY} if they are joints`);
+}
+
+/** Whether joints keep no distance from one another, as they would on bones; too few say nothing. */
+function mayBeAngles(track) {
+  const poses = wholePoses(track), { joints } = track;
   if (joints < 3 || poses.length < 5) return true;
   const far = poses.some((pose) => pose.some((v) => Math.abs(v) > 7));
   return steadiness(poses, joints) > (far ? 0.03 : 0.2);

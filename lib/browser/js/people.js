@@ -2,8 +2,9 @@
 // Copyright (c) SmoothNet contributors
 /** Formats that list people frame by frame as JSON: OpenPose, COCO and AlphaPose results, MMPose, MediaPipe, JSON lines. */
 import { FileError, JsonDocument, decodeText, isNamed, numberStyle, timelineOf } from "./documents.js";
-import { jointNumbers } from "./meaning.js";
+import { jointNumbers, placeOfScore, sampleRows } from "./meaning.js";
 import { makeTracks, refuseSparse, refuseTurns } from "./tracks.js";
+import { LABELLED } from "./words.js";
 
 const OPENPOSE_KEYS = ["pose_keypoints", "face_keypoints", "hand_left_keypoints", "hand_right_keypoints"];
 const OPENPOSE_PARTS = [
@@ -325,8 +326,6 @@ function kindsOf(name, lists, layout) {
   return new Map([...rows].map(([numbers, flat]) => [numbers, jointNumbers(Float64Array.from(flat), numbers, name, layout)]));
 }
 
-const LABELLED = ["name", "part", "joint", "label", "landmark", "id", "index"];
-
 /** What the objects of a list say that they are, by the first of LABELLED under which each has its own; null where none. */
 function labelsIn(list) {
   for (const key of LABELLED) {
@@ -405,7 +404,7 @@ export function readJsonLines(file) {
     if (key !== undefined) {
       const people = value[key] ?? [];
       if (!Array.isArray(people) || !people.every(isObject)) throw new FileError(`${where}: "${key}" must be a list of objects`);
-      people.forEach((person, i) => add(document, frame, person.id ?? person.track_id ?? null, [key, i, "keypoints"], person.keypoints, person.scores ?? person.keypoint_scores, where));
+      people.forEach((person, i) => add(document, frame, person.id ?? person.track_id ?? person.person_id ?? null, [key, i, "keypoints"], person.keypoints, person.scores ?? person.keypoint_scores, where));
     } else if (isObject(value) && has(value, "keypoints")) {
       owners.push(idOf(value));
       add(document, frame, owners.at(-1), ["keypoints"], value.keypoints, value.scores ?? value.keypoint_scores, where);
@@ -418,6 +417,8 @@ export function readJsonLines(file) {
   for (const detection of detections) detection.frame = frames.get(names[detection.frame]);
   if (labels.includes(null)) refuseTurns(file.name, detections);
   const recording = peopleRecording("JSON lines", file.name, documents, detections, spanOf(frames));
+  const place = placeOfScore(recording.tracks.filter(({ dims }) => dims === 3).flatMap(({ data }) => sampleRows(data, 3)));
+  if (place !== null) throw new FileError(`${file.name}: the ${place} number of a joint is a score by its values; write {"keypoints": [[x, y], ...], "scores": [...]} a line`);
   const save = recording.save;
   recording.save = async (smoothed) => [{ name: file.name, text: (await save(smoothed)).map((part) => part.text).join("") }];
   return recording;

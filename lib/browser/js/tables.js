@@ -6,49 +6,14 @@ import { emptyPoints, isShown } from "./gaps.js";
 import { flatRows, isRotation, lookLikeBoxes, ROTATIONS } from "./meaning.js";
 import { peopleRecording } from "./people.js";
 import { medianOf } from "./tracks.js";
+import {
+  CLOCKS, FRAMES, IMAGES, INDICES, JOINTS, NOTHING, NO_POINTS, NO_POINTS_ENDS, NO_POINT_IN, PEOPLE, RECORDINGS, SCORES, SENSORS, SOMEBODY,
+  SUMMARIES, SURE_JOINTS, TIMES, UNITS, VIDEO_ENDINGS,
+} from "./words.js";
 
-const NOTHING = new Set(["", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"]);
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, UNBOUNDED = /^[+-]?(inf|infinity|nan)$/i;
 const DECIMAL_COMMA = /^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$/; // 1,5 and 1.234,5
-const TIMES = new Set(["time", "t", "timestamp", "timestamps", "seconds", "sec", "time_s", "time(s)", "time (s)", "time_sec", "时间"]);
-const FRAMES = new Set([
-  ..."frame frames frame# frame_id frame_idx frame_index frame_number framenum fnum frame_num frame_no frame_nr frame_count".split(" "),
-  ..."frame_counter image_number 帧 帧号".split(" "),
-]);
-const IMAGES = new Set([
-  "image", "image_id", "image_name", "image_path", "image_file", "filename", "file", "file_name", "img", "img_id", "img_name", "img_path",
-  "frame_name", "frame_path",
-]);
-const RECORDINGS = new Set([
-  "video", "video_id", "video_name", "clip", "clip_id", "trial", "trial_id", "take", "session", "session_id", "sequence", "sequence_id",
-  "seq", "seq_id", "recording", "recording_id", "filename", "file", "file_name", "camera", "camera_id", "cam", "cam_id", "view",
-]);
-const VIDEO = /\.(mp4|avi|mov|mkv|webm)"?$/i;
-const SUMMARIES = new Set(["mean", "average", "avg", "std", "sd", "stdev", "median", "min", "max", "sum", "total", "count"]);
-const CLOCKS = new Set(["time_ms", "timestamp_ms", "time_us", "timestamp_us", "timestamp_usec", "time_ns", "timestamp_ns"]);
-// Who is in a row, whatever else is in the table; and words that say so only beside several rows of a frame.
-const PEOPLE = new Set([
-  ..."track track_id tracking_id person person_id individual individuals instance instance_id subject subject_id".split(" "),
-  ..."animal animal_id player player_id body body_id body_index skeleton skeleton_id user user_id actor actor_id".split(" "),
-  ..."object_id obj_id person_idx pid".split(" "),
-]);
-const SOMEBODY = new Set([...PEOPLE, ..."id idx pose pose_id pose_idx hand hand_id hand_index handedness face face_id".split(" ")]);
-const SURE_JOINTS = new Set([
-  ..."landmark landmark_id landmark_index landmark_idx landmark_name keypoint keypoint_id keypoint_name keypoints".split(" "),
-  ..."joint joint_id joint_name bodypart marker kp kp_id kp_idx kp_name kpt kpt_id kpt_idx kpt_name body_part part_name".split(" "),
-  ..."marker_name keypoint_index keypoint_idx joint_index joint_idx".split(" "),
-]);
-const JOINTS = new Set([...SURE_JOINTS, ..."node point part name landmark_type type model".split(" ")]);
-const INDICES = new Set(["", "unnamed: 0", "index", "idx", "id"]);
-const NO_POINTS = new Set([
-  "bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment", "euler", "rot", "rotation",
-  "orient", "orientation", "quat", "quaternion", "angle", "rpy", "gaze", "dir", "direction", "normal", "forward",
-  "scale", "gravity", "grf", "jerk", "rotate", "rotations", "eulers", "gyr", "omega", "angvel", "velo", "acce",
-]);
-const TURNED = /(?:^|[ _.\-:/]|(?<=[a-z0-9])(?=[A-Z]))(?:r|rot|rotate|eul|euler|ang|angle|R|Rot|ROT|Rotate|Euler|Angle)[_.]?[xyzXYZ]$/;
-// What has x, y and z behind one letter in tables of sensors and force plates: lib/formats/plain_csv.py.
-const SENSORS = new Set(["a", "g", "m", "f", "v", "w", "acc", "gyr", "mag", "cop"]);
-const SCORES = new Set(["score", "scores", "conf", "confidence", "likelihood", "visibility", "presence", "prob", "probability", "c", "p", "s", "v", "vis", "visible", "置信度", "得分", "分数"]);
+const TURNED = /^(.*?)(?:(?<![^ _.\-:/])|(?<=[a-z0-9])(?=[A-Z]))(?:[rR]|[rR]ot|ROT|[rR]otate|[eE]ul|[eE]uler|[aA]ng|[aA]ngle)[_.]?([xyzXYZ])$/;
 const SEPARATORS = " \t_.-:/", LONGEST_NAME = 200, WIDEST = 2 ** 24; // columns of a table
 
 const bareCell = (cell) => (cell ?? "").trim().replace(/^"+|"+$/g, "").trim();
@@ -283,7 +248,7 @@ function rateOf(times) {
 
 /** [joint, "x" | "y" | "z" | "score"] of a column name: nose_x, noseX, x3, "Left hip.z", nose_conf, x; null: another kind. */
 export function columnRole(name) {
-  name = name.trim();
+  name = name.trim().replace(/[[(]([xyzXYZ])[\])]$/, "_$1"); // nose[x]
   if (!name || name.length > LONGEST_NAME) return null;
   if (["x", "y", "z"].includes(name.toLowerCase())) return ["", name.toLowerCase()];
   return suffixed(name) ?? suffixed(withoutUnit(name)) ?? camelCase(name) ?? prefixed(name);
@@ -308,6 +273,8 @@ function suffixed(name) {
 }
 
 function withoutUnit(name) {
+  const end = name.lastIndexOf("_");
+  if (end >= 0 && UNITS.has(name.slice(end + 1).toLowerCase())) return name.slice(0, end);
   const starts = [name.indexOf("("), name.indexOf("[")].filter((i) => i > 0);
   return starts.length && ")]".includes(name.at(-1)) ? name.slice(0, Math.min(...starts)).trimEnd() : name;
 }
@@ -326,18 +293,29 @@ function prefixed(name) {
 
 function countedHeader(first, lines, top, delimiter) {
   const withIndex = !first[0], numbers = withIndex ? first.slice(1) : first;
-  if (numbers.length < 2 || numbers.some((v, i) => v !== String(i))) return false;
+  if (numbers.length < 2 || !["", ".0"].some((end) => numbers.every((v, i) => v === `${i}${end}`))) return false;
   const below = lines.slice(top + 1).find((line) => line.trim());
   if (below === undefined) return withIndex;
   const cells = splitCells(below, delimiter).map(bareCell);
   if (withIndex) return cells[0] !== "";
-  return cells.some((cell) => !/^-*\d+$/.test(cell)) && !(numbers.length === 2 && cells[0] === "1");
+  if (numbers.length === 2) return cells.some((cell) => !/^-*\d+$/.test(cell)) && cells[0] !== "1"; // one point, which may well begin at (0, 1)
+  const row = cells.map(toNumber); // a row of data may count too, but then the next counts as well
+  return row.some((value, i) => i > 0 && (value === null || row[i - 1] === null || value - row[i - 1] !== 1));
+}
+
+/** Whether the first row is one of data that has a text in it: lib/formats/plain_csv.py. */
+function isRow(first, lines, top, delimiter) {
+  const below = lines.slice(top + 1).find((line) => line.trim()), numbers = first.map(toNumber).filter((value) => value !== null);
+  const counts = numbers.every((value, i) => Number.isInteger(value) && (!i || numbers[i - 1] < value));
+  if (below === undefined || counts || 2 * numbers.length <= first.length) return false;
+  const cells = splitCells(below, delimiter);
+  return first.length === cells.length && first.every((cell, i) => isNumberCell(cell) === isNumberCell(cells[i]));
 }
 
 /** Whether what has x and y can be a point by its name: no box, no velocity, no angles (lib/formats/plain_csv.py). */
 function isPoint(joint) {
   const words = joint.replace(/([a-z])(?=[A-Z])/g, "$1 ").toLowerCase().split(/[ \t_.\-:/]+/);
-  return !words.some((word) => NO_POINTS.has(word) || /(angles|velocity|velocities|accelerations?|rotation|orientation)$/.test(word));
+  return !words.some((word) => NO_POINTS.has(word) || NO_POINTS_ENDS.some((end) => word.endsWith(end)));
 }
 
 /** Whether a column of numbers has an axis and is called a rotation, a velocity, a force or the like. */
@@ -349,7 +327,7 @@ function isNoPlace(name) {
 /** Refuse rows of several recordings, and rows of means and the like below the frames. */
 function refuseOthers(table, names) {
   const several = names.findIndex((name, column) => isNamed(name, RECORDINGS) && table.tellsApart(column)
-    && (!isNamed(name, IMAGES) || table.cells.every((cells) => VIDEO.test(cells[column].trim()))));
+    && (!isNamed(name, IMAGES) || table.cells.every((cells) => VIDEO_ENDINGS.some((end) => bareCell(cells[column]).toLowerCase().endsWith(end)))));
   if (several >= 0) throw new FileError(`${table.name}: rows are of several recordings, by the column ${names[several]}; give each a file of its own`);
   for (let row = Math.max(table.cells.length - 9, 1); row < table.cells.length; row++) {
     table.cells[row].forEach((cell, column) => {
@@ -370,6 +348,7 @@ function delimiterOf(line) {
 function headerAt(lines) {
   let comment = -1;
   for (let i = 0; i < lines.length; i++) {
+    if (!i && /^\ufeff?"?sep=[,;\t|]?"?$/i.test(lines[i].trim())) continue; // by which Excel parts the cells
     if (/^\ufeff?\s*#/.test(lines[i])) comment = i;
     else if (lines[i].trim()) {
       const delimiter = delimiterOf(lines[i]), cells = splitCells(lines[i], delimiter);
@@ -408,7 +387,7 @@ export function readCsv(file, layout = null) {
   first.forEach((cell, column) => { // no header would be called that
     if (DECIMAL_COMMA.test(cell)) throw noNumber(file.name, top + 1, column + 1, cell);
   });
-  const header = !first.every((cell) => isNumberCell(cell) || !cell) || countedHeader(first, lines, top, delimiter);
+  const header = (!first.every((cell) => isNumberCell(cell) || !cell) || countedHeader(first, lines, top, delimiter)) && !isRow(first, lines, top, delimiter);
   const table = new CellTable(file, lines, bytes, delimiter, header ? top + 1 : top);
   table.cells.forEach((cells, row) => {
     if (cells.length !== first.length) throw new FileError(`${file.name}, line ${table.rows[row] + 1}: ${cells.length} cells where the first line has ${first.length}`);
@@ -514,8 +493,6 @@ function bodiesOf(joints) {
 
 // ---- several rows a frame: lib/formats/long_csv.py ----
 
-const NO_POINT_IN = ["bbox", "box", "veloc", "accel", "size", "angle"];
-
 function pointRole(name) {
   const role = columnRole(name);
   return role && isPoint(role[0]) ? role : null;
@@ -588,14 +565,30 @@ function readPeople(file, table, { frame, time, people, joints }) {
 
 /** Columns without names for their joints: a leading one that counts or tells the time goes, the rest is a matrix. */
 function plainColumns(file, table, names, plain, fps, layout) {
-  const notes = [];
+  const notes = [], named = names.some(Boolean);
+  const isId = (column) => { const values = table.column(column, String(column + 1)); return values.length > 2 && values.every((v) => v === Math.round(values[0])); };
+  if (!named) {
+    refuseRowsOfSeveral(table, plain);
+    if (plain.length > 1 && isId(plain[0]) && constantStep(table.column(plain[1], "2")) === 1) {
+      plain = plain.slice(1);
+      notes.push("the first column taken for an id");
+    }
+  }
   if (plain.length) {
     const leading = table.column(plain[0], "1"), step = constantStep(leading);
     const counts = step === 1 && (leading[0] === 0 || leading[0] === 1 || leading.length >= 10);
+    const gaps = step === null && !named && plain.length > 1 ? framesWithGaps(leading) : null;
     if (counts || (step !== null && step > 0 && step < 1 && leading.length >= 10)) {
       plain = plain.slice(1);
       fps = counts ? fps : rateOf(leading);
-      notes.push(`the first column taken for ${counts ? "a count of the rows" : "the time"}`);
+      notes.push(`the ${notes.length ? "next" : "first"} column taken for ${counts ? "a count of the rows" : "the time"}`);
+      if (!named && plain.length > 1 && isId(plain[0]) && !isId(plain[1])) {
+        plain = plain.slice(1);
+        notes.push("the column behind it for an id");
+      }
+    } else if (gaps) {
+      [table.frames, plain] = [gaps, plain.slice(1)];
+      notes.push("the first column taken for the frame or the time");
     }
   }
   if (!plain.length) throw new FileError(`${file.name} has no columns of coordinates (such as nose_x, nose_y) that hold numbers`);
@@ -609,15 +602,43 @@ function plainColumns(file, table, names, plain, fps, layout) {
   return tableRecording("CSV", file, table, [track], { fps, notes });
 }
 
+/** Refuse tables without names whose first column counts frames with several rows each, and the boxes of MOTChallenge. */
+function refuseRowsOfSeveral(table, plain) {
+  const values = plain.map((column) => table.column(column, String(column + 1))), [first] = values;
+  if (!first) return;
+  const boxes = plain.length === 10 && values.slice(-3).every((column) => column.every((v) => v === -1));
+  const steps = Array.from(first.subarray(1), (v, i) => v - first[i]);
+  const counts = new Set(steps).size === 2 && steps.every((s) => s === 0 || s === 1) && first.every(Number.isInteger);
+  if (!boxes && !(counts && new Set(first).size <= first.length / 2)) return;
+  throw new FileError(`${table.name} has ${boxes ? "boxes of MOTChallenge" : "several rows of each frame, by its first column"}; name its columns in a first line, such as frame,track_id,x,y`);
+}
+
+/** The frames of rows by a column that counts or tells the time and leaves some out; null where it does neither. */
+function framesWithGaps(values) {
+  const steps = Array.from(values.subarray(1), (v, i) => v - values[i]);
+  if (values.length < 10 || !steps.every((s) => s > 0)) return null;
+  const step = medianOf(steps), off = 0.02 + (step < 0.5 ? 2e-3 / step : 0);
+  if (!(step <= 1) || steps.some((s) => Math.abs(s / step - Math.round(s / step)) >= off)) return null;
+  const frames = framesByTimes([...values]);
+  return frames.at(-1) >= frames.length ? frames : null;
+}
+
 /** Refuse columns whose names differ and do not say which is x, y or z (elbow_flexion, theta), or that are rotations by their names. */
 function refuseUnknown(table, names) {
-  const kinds = new Set(names.map((name) => name.replace(/\d+/g, "")));
-  const turned = names.find((name) => TURNED.test(name));
+  const kinds = new Set(names.map((name) => name.replace(/\d+/g, ""))), turns = new Map();
+  for (const name of names) {
+    const found = TURNED.exec(name.trim()), joint = found && strip(found[1]);
+    if (found) turns.set(joint, new Map([...(turns.get(joint) ?? []), [found[2].toLowerCase(), name]]));
+  }
+  const turned = [...turns.values()].find((axes) => axes.size === 3)?.get("x");
   if (turned) throw new FileError(`${table.name}: columns such as ${turned} are rotations by their names, not smoothed as positions; if they are positions, say what the numbers of a joint are`);
+  const unknown = new FileError(`${table.name}: nothing says which of the columns ${names.slice(0, 4).join(", ")}${names.length > 4 ? ", ..." : ""} is x, y or z; call them nose_x, nose_y and so on, or say what the numbers of a joint are`);
+  // Where most names end in no letter or number of an axis: JawOpen.
+  if (names.every(Boolean) && kinds.size > 2 && 2 * names.filter((name) => /[xyzuvw\d]$/i.test(name)).length < names.length) throw unknown;
   if (kinds.size < 2) return;
   // Names may go on in each joint as coordinates do: head_px, head_py; nose_1, nose_2.
   const goesOn = [2, 3].some((dims) => names.length % dims === 0 && ["xy", "xyz", "uv", "01", "12", "012", "123"].some((ends) => ends.length === dims && names.every((name, i) => name.at(-1)?.toLowerCase() === ends[i % dims])));
-  if (!goesOn) throw new FileError(`${table.name}: nothing says which of the columns ${names.slice(0, 4).join(", ")}${names.length > 4 ? ", ..." : ""} is x, y or z; call them nose_x, nose_y and so on, or say what the numbers of a joint are`);
+  if (!goesOn) throw unknown;
 }
 
 /** By how much a column grows from row to row, if always by the same (up to rounding). */
