@@ -191,6 +191,12 @@ SMOOTH = {"file": _smooth_file, "frames": _smooth_file, "tar": smooth_tar, "parq
 # ---------------------------------------------------------------- for other people's engines
 
 
+def _foreign(target: Path, staged: Path) -> str:
+    """What a folder in the place of an output holds that the output does not; "" where nothing would be lost."""
+    ours = {entry.name for entry in staged.iterdir()} if staged.is_dir() else set()
+    return next((entry.name for entry in target.iterdir() if entry.name not in ours), "") if target.is_dir() else ""
+
+
 def with_weights(options: SmoothingOptions, name: str, content: bytes, sha256: str) -> SmoothingOptions:
     """The options with their checkpoint in a file of this machine, which is written if it is not there yet."""
     folder = Path(tempfile.gettempdir()) / f"smoothnet-{os.getuid()}-{sha256[:16]}"
@@ -248,6 +254,8 @@ class FileSmoother:
                 (result,) = smooth_batch([(0, item)], Job(self.options, self.out, folder))
                 if result.staged and os.path.exists(source) and target.exists() and target.samefile(source):
                     result = Result(0, "failed", {"error": f"{output} is the input; name another output"})
+                elif result.staged and (kept := _foreign(target, Path(result.staged))):
+                    result = Result(0, "failed", {"error": f"{output} holds {kept}; it will not be replaced"})
                 elif result.staged:
                     if target.is_dir():
                         shutil.rmtree(target)

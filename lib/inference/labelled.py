@@ -33,14 +33,15 @@ import numpy as np
 from .. import __version__
 from ..filters.smoother import ClassicalSmoother
 from ..formats.deeplabcut import label_columns
-from ..formats.plain_csv import FRAMES, TIMES, column_role
-from ..formats.tables import by_axes, rate
+from ..formats.plain_csv import FRAMES, JOINTS, PEOPLE, RECORDINGS, TIMES, column_role, is_named, is_point
+from ..formats.tables import by_axes, come_again, rate
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import shown_points
 
 Smooth = Callable[[np.ndarray], np.ndarray]  # (frames, joints, dims) floats, NaN where missing -> the same, smoothed
 
 KEYPOINTS = ("keypoints", "keypoint")  # movement's names of the dimension: until now, and to come
+_TELL_APART = {*PEOPLE, *RECORDINGS, *JOINTS, "id", "idx"}  # columns that do, where their words come again
 _SPARSE = 10  # as many times more frames than rows can be no recording with some left out
 
 
@@ -268,13 +269,19 @@ def _smooth_table(table: Any, smoother: Smooth, min_score: float | None) -> Any:
 
 
 def _people(table: Any) -> dict[Any, dict[str, dict[str, int]]]:
-    """individual -> joint -> x, y, (z,) (likelihood) -> column."""
+    """individual -> joint -> x, y, (z,) (likelihood) -> column; as in .csv files, velocities, boxes and the like are no
+    joints."""
     if table.columns.nlevels > 1:
         return label_columns([(label[:-2], str(label[-2]), str(label[-1])) for label in table.columns])
     joints: dict[str, dict[str, int]] = defaultdict(dict)
     for column, label in enumerate(table.columns):
-        role = column_role(label) if isinstance(label, str) and label.lower() not in TIMES | FRAMES else None
-        if role is None:
+        if isinstance(label, str) and is_named(label, _TELL_APART) and come_again(table.iloc[:, column].tolist()):
+            raise SmoothNetError(
+                f"the column {label} tells several people, joints or recordings apart, of which one would be made; "
+                f"smooth each by itself, as in pandas.concat([smooth(part) for _, part in table.groupby({label!r})])"
+            )
+        role = column_role(label) if isinstance(label, str) and not is_named(label, TIMES | FRAMES) else None
+        if role is None or not is_point(role[0]):
             continue
         joint, axis = role[0], "likelihood" if role[1] == "score" else role[1]
         if axis in joints[joint] and axis != "likelihood":

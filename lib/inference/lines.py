@@ -7,7 +7,7 @@ A line is one of
     {"people": [{"id": 7, "keypoints": [[x, y], ...], "scores": [...]}]}  several
     [[x, y], ...]                                                          one person, bare
 with two or three coordinates a joint; null coordinates, and scores (optional) below min_score, mean
-missing; no people, an empty list or null mean that nobody was seen. "instances" may stand for "people",
+missing; no people, an empty list or null, also as the whole line, mean that nobody was seen. "instances" may stand for "people",
 "track_id" for "id" and "keypoint_scores" for "scores". People without ids are matched as in files
 (`formats.association`). What else a line says comes back as it was. The first line decides between one
 person and several.
@@ -51,11 +51,13 @@ def smooth_lines(
     for number, line in _numbered(lines):
         value = _parse(line, number)
         key = _people_key(value)
-        several = key is not None if several is None else several
-        if several != (key is not None):
+        several = key is not None if several is None and value is not None else several
+        if several != (key is not None) and value is not None:
             raise SmoothNetError(f"line {number} is not of the form of the first line (one person or several)")
         frame: Any
-        if key is not None:
+        if value is None:
+            frame, ids = ({} if several else None), []
+        elif key is not None:
             frame, ids = _people(value, key, number, min_score, association)
         else:
             frame, ids = _points(value, number, min_score), [None]
@@ -109,7 +111,7 @@ def _parse(line: str, number: int) -> Any:
         value = json.loads(line, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise SmoothNetError(f"line {number} is not valid JSON: {error}") from error
-    if not isinstance(value, list) and not (
+    if not isinstance(value, list | None) and not (
         isinstance(value, dict) and ("keypoints" in value or any(key in value for key in PEOPLE))
     ):
         raise SmoothNetError(f'line {number} must be an object with "keypoints" or "people", or a list of joints')

@@ -418,7 +418,10 @@ def test_lines_come_out_as_python_smooths_them(tmp_path):
          for t, (p, q) in enumerate(zip(plain(one), plain(two), strict=True))],
         [json.dumps({"instances": [{"keypoints": q}, {"keypoints": p}][:: 1 if t % 2 else -1]})
          for t, (p, q) in enumerate(zip(plain(one), plain(two), strict=True))],
-        [json.dumps(p if t not in (12, 13) else None if False else []) for t, p in enumerate(plain(one))],
+        [json.dumps({0: None, 12: None, 13: []}.get(t, p)) for t, p in enumerate(plain(one))],
+        [json.dumps(None if t in (0, 20) else {"people": [
+            {"person_id": i, "keypoints": p if (t > 25) == i else q} for i in (0, 1)]})
+         for t, (p, q) in enumerate(zip(plain(one), plain(two), strict=True))],
     ]  # fmt: skip
     tasks = [{"task": "lines", "lines": lines, "options": {"delay": 6}} for lines in forms]
     for lines, answer in zip(forms, values(ask(tmp_path, tasks)), strict=True):

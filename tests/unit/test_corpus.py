@@ -470,6 +470,22 @@ def test_the_plain_callable_gives_what_the_command_gives(tmp_path):
     assert inplace(paths[0])["error"].endswith("a.npy is the input; name another output")
 
 
+def test_the_plain_callable_replaces_no_folder_that_holds_other_things(tmp_path):
+    """It removed whatever folder had the name of its output."""
+    frames = tmp_path / "in/clip"
+    frames.mkdir(parents=True)
+    for t in range(12):
+        person = {"pose_keypoints_2d": [n for k in range(5) for n in (100 + 9 * k + t, 50 + 7 * k, 0.9)]}
+        (frames / f"a_{t:012}_keypoints.json").write_text(json.dumps({"people": [person]}))
+    smoother = FileSmoother(tmp_path / "out", method="gaussian", fps=30.0)
+    for _ in range(2):  # its own output may be replaced
+        assert smoother(frames)["state"] == "done"
+    (tmp_path / "out/clip/notes.txt").write_text("mine")
+    row = smoother(frames)
+    assert row["state"] == "failed" and row["error"].endswith("clip holds notes.txt; it will not be replaced")
+    assert (tmp_path / "out/clip/notes.txt").read_text() == "mine" and len(list((tmp_path / "out/clip").iterdir())) == 13
+
+
 def test_the_code_of_the_page_runs(tmp_path, monkeypatch):
     """All but the lines of other engines, with one worker."""
     page = (ROOT / "docs/corpus.md").read_text()

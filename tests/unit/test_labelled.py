@@ -276,6 +276,30 @@ def test_a_plain_table(smoother, dims):
     )
 
 
+def test_velocities_and_boxes_of_a_table_are_no_joints_of_the_body(smoother):
+    """They were smoothed with it, and scaled its windows."""
+    points = walk()
+    table = plain_table(points)
+    others = {f"{name}_{axis}": 1e3 * walk(1, seed=k)[:, 0, 0] for k, (name, axis) in enumerate(
+        (name, axis) for name in ("vel", "bbox", "gaze") for axis in "xy")}  # fmt: skip
+    new = smoother(table.assign(**others))
+    for name, values in others.items():
+        np.testing.assert_array_equal(new[name], values)
+    np.testing.assert_array_equal(joints_of(new), joints_of(smoother(table)))
+
+
+@pytest.mark.parametrize("column", ["track_id", "Person ID", "video", "joint_name"])
+def test_rows_of_several_are_not_made_one(smoother, column):
+    """Without a column of frames, one person went on where the other ended."""
+    parts = [plain_table(walk(seed=k)).drop(columns="time").assign(**{column: k}) for k in (1, 2)]
+    both = pd.concat(parts, ignore_index=True)
+    with pytest.raises(SmoothNetError, match=rf"column {column} tells several.*groupby\('{column}'\)"):
+        smoother(both)
+    each = pd.concat([smoother(part) for _, part in both.groupby(column)])
+    np.testing.assert_array_equal(joints_of(each), np.concatenate([joints_of(smoother(part)) for part in parts]))
+    assert column in smoother(parts[0])
+
+
 def test_a_point_without_a_name_and_types_of_columns(smoother):
     points = walk(1, 3)
     table = pd.DataFrame(points[:, 0], columns=list("xyz")).astype({"x": "float32", "y": "Float64"})
