@@ -141,7 +141,7 @@ def sniff_long(path: Path) -> bool:
 
 
 def _is_filled(line: str) -> bool:
-    return bool(line.strip()) and not line.startswith("#")
+    return bool(line.strip(' \t,;"\r\n')) and not line.startswith("#")
 
 
 def _several(rows: list[list[str]], names: list[str], column: int) -> bool:

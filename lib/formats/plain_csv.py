@@ -27,6 +27,7 @@ from .tables import (
     all_numbers,
     by_axes,
     come_again,
+    drop_empty,
     frame_count,
     is_number,
     make_table,
@@ -217,8 +218,8 @@ def sniff_csv(path: Path) -> bool:
 def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) -> Recording:
     """One row a frame. Columns make joints by name; without names, some columns (told by their values) make one."""
     table, names = _read_table(path)
-    columns = _sort_columns(table, names)
     said = layout is not None and (layout.columns is not None or layout.axes is not None)
+    columns = _sort_columns(table, names, said)
     box = None if said else box_columns(columns.joints)
     if box and are_boxes(np.stack([table.column(column, names[column]) for column in box], axis=1)):
         refuse_boxes(path, columns.joints)
@@ -282,6 +283,8 @@ def _read_table(path: Path) -> tuple[Table, list[str]]:
     has_header = has_header and not _is_row(first, lines, top, delimiter)
     table = make_table(path, lines, delimiter, top + 1 if has_header else top)
     refuse_ragged(table, len(first), "the first line")
+    if has_header and any(is_named(name, FRAMES | IMAGES | TIMES | CLOCKS) for name in first):
+        drop_empty(table)
     return table, first if has_header else [""] * len(first)
 
 
@@ -347,7 +350,8 @@ def _counted_header(first: list[str], lines: list[str], top: int, delimiter: str
     return any(b is None or a is None or b - a != 1 for a, b in pairwise(row))
 
 
-def _sort_columns(table: Table, names: list[str]) -> _Columns:
+def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
+    """The columns by what they are; `said`: what they hold goes by their order, not by their names."""
     columns = _Columns()
     header = any(names)
     frames, times, who, texts, indices = [], [], [], [], []
@@ -379,13 +383,24 @@ def _sort_columns(table: Table, names: list[str]) -> _Columns:
             joint, what = role  # nose_x_norm beside nose_x is the same point again, and stays
             if joint in capital and not name.strip().islower():
                 joint = f"{joint} 3D"
-            if what in columns.joints[joint]:
-                raise SmoothNetError(f"{table.path}: two columns stand for {what} of {joint or 'the point'}")
-            columns.joints[joint][what] = column
+            if what not in columns.joints[joint]:
+                columns.joints[joint][what] = column
+            elif said:
+                columns.plain.append(column)
+            else:
+                raise SmoothNetError(
+                    f"{table.path}: two columns stand for {what} of {joint or 'the point'}; say --layout x,y or x,y,z if "
+                    "they are joints one after the other"
+                )
         elif all_numbers(table, column):
             columns.plain.append(column)
         else:
             texts.append(column)
+    point = columns.joints.get("", {})
+    scores = [column for column in columns.plain if len(names[column]) > 1 and is_named(names[column], SCORES)]
+    if scores and not said and {"x", "y"} <= point.keys() and "score" not in point:  # of x, y, likelihood
+        point["score"] = scores[0]
+        columns.plain.remove(scores[0])
     if header:
         _set_frames(table, names, frames, times, who, [*texts, *columns.plain])
         if not frames and not times and indices:

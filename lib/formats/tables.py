@@ -133,6 +133,14 @@ def make_table(path: Path, lines: list[str], delimiter: str, first_row: int, end
     return Table(path, lines, delimiter, first_row, rows, cells, np.arange(len(rows)))
 
 
+def drop_empty(table: Table) -> None:
+    """Leave out rows without anything in them, as spreadsheets write below the last: of a table whose frames a column
+    numbers they belong to none."""
+    filled = [row for row, cells in enumerate(table.cells) if any(cell.strip(' \t"') for cell in cells)]
+    table.rows, table.cells = [table.rows[row] for row in filled], [table.cells[row] for row in filled]
+    table.frames = np.arange(len(filled))
+
+
 def number_frames(table: Table, column: int, name: str) -> None:
     """Take the frames of the rows from a column that numbers or names them; rows may stand in any order.
 
@@ -247,7 +255,8 @@ def refuse_ragged(table: Table, width: int, what: str) -> None:
     """Every row must have as many cells as the header, or as the first line."""
     for row, cells in zip(table.rows, table.cells, strict=True):
         if len(cells) != width:
-            raise SmoothNetError(f"{table.path}, line {row + 1}: {len(cells)} cells where {what} has {width}")
+            advice = "; remove lines above the names of the columns" if width == 1 else ""
+            raise SmoothNetError(f"{table.path}, line {row + 1}: {len(cells)} cells where {what} has {width}{advice}")
 
 
 def by_axes(joints: dict[str, dict[str, int]]) -> list[tuple[str, list[str]]]:

@@ -492,6 +492,11 @@ PLAIN_TABLES = {
     "brackets": _lettered("nose[x],nose[y],hip[x],hip[y]", FLAT[:, :4]),
     "left and right": _lettered("lx,ly,rx,ry", FLAT[:, :4]),
     "Excel's first line": _lettered("nose_x,nose_y", FLAT[:, :2], "sep=;\n", ";"),
+    "rows without anything at the end": _lettered("frame,x,y", np.insert(FLAT[:, :2], 0, np.arange(60), 1))
+    + b",,\n,,\n",
+    "a score of the point": _lettered("x,y,likelihood", np.column_stack([FLAT[:, :2], np.linspace(0.5, 1, 60)])),
+    "scores as pandas counts names": _lettered("x,y,conf,x.1,y.1,conf.1", np.abs(np.sin(FLAT[:, :6]))),
+    "a letter that is no score": _lettered("x,y,v", FLAT[:, :3]),
 }
 REFUSED_PLAIN_TABLES = {
     "several rows of a frame": (
@@ -508,7 +513,22 @@ REFUSED_PLAIN_TABLES = {
 @needs_node
 def test_tables_of_numbers_are_read_as_python_reads_them(tmp_path):
     """What counts frames was taken for a coordinate, a row of data for a header, a unit for a name."""
-    assert_same(tmp_path, written(tmp_path, PLAIN_TABLES, ".csv"), dict.fromkeys(PLAIN_TABLES, 1))
+    paths = written(tmp_path, PLAIN_TABLES, ".csv")
+    assert_same(tmp_path, paths, dict.fromkeys(PLAIN_TABLES, 1))
+    scored = [name for name, path in paths.items() if read_recording(path).tracks[0].scores is not None]
+    assert scored == ["a score of the point", "scores as pandas counts names"]
+    assert read_recording(paths["a letter that is no score"]).left_alone == ["v"]
+
+
+@needs_node
+def test_columns_of_the_same_name_are_joints_in_their_order_if_the_user_says_so(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(_lettered("frame,x,y,x,y,x,y", np.insert(FLAT[:, :6], 0, np.arange(60), axis=1)))
+    assert_refused_in_both(tmp_path, {"x": path}, {"x": "two columns stand for x"})
+    recording = read_recording(path, layout="x,y")
+    np.testing.assert_allclose(recording.tracks[0].points, _body()[:, :3], atol=1e-3)
+    (answer,) = ask(tmp_path, [{"task": "read", "paths": [str(path)], "options": {"layout": "x, y"}}])
+    assert described(answer["value"]["tracks"], of_node) == described(recording.tracks, of_python)
 
 
 @needs_node

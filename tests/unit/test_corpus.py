@@ -483,7 +483,9 @@ def test_the_plain_callable_replaces_no_folder_that_holds_other_things(tmp_path)
     (tmp_path / "out/clip/notes.txt").write_text("mine")
     row = smoother(frames)
     assert row["state"] == "failed" and row["error"].endswith("clip holds notes.txt; it will not be replaced")
-    assert (tmp_path / "out/clip/notes.txt").read_text() == "mine" and len(list((tmp_path / "out/clip").iterdir())) == 13
+    assert (tmp_path / "out/clip/notes.txt").read_text() == "mine" and len(
+        list((tmp_path / "out/clip").iterdir())
+    ) == 13
 
 
 def test_the_code_of_the_page_runs(tmp_path, monkeypatch):

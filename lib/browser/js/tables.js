@@ -128,6 +128,14 @@ class CellTable {
     }
   }
 
+  /** Leave out rows without anything in them, as spreadsheets write below the last. */
+  dropEmpty() {
+    const filled = this.cells.flatMap((cells, row) => (cells.some((cell) => bareCell(cell)) ? [row] : []));
+    this.rows = filled.map((row) => this.rows[row]);
+    this.cells = filled.map((row) => this.cells[row]);
+    this.frames = filled.map((_, i) => i);
+  }
+
   /** Put the rows in the order of the times in a column, with gaps where an even clock leaves frames out. */
   orderRows(index, label) {
     const times = [...this.column(index, label)], back = times.findIndex((time, i) => i && time < times[i - 1]);
@@ -390,8 +398,9 @@ export function readCsv(file, layout = null) {
   const header = (!first.every((cell) => isNumberCell(cell) || !cell) || countedHeader(first, lines, top, delimiter)) && !isRow(first, lines, top, delimiter);
   const table = new CellTable(file, lines, bytes, delimiter, header ? top + 1 : top);
   table.cells.forEach((cells, row) => {
-    if (cells.length !== first.length) throw new FileError(`${file.name}, line ${table.rows[row] + 1}: ${cells.length} cells where the first line has ${first.length}`);
+    if (cells.length !== first.length) throw new FileError(`${file.name}, line ${table.rows[row] + 1}: ${cells.length} cells where the first line has ${first.length}${first.length === 1 ? "; remove lines above the names of the columns" : ""}`);
   });
+  if (header && first.some((name) => [FRAMES, IMAGES, TIMES, CLOCKS].some((words) => isNamed(name, words)))) table.dropEmpty();
   const names = header ? first : first.map(() => "");
   if (header) refuseOthers(table, names);
   const people = header && rowsOfPeople(table, names);
@@ -399,7 +408,7 @@ export function readCsv(file, layout = null) {
     refuseBoxes(table, people.joints);
     return readPeople(file, table, people);
   }
-  const { joints, plain, fps } = sortColumns(table, names, header);
+  const { joints, plain, fps } = sortColumns(table, names, header, layout !== null);
   for (const column of layout ? [] : plain) { // w beside x, y, z
     const columns = /w$/i.test(names[column]) ? joints.get(strip(names[column].slice(0, -1))) : null;
     if (!["x", "y", "z"].every((axis) => columns?.has(axis))) continue;
@@ -428,7 +437,7 @@ export function readCsv(file, layout = null) {
 }
 
 /** The columns by what they are, the rows put in the order of time. */
-function sortColumns(table, names, header) {
+function sortColumns(table, names, header, said) {
   const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [], indices = [];
   const capital = header ? alsoInCapitals(names) : new Set();
   let fps = null;
@@ -451,10 +460,13 @@ function sortColumns(table, names, header) {
     else if (role && isPoint(role[0])) {
       const what = role[1], joint = capital.has(role[0]) && name !== name.toLowerCase() ? `${role[0]} 3D` : role[0];
       if (!joints.has(joint)) joints.set(joint, new Map());
-      if (joints.get(joint).has(what)) throw new FileError(`${table.name}: two columns stand for ${what} of ${joint || "the point"}`);
-      joints.get(joint).set(what, column);
+      if (!joints.get(joint).has(what)) joints.get(joint).set(what, column);
+      else if (said) plain.push(column);
+      else throw new FileError(`${table.name}: two columns stand for ${what} of ${joint || "the point"}; say what the numbers of a joint are if they are joints one after the other`);
     } else (table.isNumeric(column) ? plain : texts).push(column);
   });
+  const point = joints.get(""), score = plain.findIndex((column) => names[column].length > 1 && isNamed(names[column], SCORES));
+  if (score >= 0 && !said && point?.has("x") && point.has("y") && !point.has("score")) point.set("score", ...plain.splice(score, 1)); // of x, y, likelihood
   if (header) setFrames(table, names, frames, times, who, [...texts, ...plain]);
   if (!frames.length && !times.length && indices.length && table.isNumeric(indices[0])) { // pandas' index: rows that were dropped are missing frames
     const numbers = table.column(indices[0], "1");
