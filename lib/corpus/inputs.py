@@ -22,7 +22,7 @@ from ..utils.errors import SmoothNetError
 from .storage import filesystem, is_url, join, local_name, reason
 
 POSES = {".json", ".jsonl", ".csv", ".npy", ".npz", ".h5", ".slp", ".nc", ".trc", ".c3d", ".mot", ".sto", ".bvh"}
-POSES |= {".pkl", ".pt"}  # files that a folder is searched for, and
+POSES |= {".ndjson", ".tsv", ".pkl", ".pt"}  # files that a folder is searched for, and
 SHARDS = {".parquet": "parquet", ".tar": "tar"}  # those that hold many sequences
 LISTS = {".txt", ".lst"}
 LIST_COLUMNS = ("path", "url", "file")  # of a Parquet file that is a list

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tool_samples
 from helpers import ROOT
 
 from lib.corpus import FileSmoother, run_corpus
+from lib.corpus import inputs
 from lib.corpus import work as work_module
 from lib.corpus.inputs import find_inputs
 from lib.corpus.manifest import open_manifest
@@ -93,6 +95,13 @@ def test_what_counts_as_an_input(tmp_path):
     listing.write_text(f"# mine\n\n{source}/a.npy\n{source}/gone.npy\n")
     below = str(source).lstrip("/")
     assert named([listing]) == [(f"{below}/a.npy", "file"), (f"{below}/gone.npy", "file")]
+
+
+def test_a_folder_is_searched_for_all_that_is_read(tmp_path):
+    """Tables of .tsv and lines of .ndjson were passed over, and the run was complete without them."""
+    files = {path for make in tool_samples.SAMPLES if (path := make(tmp_path / make.__name__)).is_file()}
+    assert {path.suffix for path in files} - inputs.POSES <= {".txt"}  # which is a list of files here
+    assert {".ndjson", ".tsv"} <= inputs.POSES
 
 
 def test_an_output_within_the_input_is_no_input(tmp_path):
