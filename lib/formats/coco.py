@@ -72,6 +72,7 @@ def _read_results(path: Path, name: str, id_keys: tuple[str, ...]) -> Recording:
     for index, (label, result) in enumerate(zip(labels, results, strict=True)):
         where = f"{path}, result {index} (image {label}), keypoints"
         numbers = read_numbers(as_list(result.get("keypoints"), where), where)
+        numbers = numbers.ravel() if numbers.shape[1:] == (3,) else numbers
         if numbers.ndim != 1 or numbers.size % 3:
             raise SmoothNetError(f"{where}: must be x1, y1, score1, x2, ...; got shape {numbers.shape}")
         if not numbers.size:

@@ -47,7 +47,7 @@ class _Reader:
     """The people of frames; what is found in one frame holds for the others."""
 
     flat: bool  # the document is a list of objects, so that a list is no frame
-    bare: str  # "poses" or "people": the document is an array of lists, its frames are poses or lists of them; or ""
+    bare: str  # "poses" or "people": the document has lists alone, its frames are poses or lists of them; or ""
     layout: Layout
     numbered: bool  # each frame is a person with an id of its own, which is none of a person
     names: dict[str, int] = field(default_factory=dict)  # joints that are given by name
@@ -203,7 +203,7 @@ def _is_joint(joint: Any) -> bool:
 
 
 def _is_pose(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_joint, value))
+    return isinstance(value, list) and bool(value) and (all(map(_is_joint, value)) or all(map(_is_point, value)))
 
 
 def _is_point(joint: Any) -> bool:

@@ -420,6 +420,30 @@ def test_arrays_as_numpy_puts_them_into_json_are_read(kind, tmp_path):
     assert [frame and (np.array(frame) - 1).tolist() for frame in new] == old
 
 
+@pytest.mark.parametrize("people", [1, 2])
+def test_lists_of_landmarks_alone_are_frames(people, tmp_path):
+    """[[{"x": ..., "y": ...}, ...], ...], as results of MediaPipe are saved; the page read it."""
+    value = [objects(t) if people == 1 else [objects(t, p) for p in range(people)] for t in range(FRAMES)]
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    recording = read_recording(tmp_path / "a.json")
+    assert [track.points.tolist() for track in recording.tracks] == [points(p).tolist() for p in range(people)]
+    assert recording.names == tuple(f"j{k}" for k in range(JOINTS)) and recording.tracks[0].scores[0, 2] == SCORE + 0.02
+    write_recording(recording, [track.points + 1 for track in recording.tracks], tmp_path / "b.json")
+    first = json.loads((tmp_path / "b.json").read_text())[0]
+    assert (first if people == 1 else first[0])[1] == {**objects(0)[1], "x": objects(0)[1]["x"] + 1,
+                                                       "y": objects(0)[1]["y"] + 1}  # fmt: skip
+
+
+def test_results_of_coco_may_have_a_list_a_joint(tmp_path):
+    results = [{"image_id": t, "category_id": 1, "score": 1, "keypoints": rows(t)} for t in range(FRAMES)]
+    (tmp_path / "a.json").write_text(json.dumps(results))
+    recording = read_recording(tmp_path / "a.json", format="coco")
+    assert recording.tracks[0].points.tolist() == points(0).tolist()
+    write_recording(recording, [recording.tracks[0].points + 1], tmp_path / "b.json")
+    new = json.loads((tmp_path / "b.json").read_text())[3]["keypoints"]
+    assert [joint[:2] for joint in new] == (points(0)[3] + 1).tolist() and new[1][2] == SCORE + 0.01
+
+
 def test_an_array_in_json_whose_second_axis_is_the_time_is_refused(tmp_path):
     walk = np.cumsum(np.random.default_rng(0).normal(size=(200, JOINTS, 2)), axis=0)
     walk = np.apply_along_axis(np.convolve, 0, walk, np.ones(15) / 15) + 100 * np.arange(JOINTS)[None, :, None]
