@@ -389,8 +389,8 @@ def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
                 columns.plain.append(column)
             else:
                 raise SmoothNetError(
-                    f"{table.path}: two columns stand for {what} of {joint or 'the point'}; say --layout x,y or x,y,z if "
-                    "they are joints one after the other"
+                    f"{table.path}: two columns stand for {what} of {joint or 'the point'}; say --layout x,y or x,y,z "
+                    "if they are joints one after the other"
                 )
         elif all_numbers(table, column):
             columns.plain.append(column)

@@ -7,10 +7,10 @@ A line is one of
     {"people": [{"id": 7, "keypoints": [[x, y], ...], "scores": [...]}]}  several
     [[x, y], ...]                                                          one person, bare
 with two or three coordinates a joint; null coordinates, and scores (optional) below min_score, mean
-missing; no people, an empty list or null, also as the whole line, mean that nobody was seen. "instances" may stand for "people",
-"track_id" for "id" and "keypoint_scores" for "scores". People without ids are matched as in files
-(`formats.association`). What else a line says comes back as it was. The first line decides between one
-person and several.
+missing; no people, an empty list or null, also as the whole line, mean that nobody was seen. "instances"
+may stand for "people", "track_id" for "id" and "keypoint_scores" for "scores". People without ids are
+matched as in files (`formats.association`). What else a line says comes back as it was. The first line
+that is not null decides between one person and several.
 """
 
 from __future__ import annotations

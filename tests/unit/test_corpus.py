@@ -20,8 +20,7 @@ import pytest
 import tool_samples
 from helpers import ROOT
 
-from lib.corpus import FileSmoother, run_corpus
-from lib.corpus import inputs
+from lib.corpus import FileSmoother, inputs, run_corpus
 from lib.corpus import work as work_module
 from lib.corpus.inputs import find_inputs
 from lib.corpus.manifest import open_manifest
