@@ -86,11 +86,6 @@ class Format:
     write: Callable[[Recording, list[np.ndarray], Path], None]
     make: Maker | None = None  # writes such a file of a recording of another form
 
-    @property
-    def detect(self) -> Callable[[Path], bool]:
-        """Another name of `sniff`, for callers of before."""
-        return self.sniff
-
 
 def _never(path: Path) -> bool:
     return False

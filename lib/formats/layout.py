@@ -39,14 +39,6 @@ HELP = (
 _POINT = ("x", "y", "z")
 _SCORES = ("score", "conf", "confidence", "visibility", "likelihood")
 _SKIP = "_"
-# The words of movement (both spellings) and of other xarray files for the axes of an array.
-AXIS_NAMES = {
-    "c": ("camera", "cameras", "cam", "cams", "view", "views"),
-    "p": ("individuals", "individual", "people", "person", "persons", "tracks", "track", "instances", "animals"),
-    "t": ("time", "frame", "frames", "t"),
-    "k": ("keypoints", "keypoint", "joints", "joint", "landmarks", "bodyparts", "nodes", "markers"),
-    "d": ("space", "coords", "coord", "axis", "xyz", "xy", "dims", "coordinates"),
-}
 
 
 @dataclass(frozen=True)
@@ -144,21 +136,3 @@ def _pieces(columns: tuple[str, ...]) -> tuple[Piece, ...]:
     if rest or not pieces:
         raise SmoothNetError(f"--layout {said} makes no points (x,y) or rotations (such as qw,qx,qy,qz)")
     return tuple(pieces)
-
-
-def axes_from_names(names: tuple[str, ...] | list[str]) -> str:
-    """The letters of an array's named dimensions, as xarray has them: ("time", "space", "keypoints") -> "tdk".
-
-    Raises:
-        SmoothNetError: a name that stands for nothing known, or two for the same.
-    """
-    letters = ""
-    for name in names:
-        letter = next((key for key, words in AXIS_NAMES.items() if str(name).lower() in words), None)
-        if letter is None or letter in letters:
-            raise SmoothNetError(
-                f"the dimensions {', '.join(map(str, names))} are not those of poses: needed are time, keypoints and "
-                "space, in any order, and possibly individuals"
-            )
-        letters += letter
-    return letters

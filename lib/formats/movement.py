@@ -16,11 +16,18 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .h5 import import_h5py, is_h5, members, plain_dataset, read_texts, write_arrays
-from .layout import AXIS_NAMES
 from .recording import Recording, Track
 
 _POSITIONS = ("position", "positions", "keypoints", "poses")
 _SCORES = ("confidence", "score", "scores", "likelihood")
+# The words of movement (both spellings) and of other xarray files for the axes of an array.
+_AXIS_NAMES = {
+    "c": ("camera", "cameras", "cam", "cams", "view", "views"),
+    "p": ("individuals", "individual", "people", "person", "persons", "tracks", "track", "instances", "animals"),
+    "t": ("time", "frame", "frames", "t"),
+    "k": ("keypoints", "keypoint", "joints", "joint", "landmarks", "bodyparts", "nodes", "markers"),
+    "d": ("space", "coords", "coord", "axis", "xyz", "xy", "dims", "coordinates"),
+}
 
 
 def sniff_movement(path: Path) -> bool:
@@ -86,7 +93,7 @@ def _axes(dataset: Any) -> str:
     letters = []
     for dimension in dataset.dims:
         names = [scale.name.rsplit("/", 1)[-1].lower() for scale in dimension.values()]
-        letters.append(next((k for k, known in AXIS_NAMES.items() if names and names[0] in known), "?"))
+        letters.append(next((k for k, known in _AXIS_NAMES.items() if names and names[0] in known), "?"))
     if "?" in letters or len(set(letters)) < len(letters):
         raise SmoothNetError(f"{dataset.file.filename}: the axes of {dataset.name} have no names that are known")
     return "".join(letters)
@@ -102,7 +109,7 @@ def _view(array: np.ndarray, axes: str) -> np.ndarray:
 
 
 def _coordinate(file: Any, letter: str) -> list[str]:
-    for name in AXIS_NAMES[letter]:
+    for name in _AXIS_NAMES[letter]:
         if name in file and file[name].ndim == 1:
             dataset = plain_dataset(file, name)
             return read_texts(file, name) if dataset.dtype.kind in "OS" else []

@@ -55,6 +55,7 @@ def smooth_lines(
         if several != (key is not None) and value is not None:
             raise SmoothNetError(f"line {number} is not of the form of the first line (one person or several)")
         frame: Any
+        ids: list[Hashable]
         if value is None:
             frame, ids = ({} if several else None), []
         elif key is not None:

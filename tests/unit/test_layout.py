@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.formats import read_recording
-from lib.formats.layout import Layout, Piece, axes_from_names, parse_layout
+from lib.formats.layout import Layout, Piece, parse_layout
 from lib.utils.errors import SmoothNetError
 
 
@@ -57,11 +57,3 @@ def test_words_that_do_not_fit_the_array(layout, message, tmp_path):
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(20, 5, 2)))
     with pytest.raises(SmoothNetError, match=rf"a\.npy.*{message}"):
         read_recording(tmp_path / "a.npy", layout=layout)
-
-
-def test_dimensions_by_name():
-    """Both spellings of movement, in any order."""
-    assert axes_from_names(("time", "space", "keypoints", "individuals")) == "tdkp"
-    assert axes_from_names(("time", "individuals", "keypoints", "space")) == "tpkd"
-    with pytest.raises(SmoothNetError, match="needed are time, keypoints and space"):
-        axes_from_names(("time", "band"))
