@@ -27,7 +27,7 @@ from ..formats import write_recording
 from ..inference.methods import Smoothing
 from ..inference.options import SmoothingOptions
 from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write, printable, refuse_endless
+from ..utils.files import atomic_write, only_in, printable, refuse_endless
 from .inputs import Item, find_inputs
 from .shards import smooth_parquet, smooth_tar
 from .storage import fetched, is_url, join, measure, put, reason
@@ -191,10 +191,12 @@ SMOOTH = {"file": _smooth_file, "frames": _smooth_file, "tar": smooth_tar, "parq
 # ---------------------------------------------------------------- for other people's engines
 
 
-def _foreign(target: Path, staged: Path) -> str:
+def _lost(target: Path, staged: Path) -> str:
     """What a folder in the place of an output holds that the output does not; "" where nothing would be lost."""
-    ours = {entry.name for entry in staged.iterdir()} if staged.is_dir() else set()
-    return next((entry.name for entry in target.iterdir() if entry.name not in ours), "") if target.is_dir() else ""
+    if not target.is_dir():
+        return ""
+    lost = only_in(target, staged) if staged.is_dir() else sorted(entry.name for entry in target.iterdir())
+    return lost[0] if lost else ""
 
 
 def with_weights(options: SmoothingOptions, name: str, content: bytes, sha256: str) -> SmoothingOptions:
@@ -254,7 +256,7 @@ class FileSmoother:
                 (result,) = smooth_batch([(0, item)], Job(self.options, self.out, folder))
                 if result.staged and os.path.exists(source) and target.exists() and target.samefile(source):
                     result = Result(0, "failed", {"error": f"{output} is the input; name another output"})
-                elif result.staged and (kept := _foreign(target, Path(result.staged))):
+                elif result.staged and (kept := _lost(target, Path(result.staged))):
                     result = Result(0, "failed", {"error": f"{output} holds {kept}; it will not be replaced"})
                 elif result.staged:
                     if target.is_dir():

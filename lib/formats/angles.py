@@ -28,6 +28,7 @@ _WRAP = 300.0  # from one frame to the next, which no body turns by and which a 
 _MOST_RADIANS = 7.0
 _UNSTEADY = 0.2  # of what may be metres as well: see meaning.steadiness
 _LOOKED_AT = 5000  # frames
+_ENOUGH = 2000  # frames that tell whether bones keep their length
 
 
 def refuse_named_angles(recording: Recording) -> None:
@@ -72,8 +73,7 @@ def refuse_named_angles(recording: Recording) -> None:
 
 def _may_be_derivatives(track: Track) -> bool:
     """Whether joints lie no further from one another than each moves, as they do not in a body; one says nothing."""
-    points = track.points[:_LOOKED_AT].astype(np.float64)
-    points = points[np.isfinite(points).all(axis=(1, 2))]
+    points = _whole_poses(track, _LOOKED_AT)
     if points.shape[1] < 2 or len(points) < 2:
         return True
     middles, motion = points.mean(axis=0).std(axis=0), points.std(axis=0).mean(axis=0)
@@ -84,6 +84,12 @@ def _named(path: Path, pattern: re.Pattern[str]) -> str | None:
     """The word in a file's name that says angles, or what else the pattern has."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.stem).lower()
     return next((word for word in re.split(r"[\W_\d]+", words) if pattern.fullmatch(word)), None)
+
+
+def _whole_poses(track: Track, frames: int) -> np.ndarray:
+    """(n, K, D) float64: of the first `frames` those in which every joint is shown."""
+    points = track.points[:frames].astype(np.float64)
+    return points[np.isfinite(points).all(axis=(1, 2))]
 
 
 def _columns(track: Track) -> np.ndarray:
@@ -116,8 +122,7 @@ def _wraps(track: Track) -> bool:
 
 def _are_radians(track: Track) -> bool:
     """Whether bones that have a name can be turned by these numbers, and cannot lie there; too few say nothing."""
-    points = track.points[:2000].astype(np.float64)
-    points = points[np.isfinite(points).all(axis=(1, 2))]
+    points = _whole_poses(track, _ENOUGH)
     if points.shape[1] < 3 or len(points) < 5 or np.abs(points).max() > _MOST_RADIANS:
         return False
     return steadiness(points) > _UNSTEADY
@@ -129,8 +134,7 @@ def _may_be_angles(track: Track) -> bool:
     Angles of a walk swing together, and are steadier than others. Where they could be metres as well as radians (people
     call exercises rotations) they must be clear.
     """
-    points = track.points[:2000].astype(np.float64)
-    points = points[np.isfinite(points).all(axis=(1, 2))]
+    points = _whole_poses(track, _ENOUGH)
     if points.shape[1] < 3 or len(points) < 5:
         return True
     return steadiness(points) > (0.03 if np.abs(points).max() > _MOST_RADIANS else _UNSTEADY)

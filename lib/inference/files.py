@@ -30,7 +30,7 @@ from ..formats.content import Carried, Maker
 from ..formats.recording import Recording, Track
 from ..formats.understood import spoken
 from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write, exchange, printable, rename_new, write_json
+from ..utils.files import atomic_write, exchange, only_in, printable, rename_new, write_json
 from ..utils.signals import ending_cleanly, undisturbed
 from ..utils.spool import Spool
 from .derivatives import derivatives, of_tracks
@@ -333,7 +333,7 @@ def _check_target(path: Path, source: Path, inputs: list[Path], *, folder: bool,
     endings = {Path(name).suffix for name in names}
     if endings not in ({".json"}, {".txt"}) or any((path / name).is_dir() for name in names):
         raise SmoothNetError(f"{path} holds more than frames of poses; it will not be replaced")
-    lost = sorted(names - {entry.name for entry in source.iterdir()})
+    lost = only_in(path, source)
     if lost:
         raise SmoothNetError(f"{path} holds {lost[0]}, which {source} does not; it will not be replaced")
     if not any(row.sniff(path) for row in FORMATS.values()):

@@ -175,9 +175,7 @@ class PartSums:
         self.unit = ""
         self.jitter = np.zeros(3)  # sums before and after, and their count
         self.moved = _Distances()
-        self.body = np.zeros(
-            3
-        )  # sums of jitter, of squared sizes x count, and the count, of bodies with several joints
+        self.body = np.zeros(3)  # of bodies with several joints: sums of jitter, of squared sizes x count, their count
         self.residual = np.zeros(4)  # sum of squares, of products one lag apart, count, sum of squared sizes x count
 
     def add(self, track: Track, values: np.ndarray, found: np.ndarray, rejected: np.ndarray | None, lag: int) -> None:

@@ -105,6 +105,11 @@ def _renameat2(old: str | os.PathLike, new: str | os.PathLike, flag: int) -> boo
     raise OSError(number, os.strerror(number), str(old), None, str(new))
 
 
+def only_in(folder: Path, other: Path) -> list[str]:
+    """The names in a folder that another does not hold, sorted: what would be lost if it took the folder's place."""
+    return sorted({entry.name for entry in folder.iterdir()} - {entry.name for entry in other.iterdir()})
+
+
 def printable(path: str | os.PathLike) -> str:
     """The name of a file for people: what is not UTF-8 in it is escaped, so that any stream can print it."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
