@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,7 +29,16 @@ from ..formats.content import Carried, Maker
 from ..formats.recording import Recording, Track
 from ..formats.understood import spoken
 from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write, exchange, only_in, printable, rename_new, write_json
+from ..utils.files import (
+    atomic_write,
+    exchange,
+    only_in,
+    printable,
+    remove_temporary,
+    rename_new,
+    temporary_folder,
+    write_json,
+)
 from ..utils.signals import ending_cleanly, undisturbed
 from ..utils.spool import Spool
 from .derivatives import derivatives, of_tracks
@@ -357,8 +365,7 @@ def _staging(target: Path) -> Iterator[Path]:
     with ending_cleanly():
         folder = None
         try:
-            with undisturbed():  # a signal must not come between the folder and its name
-                folder = Path(tempfile.mkdtemp(prefix=f"{STAGING}{_host()}.{os.getpid()}.", dir=near))
+            folder = temporary_folder(f"{STAGING}{_host()}.{os.getpid()}.", near)
             yield folder
         except OSError as error:
             if folder is not None:
@@ -366,8 +373,7 @@ def _staging(target: Path) -> Iterator[Path]:
             raise SmoothNetError(f"cannot write into {near}: {error.strerror or error}") from error
         finally:
             if folder is not None:
-                with undisturbed():
-                    shutil.rmtree(folder, ignore_errors=True)
+                remove_temporary(folder)
 
 
 def _host() -> str:

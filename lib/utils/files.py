@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +40,7 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb", replace: bool = True
         try:
             with undisturbed():  # a signal must not come between the file and its name
                 handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+                _temporary[temporary] = os.getpid()
             with os.fdopen(handle, mode, **options) as file:
                 yield file
                 file.flush()
@@ -48,6 +51,7 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb", replace: bool = True
             os.chmod(temporary, 0o666 & ~umask)
             with undisturbed():
                 (os.replace if replace else rename_new)(temporary, path)
+                del _temporary[temporary]
                 temporary = None
         except FileExistsError as error:
             raise SmoothNetError(f"{path} exists; name another output, or replace it with --force") from error
@@ -57,8 +61,39 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb", replace: bool = True
             ) from error
         finally:
             if temporary is not None:
-                with undisturbed(), suppress(OSError):
-                    os.unlink(temporary)
+                remove_temporary(temporary)
+
+
+# Temporary files and folders that are there, with the process that made them. The exception of a signal may come in the
+# first lines of a `finally`, before anything in it holds signals back; what is left so goes when the process ends.
+_temporary: dict[str, int] = {}
+
+
+def temporary_folder(prefix: str, near: Path) -> Path:
+    """A new empty folder within `near`, gone at the latest when this process ends."""
+    with undisturbed():  # a signal must not come between the folder and its name
+        folder = tempfile.mkdtemp(prefix=prefix, dir=near)
+        _temporary[folder] = os.getpid()
+    return Path(folder)
+
+
+def remove_temporary(path: str | os.PathLike) -> None:
+    """Remove a temporary file or folder with all that is in it, undisturbed by signals."""
+    with undisturbed():
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                os.unlink(path)
+        if not os.path.lexists(path):
+            _temporary.pop(os.fspath(path), None)
+
+
+@atexit.register
+def _remove_left() -> None:
+    for path, process in list(_temporary.items()):
+        if process == os.getpid():  # a forked process has the names, not the files
+            remove_temporary(path)
 
 
 def rename_new(old: str | os.PathLike, new: str | os.PathLike) -> None:

@@ -197,6 +197,59 @@ def test_a_process_that_is_stopped_leaves_no_folder(number, tmp_path, monkeypatc
         assert names(tmp_path) == ["a.npy"]
 
 
+AT_EVERY_LINE = """
+import os, signal, sys
+from pathlib import Path
+from lib.inference import files
+from lib.utils import files as writing, signals
+
+def staged():
+    with files._staging(Path(sys.argv[1]) / "out.npz") as folder:
+        (folder / "x").write_text("x")
+
+def written():
+    with writing.atomic_write(Path(sys.argv[1]) / "out.txt", "w") as file:
+        file.write("x")
+
+def stopped_at(line, work):
+    count = 0
+    def trace(frame, event, argument):
+        nonlocal count
+        if frame.f_code.co_filename not in (files.__file__, writing.__file__, signals.__file__):
+            return None
+        count += 1
+        if count == line:
+            sys.settrace(None)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return trace
+    sys.settrace(trace)
+    work()
+    sys.settrace(None)
+    sys.exit(0 if count < line else 1)  # nothing was left to stop
+
+for work in (staged, written):
+    line, status = 0, None
+    while status != 0:
+        line += 1
+        child = os.fork()
+        if not child:
+            stopped_at(line, work)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        left = [path.name for path in Path(sys.argv[1]).iterdir() if path.name.startswith(".")]
+        if left:
+            sys.exit(f"{work.__name__}, stopped at line {line} of its way, left {left[0]}")
+    print(work.__name__, line)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for every line is forked")
+def test_a_process_that_is_stopped_at_any_line_leaves_nothing(tmp_path):
+    words = [sys.executable, "-c", AT_EVERY_LINE, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(int(line.split()[1]) > 50 for line in done.stdout.splitlines()), done.stdout
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
