@@ -384,7 +384,8 @@ def _by_labels(found: Sequence[Found]) -> tuple[str, ...] | None:
             places = [rows[label] for label in labels]
             if places == list(range(len(places))):
                 continue
-            one.places = [((*one.path, i), slice(row, row + 1)) for i, row in enumerate(places)]
+            ways = [way for way, _ in one.places] or [(*one.path, i) for i in range(len(places))]
+            one.places = [(way, slice(row, row + 1)) for way, row in zip(ways, places, strict=True)]
             one.points = _laid_out(one.points, places)
             one.scores = None if one.scores is None else _laid_out(one.scores, places)
         names.append(tuple(rows))

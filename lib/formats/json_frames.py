@@ -4,8 +4,9 @@
 TensorFlow.js, Apple's Vision, ZED's body tracking.
 
 A frame is an object or a list of people, or one person; a person has `keypoints`, `joints` or the like, as lists
-([[x, y, score], ...], nested or flat), objects ([{"x": 1, "y": 2}, ...]) or by name ({"nose": [1, 2]}). Which numbers
-of a list are coordinates is told from all of the file, as in an array.
+([[x, y, score], ...], nested or flat), objects ([{"x": 1, "y": 2}, ...], or [{"position": {"x": 1, "y": 2}}, ...] as
+PoseNet has them) or by name ({"nose": [1, 2]}). Which numbers of a list are coordinates is told from all of the file,
+as in an array.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _SCORE_LISTS = {
 }
 _RATES = {"fps", "frame_rate", "framerate"}
 _TURN = ("qw", "qx", "qy", "qz")
+_POSITION = {"position", "pos", "location"}  # where x and y stand if not in the joint itself
+_WRAPPED = {"pose"}  # what ml5 has a person in, beside its skeleton
 _BESIDE = {"name", "id", "part", "label", "index", "joint", *_TURN}  # what a point may have beside its numbers
 _NO_ROTATIONS = "rotations are not read from JSON; save them as .npy, (frames, joints, numbers), and say what they are"
 _MOST_NUMBERS = 10  # of a joint
@@ -66,15 +69,15 @@ class _Reader:
                 return None
             return [Person(None, [self._found("", pose, path, {}, where)]) for path, pose in poses]
         if isinstance(value, list):
-            if self.flat or not value or not all(isinstance(item, dict) and _joint_keys(item) for item in value):
+            members = [_unwrapped(item, (i,)) for i, item in enumerate(value) if isinstance(item, dict)]
+            if self.flat or not value or len(members) < len(value) or not all(_joint_keys(who) for _, who in members):
                 return None
-            members: list[tuple[tuple, dict]] = [((i,), person) for i, person in enumerate(value)]
         elif not isinstance(value, dict):
             return None
         elif key := next((key for key in value if is_named(key, _PEOPLE)), None):
             found = value[key] or []
             members = [
-                ((key, place), person)
+                _unwrapped(person, (key, place))
                 for place, person in (found.items() if isinstance(found, dict) else enumerate(found))
                 if isinstance(person, dict)
             ]
@@ -82,6 +85,8 @@ class _Reader:
                 return None
         elif _joint_keys(value) or _by_name(value, _FEWEST_NAMED):
             members = [((), value)]
+        elif _joint_keys(_unwrapped(value, ())[1]):
+            members = [_unwrapped(value, ())]
         else:
             return None
         return [
@@ -111,7 +116,10 @@ class _Reader:
                 raise SmoothNetError(f"{where} has no joints with x and y, nor lists of them")
             axes = _axes(next(iter(joints.values())))
             rows = [self.names.setdefault(name, len(self.names)) for name in joints]
-            places = [((*path, name), slice(row, row + 1)) for name, row in zip(joints, rows, strict=True)]
+            places = [
+                ((*path, name, *_to_point(joint)), slice(row, row + 1))
+                for (name, joint), row in zip(joints.items(), rows, strict=True)
+            ]
             given = read_numbers([_numbers(joint, axes, where) for joint in joints.values()], where)
             if given.ndim != 2:
                 raise SmoothNetError(
@@ -122,6 +130,8 @@ class _Reader:
         else:
             axes = _axes(value[0])
             table = read_numbers([_numbers(joint, axes, where) for joint in value] if axes else value, where)
+            if axes and any(map(_to_point, value)):
+                places = [((*path, i, *_to_point(joint)), slice(i, i + 1)) for i, joint in enumerate(value)]
         if axes:
             stride, numbers = len(axes), tuple(range(len(axes)))
             score = stride if table.shape[1] > stride else None
@@ -137,7 +147,8 @@ class _Reader:
             found = read_numbers(scores, f"{where}, scores")
         labels = joint_labels(value) if isinstance(value, list) and axes else None
         part = f"{len(numbers)}D"
-        return Found(part, path, points, found, stride, axes, "", places, labels, bool(places), numbers)
+        named = isinstance(value, dict)
+        return Found(part, path, points, found, stride, axes, "", places, labels, named, numbers)
 
     def _meaning(self, key: str, table: np.ndarray, where: str) -> tuple[np.ndarray, int, Piece]:
         """The list as a row a joint, the numbers of a joint and what they are; a stand-in before `settle`."""
@@ -174,6 +185,12 @@ class _Reader:
         return list(rest)
 
 
+def _unwrapped(person: dict, path: tuple) -> tuple[tuple, dict]:
+    """Where the joints of a person stand, and what they stand in: the person, or the one object that holds it."""
+    keys = [key for key, value in person.items() if is_named(key, _WRAPPED) and isinstance(value, dict)]
+    return ((*path, keys[0]), person[keys[0]]) if len(keys) == 1 and not _joint_keys(person) else (path, person)
+
+
 def _joint_keys(value: dict) -> list[str]:
     """The keys of a person below which joints stand; flat lists of boxes and the like have other names."""
     return [key for key, joints in value.items() if is_named(key, _JOINTS) and _are_joints(joints)]
@@ -207,24 +224,37 @@ def _is_pose(value: Any) -> bool:
 
 
 def _is_point(joint: Any) -> bool:
-    return (
-        isinstance(joint, dict)
-        and {"x", "y"} <= joint.keys()
-        and all(key in "xyz" or is_named(key, SCORES | _BESIDE) for key in joint)
-    )
+    if not isinstance(joint, dict):
+        return False
+    to_point = _to_point(joint)
+    point = joint[to_point[0]] if to_point else joint
+    others = [key for key in (*joint, *point) if key not in to_point and key not in ("x", "y", "z")]
+    return {"x", "y"} <= point.keys() and all(is_named(key, SCORES | _BESIDE) for key in others)
+
+
+def _to_point(joint: Any) -> tuple[str, ...]:
+    """The key of the object in a joint that holds its x and y; () where the joint does."""
+    if not isinstance(joint, dict) or "x" in joint:
+        return ()
+    return tuple(key for key, value in joint.items() if is_named(key, _POSITION) and isinstance(value, dict))[:1]
 
 
 def _axes(joint: Any) -> tuple[str, ...]:
     """The keys of a joint's coordinates; none of a list."""
+    for key in _to_point(joint):
+        joint = joint[key]
     return tuple(axis for axis in "xyz" if axis in joint) if isinstance(joint, dict) else ()
 
 
 def _numbers(joint: Any, axes: tuple[str, ...], where: str) -> list:
     if not axes:
         return joint
-    if not isinstance(joint, dict) or any(axis not in joint for axis in axes):
+    point = joint
+    for key in _to_point(joint):
+        point = joint[key]
+    if not isinstance(point, dict) or any(axis not in point for axis in axes):
         raise SmoothNetError(f"{where}: each joint needs {', '.join(axes)}")
-    return [*(joint[axis] for axis in axes), *[joint[key] for key in joint if is_named(key, SCORES)][:1]]
+    return [*(point[axis] for axis in axes), *[joint[key] for key in joint if is_named(key, SCORES)][:1]]
 
 
 def _entries(value: Any) -> list:

@@ -384,6 +384,27 @@ def test_joints_that_say_which_they_are_may_be_left_out_or_change_places(tmp_pat
         assert np.nanmax(np.abs(np.diff(track.points, axis=0))) == 1, path.name
 
 
+def _in_position(k: int, x: float, y: float) -> dict:
+    return {"part": f"joint {k}", "score": 0.9, "position": {"x": x, "y": y}}
+
+
+@needs_node
+def test_positions_that_are_objects_of_their_own(tmp_path):
+    """PoseNet, as TensorFlow.js and ml5 give it."""
+    poses = [[_in_position(*joint) for joint in joints] for joints in _turned(5)]
+    files = {
+        "one": [{"score": 0.9, "keypoints": pose} for pose in poses],
+        "several": [[{"score": 0.9, "keypoints": pose}] for pose in poses],
+        "ml5": [[{"pose": {"score": 0.9, "keypoints": pose}, "skeleton": []}] for pose in poses],
+        "ml5, one": [{"pose": {"score": 0.9, "keypoints": pose}, "skeleton": []} for pose in poses],
+    }
+    paths = written(tmp_path, {name: json.dumps(value).encode() for name, value in files.items()}, ".json")
+    assert_same(tmp_path, paths, dict.fromkeys(files, 1))
+    for path in paths.values():
+        (track,) = read_recording(path).tracks
+        assert track.points.shape == (FRAMES, 6, 2)
+
+
 @needs_node
 def test_lists_of_other_lengths_that_do_not_say_which_joints_are_left_out_are_refused(tmp_path):
     lists = _turned(5)

@@ -35,6 +35,13 @@ def objects(t: int, person: int = 0) -> list:
     return [{"x": x, "y": y, "score": score, "name": f"j{k}"} for k, (x, y, score) in enumerate(rows(t, person))]
 
 
+def in_position(t: int, person: int = 0) -> list:
+    return [
+        {"score": joint["score"], "part": joint["name"], "position": {"x": joint["x"], "y": joint["y"]}}
+        for joint in objects(t, person)
+    ]
+
+
 def by_name(t: int, dims: int = 3) -> dict:
     keys = (*"xyz"[:dims], "confidence")
     return {f"j{k}": dict(zip(keys, row, strict=True)) for k, row in enumerate(rows(t, 0, dims))}
@@ -62,6 +69,12 @@ KINDS = {
             for p in (0, 1)]})}, 2, 3, False),
     "tensorflow.js": (
         frames(lambda t: [{"id": p, "score": 0.9, "keypoints": objects(t, p)} for p in (0, 1)]), 2, 2, True),
+    "posenet": (
+        frames(lambda t: [{"score": 0.9, "keypoints": in_position(t, p)} for p in (0, 1)]), 2, 2, True),
+    "ml5": (
+        frames(lambda t: [{"pose": {"score": 0.9, "keypoints": in_position(t)}, "skeleton": []}]), 1, 2, True),
+    "positions by name": (
+        frames(lambda t: {"joints": {j.pop("part"): j for j in in_position(t)}}), 1, 2, True),
     "vision": (frames(lambda t: {"timestamp": t / 60, "joints": by_name(t)}), 1, 3, True),
     "by name and frame": ({str(t): by_name(t) for t in range(FRAMES)}, 1, 3, True),
     "lists by name": (

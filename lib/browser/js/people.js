@@ -13,7 +13,7 @@ const OPENPOSE_PARTS = [
   ["3D", 3, 4, OPENPOSE_KEYS.map((key) => `${key}_3d`)],
 ];
 const LANDMARK_KEYS = ["landmarks", "poseLandmarks", "pose_landmarks", "worldLandmarks", "poseWorldLandmarks", "pose_world_landmarks", "keypoints"];
-const PEOPLE_KEYS = ["people", "instances"], SCORES_BESIDE = ["scores", "keypoint_scores"];
+const PEOPLE_KEYS = ["people", "instances"], SCORES_BESIDE = ["scores", "keypoint_scores"], POSITION_KEYS = ["position", "pos", "location"];
 // What an entry says of itself: its frame, and whose it is.
 const FRAME_KEYS = ["frame", "frame_id", "frame_idx", "frame_index", "frame_number", "image_id", "image", "image_path"];
 const PERSON_KEYS = new Set(["track_id", "person_id", "body_id", "tracking_id", "user_id", "instance_id"]);
@@ -57,13 +57,16 @@ function numberSlot(document, path, first, count, stride) {
   };
 }
 
+/** Where x and y of a joint stand: in itself, or in an object of it, as PoseNet has them. */
+const pointOf = (joint) => (isObject(joint) && !has(joint, "x") ? POSITION_KEYS.map((key) => joint[key]).find(isObject) : null) ?? joint;
+
 /** The same for landmarks {x, y, z}. */
 function landmarkSlot(document, path, count) {
   return {
     document, first: 0, count,
     places() {
       const list = document.at(path);
-      return (k, d) => list[k]?.["xyz"[d]];
+      return (k, d) => pointOf(list[k])?.["xyz"[d]];
     },
   };
 }
@@ -278,11 +281,15 @@ function asLandmarks(document, value, layout) {
     value = value[key];
   }
   if (!Array.isArray(value) || !value.length) return null;
-  const isJoint = (joint) => joint === null || (isObject(joint) && typeof joint.x === "number") || (Array.isArray(joint) && joint.length > 0 && joint.length <= 4 && joint.every((v) => v === null || typeof v === "number"));
+  const isJoint = (joint) => joint === null || (isObject(joint) && typeof pointOf(joint).x === "number") || (Array.isArray(joint) && joint.length > 0 && joint.length <= 4 && joint.every((v) => v === null || typeof v === "number"));
   const isPose = (list) => Array.isArray(list) && list.every(isJoint) && list.some((joint) => joint !== null);
-  const poses = [], owners = [];
+  const poses = [], owners = [], isWrapped = (person) => isObject(person) && isObject(person.pose) && !has(person, "keypoints"); // by ml5
   value.forEach((frame, t) => {
     const path = [...prefix, t];
+    if (isWrapped(frame)) {
+      path.push("pose");
+      frame = frame.pose;
+    }
     let list = frame;
     if (isObject(frame)) {
       const key = LANDMARK_KEYS.find((k) => Array.isArray(frame[k]));
@@ -295,7 +302,8 @@ function asLandmarks(document, value, layout) {
       owners.push(idOf(frame));
     } else if (Array.isArray(list)) list.forEach((inner, i) => {
       if (isPose(inner)) poses.push({ t, path: [...path, i], list: inner, owner: null });
-      else if (isObject(inner) && isPose(inner.keypoints)) poses.push({ t, path: [...path, i, "keypoints"], list: inner.keypoints, owner: inner });
+      const [person, to] = isWrapped(inner) ? [inner.pose, [i, "pose", "keypoints"]] : [inner, [i, "keypoints"]];
+      if (isObject(person) && isPose(person.keypoints)) poses.push({ t, path: [...path, ...to], list: person.keypoints, owner: person });
     });
   });
   if (!poses.length) return null;
@@ -354,7 +362,7 @@ function byLabel([part, found], document, path, list, rows, beside) {
     places.forEach((row, k) => whole.set(values.subarray(k * step, (k + 1) * step), row * step));
     return whole;
   };
-  const slots = places.map((first, k) => ({ document, first, count: 1, named: true, places: () => { const joint = document.at(path)[k]; return (_, d) => joint["xyz"[d]]; } }));
+  const slots = places.map((first, k) => ({ document, first, count: 1, named: true, places: () => { const joint = pointOf(document.at(path)[k]); return (_, d) => joint["xyz"[d]]; } }));
   return [part, { points: lay(found.points, dims), scores: found.scores && lay(found.scores, 1), dims, slots }];
 }
 
@@ -362,11 +370,11 @@ function byLabel([part, found], document, path, list, rows, beside) {
 function posePart(document, path, list, kinds = null) {
   const first = list.find((joint) => joint !== null) ?? [], objects = isObject(first);
   const kind = kinds?.get(first.length) ?? { dims: Math.max(2, first.length), score: null };
-  const dims = objects ? (list.every((joint) => joint === null || typeof joint.z === "number") ? 3 : 2) : kind.dims;
+  const dims = objects ? (list.every((joint) => joint === null || typeof pointOf(joint).z === "number") ? 3 : 2) : kind.dims;
   const points = new Float64Array(list.length * dims).fill(NaN), scores = new Float64Array(list.length).fill(NaN);
   list.forEach((joint, k) => {
     if (joint === null) return;
-    for (let d = 0; d < dims; d++) points[k * dims + d] = (objects ? joint["xyz"[d]] : joint[d]) ?? NaN;
+    for (let d = 0; d < dims; d++) points[k * dims + d] = (objects ? pointOf(joint)["xyz"[d]] : joint[d]) ?? NaN;
     if (objects) scores[k] = joint.score ?? joint.visibility ?? NaN;
     else if (kind.score !== null) scores[k] = joint[kind.score] ?? NaN;
     if (!objects && joint.length !== first.length) throw new FileError(`${document.name}: joints must have the same number of coordinates throughout`);
