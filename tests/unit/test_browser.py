@@ -41,7 +41,12 @@ needs_node = pytest.mark.skipif(NODE is None, reason="needs node (Debian: apt-ge
 
 def ask(folder: Path, tasks: list[dict], weights: Path | None = None) -> list[dict]:
     """What node answers to tasks; see tests/browser.mjs."""
-    job = {"module": str(JS / "index.js"), "weights": str(weights) if weights else None, "tasks": tasks}
+    job = {
+        "module": str(JS / "index.js"),
+        "report": str(JS / "report.js"),
+        "weights": str(weights) if weights else None,
+        "tasks": tasks,
+    }
     path = folder / "job.json"
     path.write_text(json.dumps(job).replace("NaN", "null"))
     done = subprocess.run([NODE, ROOT / "tests/browser.mjs", path], capture_output=True, text=True, timeout=900)
@@ -407,6 +412,34 @@ def test_landmarks_arrays_and_lines(tmp_path):
         wanted = told if name == "landmarks.json" else untold
         assert_close(as_array([[joint(j) for j in f] for f in frames], points), wanted, size_of(points), name)
         assert len(text.splitlines()) == len(forms[name].splitlines()), name
+
+
+@needs_node
+def test_the_report_is_pythons(tmp_path):
+    """How far points moved, jitter, leaps and what looks like motion; and the same doubts before."""
+    rng = np.random.default_rng(4)
+    slow = np.cumsum(rng.normal(size=(300, 1, 2)) * 0.02, axis=0)
+    arrays = {
+        "moves": motion(90, 7, 3, gaps=0.1),
+        "leaps": rng.permuted(motion(60, 9, 2), axis=1),
+        "drifts": slow,
+        "features": np.cumsum(rng.normal(size=(80, 263)), axis=0),
+        "pose": rng.normal(size=(17, 3)) * 300,
+    }
+    paths = {name: tmp_path / f"{name}.npy" for name in arrays}
+    for name, array in arrays.items():
+        np.save(paths[name], array)
+    tasks = [{"task": "file", "paths": [str(path)], "folder": str(tmp_path / "out")} for path in paths.values()]
+    for (name, path), found in zip(paths.items(), values(ask(tmp_path, tasks)), strict=True):
+        (done,) = smooth_files([path], tmp_path / f"{name} smoothed.npy", Smoothing(SmoothingOptions()))
+        assert found["notes"] == [note.removeprefix("array: ") for note in read_recording(path).notes], name
+        ((_, wanted),) = done.report.parts.items()
+        ((_, part),) = found["parts"].items()
+        for key in ("moved", "jitter", "leaps", "correlation", "slow"):
+            assert np.allclose(part[key], getattr(wanted, key), rtol=2e-3, atol=1e-6), (name, key)
+        assert (wanted.leaps > 0.6) == (name == "leaps") and bool(found["notes"]) == (name in ("features", "pose")), (
+            name
+        )
 
 
 @needs_node

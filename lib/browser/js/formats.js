@@ -3,7 +3,7 @@
 /** From dropped files to a recording, and back: the forms that need no Python. */
 import { readNumpy } from "./arrays.js";
 import { FileError } from "./documents.js";
-import { refuseDerivatives, refuseNamedAngles, refuseNumbered, refuseRowsOfJoints } from "./meaning.js";
+import { doubtFeatures, doubtOnePose, refuseDerivatives, refuseNamedAngles, refuseNumbered, refuseRowsOfJoints } from "./meaning.js";
 import { readJson, readJsonLines, readOpenposeFiles } from "./people.js";
 import { readCsv, readTrc } from "./tables.js";
 import { markAbsurd, markMissing, markWithoutDepth } from "./tracks.js";
@@ -42,7 +42,11 @@ export async function readFiles(files, { layout = null } = {}) {
     refuseNamedAngles(files[0].name, recording.tracks, recording.names);
   }
   if (!layout) recording.tracks.forEach((track) => refuseNumbered(files[0].name, track));
-  if (!layout && recording.tracks.length === 1 && /^(CSV|NumPy)/.test(recording.format)) refuseRowsOfJoints(files[0].name, recording.tracks[0]);
+  if (!layout && /^(CSV|NumPy)/.test(recording.format)) {
+    const { tracks } = recording, [track] = tracks;
+    if (tracks.length === 1) refuseRowsOfJoints(files[0].name, track);
+    recording.notes.push(...tracks.flatMap(doubtFeatures), ...(tracks.length === 1 && recording.format.startsWith("NumPy") ? doubtOnePose(track) : []));
+  }
   let any = false;
   for (const { data } of recording.tracks) for (let i = 0; i < data.length; i++) {
     if (Math.abs(data[i]) > FARTHEST) throw new FileError(`${recording.name}: a coordinate is ${data[i].toPrecision(3)}; no recording reaches that far; check the file, or scale it`);

@@ -120,3 +120,18 @@ export class FileError extends Error {}
 export const LAYOUTS: Record<string, { numbers: number; dims: number; score: number | null }>;
 export function readFiles(files: { name: string; bytes: Uint8Array }[], options?: { layout?: string | null }): Promise<Recording>;
 export function smoothTracks(smoother: Smoother, recording: Recording, options?: AsyncOptions & { minScore?: number | null }): Promise<Float64Array[]>;
+
+/** What smoothing did to one part of a recording, in the unit of the file; jitter is the mean second difference before and after, per frame². */
+export interface PartReport {
+  /** How far points moved: RMS, 95th percentile, maximum. */
+  moved: [number, number, number] | null;
+  jitter: [number, number] | null;
+  /** Jitter before as a share of the body's size; above .6 these are hardly joints that move. */
+  leaps: number;
+  /** Of what was removed with itself 1/30 s later, and RMS of what is smooth in it as a share of the body's size. */
+  correlation: number;
+  slow: number;
+}
+export function reportOf(recording: Recording, smoothed: Float64Array[], fps?: number | null): Map<string, PartReport>;
+/** Sentences for people, and a warning or null. */
+export function reportTexts(parts: Map<string, PartReport>, fps?: number | null): [string[], string | null];

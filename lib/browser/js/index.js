@@ -8,6 +8,7 @@ export { FileError } from "./documents.js";
 export { readFiles } from "./formats.js";
 export { LineStream } from "./lines.js";
 export { LAYOUTS } from "./meaning.js";
+export { reportOf, reportTexts } from "./report.js";
 export { Stream } from "./stream.js";
 export { smoothTracks } from "./tracks.js";
 export { weights };

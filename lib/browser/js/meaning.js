@@ -382,22 +382,45 @@ function steadiness(poses, joints) {
 
 // ---- rows that are joints, not frames ----
 
-/** Refuse one joint that leaps from row to row, and goes on where it was some rows before: joints of a frame one below the other. */
-export function refuseRowsOfJoints(name, { data, frames, joints, dims }) {
-  if (joints !== 1 || dims < 2) return;
+/** The points of one joint, and whether they leap from row to row as the joints of a pose do. */
+function scattered({ data, frames, dims }) {
   const rows = Array.from({ length: Math.min(frames, 4000) }, (_, t) => data.subarray(t * dims, (t + 1) * dims)), known = rows.filter((row) => row.every(Number.isFinite));
-  if (rows.length < 24 || !known.length) return;
   const spread = Math.sqrt(Array.from({ length: dims }, (_, d) => {
-    const mean = known.reduce((sum, row) => sum + row[d], 0) / known.length;
-    return known.reduce((sum, row) => sum + (row[d] - mean) ** 2, 0) / known.length;
+    const mean = known.reduce((sum, row) => sum + row[d], 0) / Math.max(known.length, 1);
+    return known.reduce((sum, row) => sum + (row[d] - mean) ** 2, 0) / Math.max(known.length, 1);
   }).reduce((a, b) => a + b));
-  const middleOf = (lengths) => (lengths.some(Number.isFinite) ? medianOf(lengths.filter(Number.isFinite)) : Infinity);
   const bends = rows.slice(2).map((row, t) => Math.hypot(...Array.from(row, (v, d) => v - 2 * rows[t + 1][d] + rows[t][d])));
-  if (!(middleOf(bends) > 0.5 * spread)) return;
+  return [rows, spread > 0 && finiteMedian(bends) > 0.5 * spread];
+}
+
+const finiteMedian = (lengths) => (lengths.some(Number.isFinite) ? medianOf(lengths.filter(Number.isFinite)) : Infinity);
+
+/** Refuse one joint that leaps from row to row, and goes on where it was some rows before: joints of a frame one below the other. */
+export function refuseRowsOfJoints(name, track) {
+  if (track.joints !== 1 || track.dims < 2 || track.frames < 24) return;
+  const [rows, leaps] = scattered(track);
+  if (!leaps) return;
   const apart = Array.from({ length: Math.min(Math.floor(rows.length / 3), 150) }, (_, i) => (
-    middleOf(rows.slice(i + 1).map((row, t) => Math.hypot(...Array.from(row, (v, d) => v - rows[t][d]))))));
+    finiteMedian(rows.slice(i + 1).map((row, t) => Math.hypot(...Array.from(row, (v, d) => v - rows[t][d]))))));
   const nearest = Math.min(...apart), least = apart.findIndex((length) => length <= 1.2 * nearest);
-  if (apart[least] < apart[0] / 10 && frames % (least + 1) === 0) { // a joint that goes round is less regular
+  if (apart[least] < apart[0] / 10 && track.frames % (least + 1) === 0) { // a joint that goes round is less regular
     throw new FileError(`${name}: each row goes on where the row ${least + 1} before it left off, as if ${least + 1} joints of each frame stood one below the other; give a row a frame`);
   }
+}
+
+// ---- what is smoothed, but said aloud ----
+
+const FEATURES = { 263: "HumanML3D", 251: "KIT-ML" };
+
+/** What to say of an array of one joint whose rows lie like the joints of one pose: lib/formats/meaning.py. */
+export function doubtOnePose(track) {
+  if (track.joints !== 1 || track.dims < 2 || track.frames < 8 || track.frames > 150 || !scattered(track)[1]) return [];
+  return [`taken for one joint in ${track.frames} frames, but its rows lie as ${track.frames} joints of one pose do: if it is one, there is nothing to smooth; give all frames, (frames, joints, numbers)`];
+}
+
+/** What to say of numbers that make no whole joints of two or three. */
+export function doubtFeatures({ joints, dims }) {
+  if (dims !== 1 || joints < 20) return [];
+  const like = joints in FEATURES ? ` as those of ${FEATURES[joints]} are,` : "";
+  return [`${joints} numbers a frame are no whole joints, so each is smoothed by itself: where they are features,${like} velocities and turns no longer fit what is smoothed; smooth the positions and make them anew`];
 }

@@ -9,6 +9,7 @@ import { emptyPoints } from "./gaps.js";
 import { LineStream } from "./lines.js";
 import { LAYOUTS } from "./meaning.js";
 import { createPlayer } from "./player.js";
+import { reportOf, reportTexts } from "./report.js";
 import { Smoother } from "./smoother.js";
 import { readFrame } from "./stream.js";
 import { smoothTracks } from "./tracks.js";
@@ -20,8 +21,10 @@ const LIVE_FRAMES = 300, LIVE_PAUSE = 100; // frames that are shown; millisecond
 let opened = null; // {files, recording, smoothed}
 let running = null; // AbortController of the smoothing under way
 
-function say(text, wrong = false) {
+/** @param doubt what people must look at before they use the result */
+function say(text, wrong = false, doubt = null) {
   byId("status").textContent = text;
+  byId("doubt").textContent = doubt ? `Warning: ${doubt}.` : "";
   byId("status").classList.toggle("wrong", wrong);
 }
 
@@ -76,7 +79,8 @@ async function smoothOpened(fresh = false) {
     if (mine.signal.aborted) return;
     opened.smoothed = smoothed;
     showClip(fresh);
-    say(describe(recording, performance.now() - start));
+    const [sentences, warning] = reportTexts(reportOf(recording, smoothed, opened.fps), opened.fps);
+    say(describe(recording, sentences, performance.now() - start), false, warning);
     byId("download").disabled = false;
   } catch (error) {
     if (!mine.signal.aborted) complain(error);
@@ -92,13 +96,13 @@ function showClip(fresh) {
   else player.update(clip);
 }
 
-function describe(recording, milliseconds) {
+function describe(recording, sentences, milliseconds) {
   const { tracks } = recording, joints = Math.max(...tracks.map((t) => t.joints)), dims = Math.max(...tracks.map((t) => t.dims));
   const people = new Set(tracks.map((t) => t.id)).size, missing = tracks.reduce((sum, t) => sum + t.data.filter(Number.isNaN).length / t.dims, 0);
   const words = [`${recording.format}: ${recording.frameCount} frames × ${joints} joints, ${"x y z".slice(0, 2 * dims - 1)}`, people === 1 ? "1 person" : `${people} people`];
   if (missing) words.push(`${missing} points missing`);
-  if (!opened.fps) words.push("the file does not say its frame rate: say it above if you know it");
-  return [...words, ...recording.notes, `smoothed in ${(milliseconds / 1000).toFixed(1)} s`].join(" · ");
+  if (!opened.fps) words.push("the file does not say its frame rate: say it below if you know it");
+  return [...words, ...recording.notes, ...sentences, `smoothed in ${(milliseconds / 1000).toFixed(1)} s`].join(" · ");
 }
 
 async function download() {
