@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from benchmarks.accuracy import _seed, cases, truths
+from benchmarks.errors import cases, seeded, truths
 from benchmarks.motion import PARTS, body_size, generated
 from lib.formats.recording import Recording, Track
 from lib.inference import Smoother, overlap
@@ -44,7 +44,7 @@ def items(part: str, leaps: bool) -> list[Item]:
     for case in cases(part):
         if case.kind.__name__ in KINDS:
             for clip, truth in truths(generated(part), case, part, 8.0)[:1]:
-                points = case.kind(_seed(case.name, "gaps"), truth, case.fps, case.level, clip)
+                points = case.kind(seeded(case.name, "gaps"), truth, case.fps, case.level, clip)
                 found.append(_with_gaps(rng, points, truth, leaps))
     return found
 

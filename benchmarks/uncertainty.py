@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from benchmarks.accuracy import _seed, cases, truths
+from benchmarks.errors import cases, seeded, truths
 from benchmarks.motion import generated
 from lib.inference import Smoother
 from lib.inference.uncertainty import FACTOR, deviations
@@ -34,7 +34,7 @@ def ratios(smoother: Smoother, part: str, seconds: float = 8.0) -> dict[str, lis
     clips = generated(part)
     for case in cases(part):
         for clip, truth in truths(clips, case, part, seconds):
-            points = case.kind(_seed(case.name, "uncertainty"), truth, case.fps, case.level, clip)
+            points = case.kind(seeded(case.name, "uncertainty"), truth, case.fps, case.level, clip)
             smoothed = smoother(points)
             sigma = deviations(smoother.spread(points, smoothed))[..., None]
             with np.errstate(divide="ignore", invalid="ignore"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import command
 
-from benchmarks import accuracy
+from benchmarks import accuracy, errors
 from benchmarks.motion import PARTS, Clip, _without_repeats, body_size, fast_motion, generated, held_out, recorded
 from lib.dataset.motion import load_recordings
 from lib.formats.recording import Recording, Track
@@ -41,7 +41,7 @@ def test_scores_by_hand():
     assert pooled["mpjpe"] == pytest.approx(np.sqrt(2) * 402 / 603)  # every frame counts the same
 
 
-@pytest.mark.parametrize("kind", accuracy.KINDS["report"])
+@pytest.mark.parametrize("kind", errors.KINDS["report"])
 def test_every_kind_of_error_is_there_at_its_level_and_the_same_again(kind, clip):
     truth = clip.at(30, 0, 4)
     size = body_size(truth)
@@ -58,7 +58,7 @@ def test_every_kind_of_error_is_there_at_its_level_and_the_same_again(kind, clip
 
 
 def test_cases_cover_rates_dims_and_speeds_and_differ_between_the_parts():
-    report, settings = (accuracy.cases(part) for part in ("report", "settings"))
+    report, settings = (errors.cases(part) for part in ("report", "settings"))
     assert 40 <= len(report) <= 70
     for cases in (report, settings):
         assert {case.fps for case in cases} == {15, 30, 60, 120}
