@@ -91,6 +91,7 @@ def words_module() -> str:
     stand in names."""
     names = {
         "NOTHING": tables._MISSING,
+        "ARRAYS": frames.ARRAYS,
         "TIMES": plain_csv.TIMES,
         "CLOCKS": plain_csv.CLOCKS,
         "FRAMES": plain_csv.FRAMES,

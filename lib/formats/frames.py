@@ -30,7 +30,13 @@ from .timeline import by_times, doubt_pictures, refuse_sequences, timeline
 LINES = (".jsonl", ".ndjson")
 _LOOKED_AT = 100  # lines or files from which a format is told
 # Where frames lie in an object, and what numbers or names them.
-_LISTS = ("frames", "instance_info", "results", "predictions", "data")
+LISTS = ("frames", "instance_info", "results", "predictions", "data")
+# Where the poses of all frames may lie in an object, which in a frame are the joints of one or the people.
+ARRAYS = {
+    *("keypoints", "joints", "landmarks", "world_landmarks", "poses", "positions", "points", "coordinates", "keypoint"),
+    *("pose_landmarks", "pose_world_landmarks", "hand_landmarks", "face_landmarks", "keypoints_2d", "keypoints_3d"),
+    *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
+}
 _FRAMES = {"frame", "frame_id", "frame_idx", "frame_index", "frame_number", "frame_num", "frame_no"}
 _LABELS = (_FRAMES, {"image_id"}, {"image"}, {"image_path"})
 # What numbers a person; NUMBERS where the entries do not have one each, which would number the entries.
@@ -168,7 +174,7 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
         return [Frame(None, document, path, value)]
     if not isinstance(value, dict):
         return None
-    for key in _LISTS:
+    for key in (*LISTS, *(key for key in value if is_named(key, ARRAYS))):
         if isinstance(value.get(key), list | dict):
             found = _frames_of(value[key], people, document, (*path, key)) if len(path) < 3 else None
             if found is not None:

@@ -20,7 +20,19 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .documents import read_document, read_numbers
-from .frames import NUMBERS, PERSON_IDS, Found, Person, id_of, ids_of, joint_labels, read_frames, sniff_frames
+from .frames import (
+    ARRAYS,
+    LISTS,
+    NUMBERS,
+    PERSON_IDS,
+    Found,
+    Person,
+    id_of,
+    ids_of,
+    joint_labels,
+    read_frames,
+    sniff_frames,
+)
 from .layout import Layout, Piece
 from .meaning import of_array
 from .plain_csv import SCORES, is_named, is_point
@@ -53,6 +65,7 @@ class _Reader:
     bare: str  # "poses" or "people": the document has lists alone, its frames are poses or lists of them; or ""
     layout: Layout
     numbered: bool  # each frame is a person with an id of its own, which is none of a person
+    holder: dict | None = None  # the object of the document that has all frames in one of ARRAYS: no frame itself
     names: dict[str, int] = field(default_factory=dict)  # joints that are given by name
     # Lists of numbers, by their key, how deep they are and their length (flat) or the numbers a joint.
     lists: dict[tuple[str, int, int], list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
@@ -63,6 +76,8 @@ class _Reader:
 
     def people(self, value: Any, where: str) -> list[Person] | None:
         """See `frames.People`."""
+        if value is self.holder and self.holder is not None:
+            return None
         if isinstance(value, list) and self.bare:
             poses = [((), value)] if self.bare == "poses" else [((i,), pose) for i, pose in enumerate(value) if pose]
             if not all(_is_pose(pose) for _, pose in poses):
@@ -265,13 +280,25 @@ def _entries(value: Any) -> list:
     return value if isinstance(value, list) else []
 
 
+def _holder(value: Any) -> tuple[dict | None, list]:
+    """The object that has all frames as lists of poses, or of people's poses, under one of ARRAYS, and these frames."""
+    for holder in (value, *(value.get(key) for key in LISTS if isinstance(value, dict))):
+        for key, frames in holder.items() if isinstance(holder, dict) else ():
+            first = next(filter(None, frames), None) if isinstance(frames, list) else None
+            if is_named(key, ARRAYS) and (_is_pose(first) or (isinstance(first, list) and any(map(_is_pose, first)))):
+                return holder, frames
+    return None, []
+
+
 def _reader(path: Path, layout: Layout | None = None) -> _Reader:
-    entries = _entries(read_document(path).value) if path.is_file() else []
+    value = read_document(path).value if path.is_file() else None
+    holder, entries = _holder(value)
+    entries = entries or _entries(value)
     numbers = ids_of([entry for entry in entries if isinstance(entry, dict) and _joint_keys(entry)], NUMBERS)
     numbered = 1 < len(set(numbers)) == len(numbers)
     first: Any = next((item for item in entries if item), None)
     bare = "poses" if _is_pose(first) else "people" if isinstance(first, list) and any(map(_is_pose, first)) else ""
-    return _Reader(any(isinstance(item, dict) for item in entries), bare, layout or Layout(), numbered)
+    return _Reader(any(isinstance(item, dict) for item in entries), bare, layout or Layout(), numbered, holder)
 
 
 def sniff_json(path: Path) -> bool:

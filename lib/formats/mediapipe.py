@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.errors import SmoothNetError
+from .documents import read_document
 from .frames import Found, Person, joint_labels, points_of, read_frames, sniff_frames
 from .recording import Recording
 
@@ -114,7 +115,17 @@ def _hand(value: dict, index: int) -> Hashable | None:
     return None
 
 
+_MOST_PEOPLE = 8  # in the one frame of a file; more lists are frames
+
+
 def sniff_mediapipe(path: Path) -> bool:
+    if path.is_file() and path.suffix.lower() == ".json":
+        value = read_document(path).value
+        if isinstance(value, dict) and any(
+            isinstance(lists, list) and len(lists) > _MOST_PEOPLE and all(isinstance(one, list) for one in lists)
+            for lists in map(value.get, _LANDMARKS)
+        ):
+            return False  # an array of all frames, see json_frames
     return sniff_frames(path, people)
 
 

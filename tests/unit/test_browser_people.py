@@ -406,6 +406,27 @@ def test_positions_that_are_objects_of_their_own(tmp_path):
 
 
 @needs_node
+def test_all_frames_below_one_key(tmp_path):
+    """As scripts write arrays beside the frame rate or names; in a frame these keys have the joints of one person."""
+    points = np.array([[joint[1:] for joint in joints] for joints in _turned(6)], float)
+    points += np.arange(len(points))[:, None, None] ** 2 / 7
+    marks = [[{"x": x, "y": y} for x, y in frame] for frame in points.tolist()]
+    files = {
+        "keypoints": {"fps": 25, "keypoints": points.tolist()},
+        "joints": {"names": ["a", "b"], "joints": [None, *points.tolist()]},
+        "below": {"video": {"name": "x.mp4"}, "data": {"positions": points.tolist()}},
+        "landmarks": {"pose_landmarks": marks},
+        "two people": {"keypoints": np.stack([points, points + 500], axis=1).tolist()},
+    }
+    paths = written(tmp_path, {name: json.dumps(value).encode() for name, value in files.items()}, ".json")
+    assert_same(tmp_path, paths, {name: 1 + (name == "two people") for name in files})
+    for name, path in paths.items():
+        recording = read_recording(path)
+        assert recording.tracks[0].points.tolist() == points.tolist(), name
+        assert recording.fps == (25 if name == "keypoints" else None)
+
+
+@needs_node
 def test_lists_of_other_lengths_that_do_not_say_which_joints_are_left_out_are_refused(tmp_path):
     lists = _turned(5)
     lists[3] = lists[3][:4]

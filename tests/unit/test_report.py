@@ -101,10 +101,13 @@ def test_the_lag_lasts_as_long_at_every_frame_rate():
     assert residual_lag(1e-3) == 1
 
 
+TOO_FEW = "one or two frames show no motion, so there is nothing to smooth; give all frames of the recording"
+
+
 def test_still_and_empty_recordings_have_a_report():
     for points in (np.zeros((0, 3, 2)), np.zeros((1, 1, 2)), np.ones((5, 2, 2)), np.full((4, 2, 3), np.nan)):
         said = report(points, lambda given: given)
-        assert said.text() and said.warning() is None
+        assert said.text() and said.warning() == (TOO_FEW if len(points) == 1 else None)
 
 
 def test_outliers_are_counted_and_do_not_count_as_lost_motion():

@@ -4,7 +4,7 @@
 import { FileError, JsonDocument, decodeText, isNamed, numberStyle, timelineOf } from "./documents.js";
 import { jointNumbers, placeOfScore, sampleRows } from "./meaning.js";
 import { makeTracks, refuseSparse, refuseTurns } from "./tracks.js";
-import { LABELLED } from "./words.js";
+import { ARRAYS, LABELLED } from "./words.js";
 
 const OPENPOSE_KEYS = ["pose_keypoints", "face_keypoints", "hand_left_keypoints", "hand_right_keypoints"];
 const OPENPOSE_PARTS = [
@@ -271,18 +271,34 @@ function labelsOf(name, labels, ids) {
   return labels.map((_, i) => i);
 }
 
+/** A joint of a list: {x, y}, [x, y], or null. */
+const isJoint = (joint) => joint === null || (isObject(joint) && typeof pointOf(joint).x === "number") || (Array.isArray(joint) && joint.length > 0 && joint.length <= 4 && joint.every((v) => v === null || typeof v === "number"));
+
+const isPose = (list) => Array.isArray(list) && list.every(isJoint) && list.some((joint) => joint !== null);
+
+const FRAME_LISTS = ["frames", "poses", "results", "data"], INSIDE = ["data", "results", "predictions"]; // lists, or objects that hold one
+
+/** The way to the list of frames in an object, null where there is none: under "frames" or the like, or where ARRAYS have all poses. */
+function framesIn(value) {
+  const key = FRAME_LISTS.find((k) => Array.isArray(value[k]));
+  if (key !== undefined) return [key];
+  const holds = (list) => {
+    const first = Array.isArray(list) ? list.find((item) => item?.length) : undefined;
+    return first !== undefined && (isPose(first) || (Array.isArray(first) && first.some(isPose)));
+  };
+  for (const [path, holder] of [[[], value], ...INSIDE.map((k) => [[k], value[k]])]) {
+    const found = isObject(holder) ? Object.keys(holder).find((k) => isNamed(k, ARRAYS) && holds(holder[k])) : undefined;
+    if (found !== undefined) return [...path, found];
+  }
+  return null;
+}
+
 /** Lists of landmarks {x, y, z, visibility} or of [x, y, z]: a list a frame, bare or under a known key, of one person or several. */
 function asLandmarks(document, value, layout) {
-  const name = document.name, prefix = [];
-  if (isObject(value)) {
-    const key = ["frames", "poses", "results", "data"].find((k) => Array.isArray(value[k]));
-    if (key === undefined) return null;
-    prefix.push(key);
-    value = value[key];
-  }
+  const name = document.name, prefix = isObject(value) ? framesIn(value) : [];
+  if (prefix === null) return null;
+  for (const key of prefix) value = value[key];
   if (!Array.isArray(value) || !value.length) return null;
-  const isJoint = (joint) => joint === null || (isObject(joint) && typeof pointOf(joint).x === "number") || (Array.isArray(joint) && joint.length > 0 && joint.length <= 4 && joint.every((v) => v === null || typeof v === "number"));
-  const isPose = (list) => Array.isArray(list) && list.every(isJoint) && list.some((joint) => joint !== null);
   const poses = [], owners = [], isWrapped = (person) => isObject(person) && isObject(person.pose) && !has(person, "keypoints"); // by ml5
   value.forEach((frame, t) => {
     const path = [...prefix, t];
