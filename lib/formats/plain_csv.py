@@ -551,6 +551,10 @@ def _named_track(table: Table, joints: dict[str, dict[str, int]], axes: str, ord
     return track
 
 
+# (1.5, 2.5), [1.5 2.5] and the like in one cell
+_SEVERAL = re.compile(r"""['"(\[\s]*[+-]?[\d.]+(e[+-]?\d+)?([\s,;]+[+-]?[\d.]+(e[+-]?\d+)?)+['")\]\s]*""")
+
+
 def _plain_recording(
     table: Table, names: list[str], plain: list[int], fps: float | None, dims: int | None, layout: Layout | None
 ) -> Recording:
@@ -578,6 +582,15 @@ def _plain_recording(
             table.frames, plain = frames[0], plain[1:]
             notes += ["the first column taken for the frame or the time", frames[1]]
     if not plain:
+        first = table.cells[0] if table.cells else []
+        several = next(
+            ((names[i], cell) for i, cell in enumerate(first[: len(names)]) if _SEVERAL.fullmatch(cell)), None
+        )
+        if several:
+            raise SmoothNetError(
+                f"{table.path}: a cell of the column {several[0] or '?'} holds several numbers, {several[1].strip()}; "
+                "write each into a column of its own, such as nose_x, nose_y"
+            )
         apart = "" if len(names) > 1 else "; cells are parted by commas, semicolons or tabs"
         raise SmoothNetError(
             f"{table.path} has no columns of coordinates (such as nose_x, nose_y) that hold numbers{apart}"

@@ -457,6 +457,14 @@ def _rows(matrix: np.ndarray, names: list[str] | None, parted: str = ",", comma:
 
 
 @needs_node
+@pytest.mark.parametrize("form", ["({}, {})", "[{} {}]", "{};{}"])
+def test_cells_of_several_numbers_are_refused_with_advice(form, tmp_path):
+    lines = [f'{t},"{form.format(t * 1.5, 3 - t)}","{form.format(7, t)}"' for t in range(FRAMES)]
+    paths = written(tmp_path, {"cells": "\n".join(["frame,nose,left_eye", *lines]).encode()}, ".csv")
+    assert_refused_in_both(tmp_path, paths, {"cells": r"the column nose holds several numbers, .*such as nose_x"})
+
+
+@needs_node
 def test_tables_of_what_is_no_position_are_refused(tmp_path):
     """Decimal commas without a header lost what stood before them; forces, sensors and states became coordinates."""
     rng = np.random.default_rng(0)

@@ -575,6 +575,8 @@ function readPeople(file, table, { frame, time, people, joints }) {
   return recording;
 }
 
+const SEVERAL = /^['"([\s]*[+-]?[\d.]+(e[+-]?\d+)?([\s,;]+[+-]?[\d.]+(e[+-]?\d+)?)+['")\]\s]*$/; // (1.5, 2.5) in one cell
+
 /** Columns without names for their joints: a leading one that counts or tells the time goes, the rest is a matrix. */
 function plainColumns(file, table, names, plain, fps, layout) {
   const notes = [], named = names.some(Boolean);
@@ -603,7 +605,11 @@ function plainColumns(file, table, names, plain, fps, layout) {
       notes.push("the first column taken for the frame or the time");
     }
   }
-  if (!plain.length) throw new FileError(`${file.name} has no columns of coordinates (such as nose_x, nose_y) that hold numbers`);
+  if (!plain.length) {
+    const [cells = []] = table.cells, at = cells.findIndex((cell) => SEVERAL.test(cell));
+    if (at >= 0) throw new FileError(`${file.name}: a cell of the column ${names[at] || "?"} holds several numbers, ${cells[at].trim()}; write each into a column of its own, such as nose_x, nose_y`);
+    throw new FileError(`${file.name} has no columns of coordinates (such as nose_x, nose_y) that hold numbers`);
+  }
   if (!layout) refuseUnknown(table, plain.map((column) => names[column]));
   const rows = table.rows.length, matrix = new Float64Array(rows * plain.length);
   plain.forEach((column, c) => table.column(column, `${column + 1} ${names[column]}`.trim()).forEach((value, row) => { matrix[row * plain.length + c] = value; }));
