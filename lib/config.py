@@ -251,7 +251,8 @@ SETTINGS = (
     Setting("EVALUATE.ROOT_RELATIVE", True, "3D joints relative to the root"),
     Setting("EVALUATE.SLIDE_WINDOW_STEP_SIZE", 1, "frames between windows", COUNT, "--slide_window_step_size",
             "train eval smooth corpus visualize"),
-    Setting("EVALUATE.TRADITION", "", "filters to compare with: savgol,oneeuro,gaus1d,gaussian or all",
+    Setting("EVALUATE.TRADITION", "", "filters to compare with, a comma list: savgol, oneeuro, gaus1d, gaussian, rts, "
+            "butterworth, median, or all",
             flags="--tradition", commands="eval visualize"),
     Setting("EVALUATE.FPS", 0.0, "frame rate of the data, where it does not say; 0: unknown", between(0, 10**6),
             "--fps", "eval smooth corpus visualize inspect convert", added=True),

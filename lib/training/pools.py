@@ -39,6 +39,10 @@ def read_motion(cfg: CfgNode) -> list[Recording]:
     missing = held - {f"{recording.group} {recording.person}" for recording in recordings}
     if missing:
         raise SmoothNetError(f"GENERAL.HELD_OUT names {', '.join(sorted(missing))}, which GENERAL.FILES do not hold")
+    if cfg.GENERAL.PAIR_SHARES and all(recording.detected is None for recording in recordings):
+        raise SmoothNetError(
+            f"GENERAL.PAIR_SHARES is {cfg.GENERAL.PAIR_SHARES!r}, but GENERAL.FILES hold no real pairs to share out"
+        )
     kept = [recording for recording in recordings if f"{recording.group} {recording.person}" not in held]
     sound = plausible(kept)
     if len(sound) < len(kept):
