@@ -29,9 +29,9 @@ def make_run_folder(cfg: Any) -> Path:
     Raises:
         SmoothNetError: it cannot be created.
     """
+    folder = Path(cfg.LOGDIR or cfg.OUTPUT_DIR)
     try:
         if cfg.LOGDIR:
-            folder = Path(cfg.LOGDIR)
             folder.mkdir(parents=True, exist_ok=True)
             return folder
         stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{cfg.EXP_NAME}"
@@ -44,8 +44,7 @@ def make_run_folder(cfg: Any) -> Path:
         raise SmoothNetError(f"{cfg.OUTPUT_DIR} has a thousand runs of this second; clean it up")
     except OSError as error:
         raise SmoothNetError(
-            f"cannot create the run folder {cfg.LOGDIR or cfg.OUTPUT_DIR}: {error.strerror}; "
-            "choose another with --logdir"
+            f"cannot create the run folder {folder}: {error.strerror}; choose another with --logdir"
         ) from error
 
 

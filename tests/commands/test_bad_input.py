@@ -142,6 +142,11 @@ JHMDB = ["--dataset_name", "jhmdb", "--estimator", "simplepose", "--body_represe
 CASES = {
     # name: (what is done to the folder, command and arguments, words of the sentence)
     "train: a file in place of the run folder": (None, train("--logdir", "empty"), "empty"),
+    "train: a name of a run with a folder in it": (
+        None,
+        train("--logdir", "", "--exp_name", "no/such", opts=("OUTPUT_DIR", "out")),
+        "_no/such: No such file",
+    ),
     "train: run folder below a file": (None, train("--logdir", "empty/run"), "empty/run"),
     "train: run folder on a file system that cannot be written": (None, train("--logdir", "/proc/run"), "/proc/run"),
     "train: a folder in place of the ground truth": (
