@@ -373,3 +373,17 @@ def test_curves_that_cannot_be_begun_are_one_sentence(tmp_path):
     (tmp_path / "tensorboard").touch()
     with pytest.raises(SmoothNetError, match=r"cannot write .*tensorboard: File exists"):
         TensorBoard(tmp_path / "tensorboard")
+
+
+@pytest.mark.parametrize(("phase", "said"), [("*", True), ("train", False)])
+def test_to_be_evaluated_on_what_is_learned_from_is_a_warning(tmp_path, caplog, phase, said):
+    """A folder of the official layout holds both phases."""
+    write_poses(tmp_path, "two_words")
+    files = tmp_path if phase == "*" else tmp_path / "two_words_est_3D/detected/two_words_est_3D_train.npz"
+    named = {"DATASET_NAME": "two_words", "ESTIMATOR": "est", "BODY_REPRESENTATION": "3D"}
+    options = ["GENERAL.FILES", str(files)]
+    assert pools.read_motion(load_config(None, named, options))
+    assert ("two_words_est_3D_test.npz is among GENERAL.FILES" in caplog.text) == said
+    caplog.clear()
+    pools.read_motion(load_config(None, {}, options))  # evaluated on nothing
+    assert not caplog.text
