@@ -251,7 +251,8 @@ SETTINGS = (
     Setting("EVALUATE.ROOT_RELATIVE", True, "3D joints relative to the root"),
     Setting("EVALUATE.SLIDE_WINDOW_STEP_SIZE", 1, "frames between windows", COUNT, "--slide_window_step_size",
             "train eval smooth corpus visualize"),
-    Setting("EVALUATE.TRADITION", "", "filters to compare with: savgol,oneeuro,gaus1d,gaussian or all",
+    Setting("EVALUATE.TRADITION", "", "filters to compare with, a comma list: savgol, oneeuro, gaus1d, gaussian, rts, "
+            "butterworth, median, or all",
             flags="--tradition", commands="eval visualize"),
     Setting("EVALUATE.FPS", 0.0, "frame rate of the data, where it does not say; 0: unknown", between(0, 10**6),
             "--fps", "eval smooth corpus visualize inspect convert", added=True),
@@ -468,10 +469,16 @@ def changed(cfg: CfgNode, group: str = "") -> dict[str, Any]:
 def ignored(cfg: CfgNode) -> list[str]:
     """What there is to say of settings that were given and do nothing."""
     known = settings()
+    names = zip(cfg.DATASET_NAME.split(","), cfg.ESTIMATOR.split(","), strict=False)
+    wanted = {f"ROOT_{dataset.strip()}_{estimator.strip()}_3D".upper() for dataset, estimator in names}
+    roots = [key for key in cfg.DATASET if ROOT_KEY.fullmatch(f"DATASET.{key}")]
     return [
         f"{key} {value} is accepted and does nothing: {known[key].ignored}"
         for key, value in changed(cfg).items()
         if known[key].ignored
+    ] + [  # files may give those of many datasets; where none is of these, a name is misspelt
+        f"DATASET.{key} does nothing: this run is about {', '.join(f'DATASET.{name}' for name in sorted(wanted))}"
+        for key in (roots if wanted.isdisjoint(roots) else ())
     ]
 
 

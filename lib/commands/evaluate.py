@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..dataset.named import load_all
     from ..evaluation.evaluate import evaluate
     from ..evaluation.report import check_report, csv_text, report_text, write_report
+    from ..filters import filter_names
     from ..models.body import body_for
     from ..models.checkpoints import load_model
     from ..models.kinds import multiply_adds
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SmoothNetError("name the weights to evaluate with --checkpoint")
     if cfg.EVALUATE.REPORT:
         check_report(cfg.EVALUATE.REPORT, cfg.LOGDIR or None)
+    filter_names(cfg.EVALUATE.TRADITION)  # a misspelt one is told before the work, and leaves no run folder
     model, known = load_model(find_weights(cfg.EVALUATE.PRETRAINED, args.slide_window_size), args.slide_window_size)
     device = select_device(cfg.DEVICE, local_rank())
     datasets = load_all(cfg, cfg.EVALUATE.PHASE)

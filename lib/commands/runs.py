@@ -29,9 +29,9 @@ def make_run_folder(cfg: Any) -> Path:
     Raises:
         SmoothNetError: it cannot be created.
     """
+    folder = Path(cfg.LOGDIR or cfg.OUTPUT_DIR)
     try:
         if cfg.LOGDIR:
-            folder = Path(cfg.LOGDIR)
             folder.mkdir(parents=True, exist_ok=True)
             return folder
         stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{cfg.EXP_NAME}"
@@ -44,8 +44,7 @@ def make_run_folder(cfg: Any) -> Path:
         raise SmoothNetError(f"{cfg.OUTPUT_DIR} has a thousand runs of this second; clean it up")
     except OSError as error:
         raise SmoothNetError(
-            f"cannot create the run folder {cfg.LOGDIR or cfg.OUTPUT_DIR}: {error.strerror}; "
-            "choose another with --logdir"
+            f"cannot create the run folder {folder}: {error.strerror}; choose another with --logdir"
         ) from error
 
 
@@ -82,6 +81,7 @@ def hold(folder: Path) -> Iterator[None]:
         file = open(folder / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  (closed below)
     except OSError as error:
         raise SmoothNetError(f"cannot write into {folder}: {error.strerror}; name another --logdir") from error
+    now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,9 +93,9 @@ def hold(folder: Path) -> Iterator[None]:
             ) from error
         except OSError as error:
             log.warning("%s cannot be locked (%s): start no second training in it", folder, error.strerror)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n")
-        file.flush()
+        with suppress(OSError):  # a full disk, which what is written next will name
+            os.truncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode())
         yield
 
 

@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from ..utils.errors import SmoothNetError
 from ..utils.unpickle import Npz
+from .facts import DATASETS
 from .noise import log_uniform
 
 REFERENCE_FPS = 30.0  # speed 1 is a recording seen at this rate
@@ -70,14 +71,15 @@ def load_recordings(path: str | Path) -> list[Recording]:
       (clips + 1) or `length` (clips); `fps`, `clip` or `name` if there.
     - pairs: object arrays `detected` and `groundtruth`, one (T, K, D) a sequence; `groundtruth_offset` is taken in
       place of `groundtruth`; `subject`, `fps`, `timestamps`, `imgname` if there.
-    - the official layout: a folder with detected/ and groundtruth/, as data/poses/uiprmd_kinect_3D, 3D or 2D.
+    - the official layout: a folder with detected/ and groundtruth/, as data/poses/uiprmd_kinect_3D, 3D or 2D; or one
+      file of detected/, with its partner. The frame rate is the dataset's where it is known.
 
     Raises:
         SmoothNetError: nothing readable there; a file that is none of these; NaN; shapes that do not fit.
     """
     path = Path(path)
     if path.is_file():
-        return _fitting(_load_file, path)
+        return _fitting(_load_official if path.parent.name == "detected" else _load_file, path)
     if not path.is_dir():
         raise SmoothNetError(f"there is no motion at {path}: it is neither a file nor a folder")
     found: list[Recording] = []
@@ -178,13 +180,18 @@ def _load_pairs(file: Npz) -> list[Recording]:
 
 def _load_official(path: Path) -> list[Recording]:
     """A pair of files in the official layout; the person is what the image names say (`_s08_`), if they do."""
-    match = re.fullmatch(r"([^_]+)_(.+)_(3D|2D)_(\w+)\.npz", path.name)
+    match = re.fullmatch(r"(.+)_(3D|2D)_(\w+)\.npz", path.name)
     if not match:
         return []  # rotations of SMPL are no positions
-    dataset, _, space, phase = match.groups()
-    partner = path.parent.parent / "groundtruth" / f"{dataset}_gt_{space}_{phase}.npz"
-    if not partner.is_file():
-        raise SmoothNetError(f"{path} has no groundtruth: {partner} is missing")
+    names, space, phase = match.groups()
+    words = names.split("_")  # h36m_mix_fcn: either name may be of several words
+    datasets = ["_".join(words[:count]) for count in range(len(words) - 1, 0, -1)] or [names]
+    partners = {name: path.parent.parent / "groundtruth" / f"{name}_gt_{space}_{phase}.npz" for name in datasets}
+    dataset = next((name for name, partner in partners.items() if partner.is_file()), None)
+    if dataset is None:
+        raise SmoothNetError(f"{path} has no groundtruth: {partners[datasets[-1]]} is missing")
+    partner = partners[dataset]
+    fps = next((facts.fps for facts in DATASETS if facts.dataset == dataset and facts.fps), REFERENCE_FPS)
     key, dims = f"joints_{space.lower()}", int(space[0])
     with Npz(path) as file:
         images = _objects(file, "imgname")
@@ -204,6 +211,7 @@ def _load_official(path: Path) -> list[Recording]:
                 person=person.group(1) if person else "",
                 truth=gt.reshape(len(gt), -1, dims).astype(np.float32),
                 detected=seen.reshape(len(seen), -1, dims).astype(np.float32),
+                fps=fps,
             )
         )
     return recordings

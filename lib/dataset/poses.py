@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 H36M_HALF = 500.0  # Human3.6M images are about 1000 pixels wide and high
 FARTHEST = 1e9  # of coordinates in any unit, and of angles: their squares are numbers of float32
+WIDEST_BODY = 10.0  # metres, RMS from the middle of the joints; that of an adult is about 0.5
 LARGEST = 1e6  # of boxes, in pixels, and of shape parameters, which are near 1
 
 
@@ -130,6 +131,8 @@ def load_poses(
         )
     facts = _with_joints(facts, known, truth.shape[1], root, paths[0], estimator)
     valid = _bridge(truth, detected, offsets, paths[1].name)
+    if representation == "3D":
+        _warn_of_units(truth[valid].reshape(-1, facts.joints, 3), paths[0])
     scale, shift = _to_network(truth, detected, facts, image_size, offsets)
     if representation == "smpl" and use_6d:
         truth, detected = axis_angle_to_6d(truth), axis_angle_to_6d(detected)
@@ -230,6 +233,16 @@ def _bridge(truth: np.ndarray, detected: np.ndarray, offsets: np.ndarray, name: 
             rows = slice(offsets[i], offsets[i + 1])
             block[rows] = bridge(block[rows])
     return valid
+
+
+def _warn_of_units(truth: np.ndarray, path: Path) -> None:
+    """Say so where (frames, joints, 3) are too far apart for metres, as which the network and all figures take them."""
+    apart = np.median(np.sqrt(truth.var(axis=1).sum(-1)))
+    if apart > WIDEST_BODY:
+        log.warning(
+            "%s: its joints lie %.3g from their middle (RMS), in metres; if these are mm or cm, divide by 1000 or 100, "
+            "or every figure is so many times too large", path, apart,
+        )  # fmt: skip
 
 
 def _with_joints(

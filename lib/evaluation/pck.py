@@ -49,14 +49,20 @@ def pck(predicted: np.ndarray, truth: np.ndarray, bbox: np.ndarray, threshold: f
     return np.where(counted > 0, correct.sum(axis=0) / np.maximum(counted, 1), np.nan)
 
 
+def known_mean(fractions: np.ndarray) -> float:
+    """The mean of what is not NaN; NaN where that is nothing."""
+    known = fractions[~np.isnan(fractions)]
+    return float(known.mean()) if known.size else float("nan")
+
+
 def pck_parts(fractions: np.ndarray, joints: Sequence[str] = SKELETONS["jhmdb15"].joints) -> dict[str, float]:
     """The per-part table of `fractions` (..., K): part -> mean over its joints and all leading axes.
 
-    Parts of which the skeleton `joints` has no joint are left out.
+    Parts of which the skeleton `joints` has no joint are left out, and so is what is NaN (see pck).
     """
     columns = {}
     for part, names in PARTS.items():
         indices = [joints.index(name) for name in names if name in joints]
         if indices:
-            columns[part] = float(np.mean(np.asarray(fractions)[..., indices]))
+            columns[part] = known_mean(np.asarray(fractions)[..., indices])
     return columns

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .metrics import METRICS, Metric, worst_frames
-from .pck import pck_parts
+from .pck import known_mean, pck_parts
 
 
 @dataclass
@@ -66,7 +66,7 @@ def summarise(results: Iterable[SequenceResult]) -> dict[str, float]:
     if "input" in methods and "smoothnet" in methods:
         for name in methods["input"]:
             summary[f"improvement_{name}"] = summary[f"smoothnet_{name}"] - summary[f"input_{name}"]
-        summary |= _worst_figures(results, frames.valid)
+        summary |= _worst_figures(results, frames)
     summary["frames"] = len(frames.valid)
     summary["invalid_frames"] = int((~frames.valid).sum())
     return summary
@@ -92,21 +92,22 @@ def _joint_figures(row: Metric, values: list[np.ndarray]) -> dict[str, float]:
     """The unweighted mean of (K,) values of each sequence, and by body part where the joints are JHMDB's."""
     fractions = np.stack(values)
     parts = pck_parts(fractions) if fractions.shape[1] == 15 else {}
-    return {row.name: float(np.nanmean(fractions)), **{f"{row.name}_{part}": value for part, value in parts.items()}}
+    return {row.name: known_mean(fractions), **{f"{row.name}_{part}": value for part, value in parts.items()}}
 
 
-def _worst_figures(results: list[SequenceResult], valid: np.ndarray) -> dict[str, float]:
-    """What the metrics say of the worst 1 % of frames by the input's MPJPE."""
+def _worst_figures(results: list[SequenceResult], frames: _Frames) -> dict[str, float]:
+    """What the metrics say of the worst 1 % of frames by the input's MPJPE; Accel of those that count in it."""
     if "mpjpe" not in results[0].values["input"]:
         return {}
 
     def pooled(method: str, name: str) -> np.ndarray:
         return np.concatenate([result.values[method][name] for result in results])
 
-    worst = np.flatnonzero(valid)[worst_frames(pooled("input", "mpjpe")[valid])]
+    worst = np.flatnonzero(frames.valid)[worst_frames(pooled("input", "mpjpe")[frames.valid])]
+    calm = worst[frames.calm[worst]]
     rows = [METRICS[name] for name in results[0].values["input"] if METRICS[name].worst]
     return {
-        f"{method}_{row.name}_top1": _mean(pooled(method, row.name)[worst])
+        f"{method}_{row.name}_top1": _mean(pooled(method, row.name)[calm if row.padded else worst])
         for method in ("input", "smoothnet")
         for row in rows
     }

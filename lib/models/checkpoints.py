@@ -47,6 +47,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         SmoothNetError: missing, damaged, or holding anything else.
     """
     path = Path(path)
+    if path.is_dir():
+        raise SmoothNetError(f"the checkpoint {path} is a folder; name a file in it")
     if not path.is_file():
         raise SmoothNetError(f"the checkpoint {path} does not exist")
     if is_safetensors(path):
@@ -64,14 +66,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except SmoothNetError:
         raise
-    except pickle.UnpicklingError as error:
-        reason = " ".join(str(error).split("\n\n")[0].split())
+    except (pickle.UnpicklingError, LookupError) as error:  # LookupError: a text file
         named = str(error).partition("GLOBAL ")[2].split()
-        what = f"it asks for {named[0]}" if named else reason[:200]
-        raise SmoothNetError(f"the checkpoint {path} was refused: {what}; only weights are read from it") from error
-    except Exception as error:  # a damaged file fails in any way at all
+        if not named:  # PyTorch's text tells to read the file without its guard
+            raise SmoothNetError(
+                f"{path} is no checkpoint that weights alone can be read from; name a .pth.tar or .safetensors file"
+            ) from error
         raise SmoothNetError(
-            f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]}); copy or download it again"
+            f"the checkpoint {path} was refused: it asks for {named[0]}; only weights are read from it"
+        ) from error
+    except Exception as error:  # a damaged file fails in any way at all
+        reason = " ".join(str(error).split()) or "it ends too early"
+        raise SmoothNetError(
+            f"{path} is not a readable checkpoint ({reason[:200]}); copy or download it again"
         ) from error
     bare = isinstance(content, Mapping) and all(isinstance(value, torch.Tensor) for value in content.values())
     if bare and content:

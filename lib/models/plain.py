@@ -105,8 +105,10 @@ def architecture(state: Mapping[str, Any]) -> dict[str, int]:
         output_size = state["decoder.weight"].shape[0]
         num_blocks = len({key.split(".")[1] for key in state if key.startswith("res_blocks.")})
         res_hidden_size = state["res_blocks.0.linear1.weight"].shape[0] if num_blocks else 1
-    except (KeyError, ValueError, AttributeError, IndexError) as error:
+    except KeyError as error:
         raise SmoothNetError(f"these are not the weights of a SmoothNet (no usable {error})") from error
+    except (ValueError, AttributeError, IndexError) as error:
+        raise SmoothNetError(f"these are not the weights of a SmoothNet (a layer is no matrix: {error})") from error
     return {
         "window_size": window_size,
         "output_size": output_size,

@@ -95,11 +95,15 @@ def train(
             f"{resumed} stands at batch {state.position.batch + 1}, but an epoch of this run has {len(source)}: it was "
             "trained on other data, or is damaged"
         )
+    if resumed is not None and _done(cfg, state.position):
+        log.info("nothing is left to train: the run has had its epochs or steps; more with --epoch, or --step")
     loss = recipe.loss(cfg)
     if not state.products and device.type == "cpu" and not cfg.TRAIN.COMPILE:
         batch = source.size // world.size
         state.products = fastest_products(model, batch, source.channels, dtype or torch.float32)
     objective = world.wrap(make_objective(model, loss, cfg, source, device, state.products))
+    for setting in recipe.ignored(cfg) if world.main else ():
+        log.warning("%s has no effect on MODEL.NAME %s", setting, cfg.MODEL.NAME)
     describe(cfg, model, source, world, dtype, state.products)
     exam_sets = []
     for data in test_sets if cfg.TRAIN.VALIDATE else []:
@@ -110,7 +114,7 @@ def train(
     try:
         with Records(cfg, run, device, world, progress, echo) as records:
             job = Job(cfg, device, dtype, world, recipe, source, loss, objective, records, stop)
-            while state.position.epoch < cfg.TRAIN.EPOCH and not _steps_done(cfg, state.position):
+            while not _done(cfg, state.position):
                 meter, stopped = train_epoch(job, state)
                 if stopped:
                     if world.main:
@@ -254,6 +258,10 @@ def fitting_micro_batch(model: nn.Module, channels: int, batch_size: int, device
 
 def _steps_done(cfg: CfgNode, position: Position) -> bool:
     return 0 <= cfg.TRAIN.STEP <= position.iteration
+
+
+def _done(cfg: CfgNode, position: Position) -> bool:
+    return position.epoch >= cfg.TRAIN.EPOCH or _steps_done(cfg, position)
 
 
 def _brief(rows: list[dict[str, Any]]) -> str:

@@ -39,7 +39,18 @@ def read_motion(cfg: CfgNode) -> list[Recording]:
     missing = held - {f"{recording.group} {recording.person}" for recording in recordings}
     if missing:
         raise SmoothNetError(f"GENERAL.HELD_OUT names {', '.join(sorted(missing))}, which GENERAL.FILES do not hold")
+    if cfg.GENERAL.PAIR_SHARES and all(recording.detected is None for recording in recordings):
+        raise SmoothNetError(
+            f"GENERAL.PAIR_SHARES is {cfg.GENERAL.PAIR_SHARES!r}, but GENERAL.FILES hold no real pairs to share out"
+        )
     kept = [recording for recording in recordings if f"{recording.group} {recording.person}" not in held]
+    names = (split_list(cfg[key]) for key in ("DATASET_NAME", "ESTIMATOR", "BODY_REPRESENTATION"))
+    for test in ["_".join((*words, "test.npz")) for words in zip(*names, strict=False)] if cfg.TRAIN.VALIDATE else ():
+        if any(recording.name.startswith(f"{test}, ") for recording in kept):
+            log.warning(
+                "%s is among GENERAL.FILES: the run is evaluated on what it learns from; name the file of the train "
+                "phase in its folder detected, or people in GENERAL.HELD_OUT", test,
+            )  # fmt: skip
     sound = plausible(kept)
     if len(sound) < len(kept):
         log.info("%d of %d recordings are left out: joints jump in them", len(kept) - len(sound), len(kept))

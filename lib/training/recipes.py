@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from ..config import changed
 from ..dataset.named import load_all
 from ..models.kinds import find_kind
 from ..utils.distributed import World
@@ -39,6 +40,7 @@ class Recipe:
         loss: settings -> what is minimised.
         optimizer: (network, settings) -> its optimiser.
         rate: (settings, epoch, share of the epoch's batches that are done) -> learning rate of a step.
+        without_effect: settings, or groups of them, that mean nothing here.
     """
 
     data: Callable[[CfgNode], Any]
@@ -46,6 +48,11 @@ class Recipe:
     loss: Callable[[CfgNode], Loss]
     optimizer: Callable[[nn.Module, CfgNode], torch.optim.Optimizer] = make_optimizer
     rate: Callable[[CfgNode, int, float], float] = lambda cfg, epoch, done: cfg.TRAIN.LR * cfg.TRAIN.LRDECAY**epoch
+    without_effect: tuple[str, ...] = ()
+
+    def ignored(self, cfg: CfgNode) -> list[str]:
+        """The settings, as `KEY value`, that are not at their defaults and mean nothing to this kind of network."""
+        return [f"{key} {value}" for key, value in changed(cfg).items() if key.startswith(self.without_effect)]
 
 
 RECIPES = {
@@ -53,6 +60,7 @@ RECIPES = {
         data=lambda cfg: load_all(cfg, "train"),
         source=PoseWindows,
         loss=lambda cfg: smoothnet_loss(cfg.LOSS.W_POS, cfg.LOSS.W_ACCEL),
+        without_effect=("GENERAL.", "MODEL.KNOTS"),
     ),
     "general": Recipe(
         data=pools.read_motion,
@@ -60,6 +68,10 @@ RECIPES = {
         loss=pools.pool_loss,
         optimizer=pools.pool_optimizer,
         rate=pools.cosine,
+        without_effect=(
+            *("AUGMENT.", "MODEL.DROPOUT", "MODEL.NORMALIZE", "TRAIN.LRDECAY"),
+            *("TRAIN.BATCH_SIZE", "TRAIN.SAMPLING", "TRAIN.DATA_DEVICE"),  # GENERAL.CHANNELS sizes the batches
+        ),
     ),
 }
 

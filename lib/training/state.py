@@ -30,6 +30,11 @@ WITHOUT_EFFECT = (
     *("EVALUATE.REPORT", "EVALUATE.PRETRAINED", "EVALUATE.PER_SEQUENCE", "TRAIN.RESUME", "TRAIN.EPOCH", "TRAIN.STEP"),
     *("TRAIN.WORKERS_NUM", "TRAIN.PROFILER", "TRAIN.LOG_EVERY", "TRAIN.MICRO_BATCH", "TRAIN.DATA_DEVICE"),
 )
+# Settings that decide which weights there are; a resume with others cannot go on.
+OF_SHAPES = (
+    *("MODEL.SLIDE_WINDOW_SIZE", "MODEL.HIDDEN_SIZE", "MODEL.RES_HIDDEN_SIZE", "MODEL.NUM_BLOCK", "MODEL.KNOTS"),
+    "TRAIN.AVERAGE",
+)
 LARGEST_WEIGHT = 1e6  # beyond it the first step ends in NaN
 LARGEST_COUNT = 2**40  # of epochs, batches, steps
 LAST, BEST = "checkpoint.pth.tar", "best.pth.tar"
@@ -157,8 +162,11 @@ def restore(state: TrainingState, path: Path, cfg: CfgNode, world: World) -> Non
             state.products = checkpoint["products"]
         state.epoch_loss = (float(loss), steps) if world.main else (0.0, 0)  # a sum over the processes
     except Exception as error:  # the content of a foreign file can be anything
-        reason = " ".join(str(error).split())[:200]
-        raise SmoothNetError(f"{path} does not fit the network of this run: {reason}") from error
+        sizes = [words for words in differences(checkpoint.get("config"), cfg) if words.startswith(OF_SHAPES)]
+        reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise SmoothNetError(
+            f"{path} does not fit the network of this run: {'; '.join(sizes) or reason[:200]}"
+        ) from error
     position = state.position
     windows = checkpoint.get("windows_per_step", cfg.TRAIN.BATCH_SIZE * world.size)
     if position.batch and (type(windows) is not int or windows != cfg.TRAIN.BATCH_SIZE * world.size):

@@ -8,6 +8,7 @@ TCAPPDLL 2025-05-15 14:20:10.930385 - Epoch: 0 Iteration: 0  rank : 0  train.los
 from __future__ import annotations
 
 import datetime
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -50,18 +51,25 @@ class IterationLog:
     def __init__(self, folder: Path, rank: int, echo: TextIO | None):
         self.rank = rank
         self.echo = echo
-        path = folder / f"dllogger_rank{rank}.log"
+        self.path = folder / f"dllogger_rank{rank}.log"
         try:
-            self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  (closed by close)
-            self.vendor = _vendor_logger(path.with_suffix(".json"), echo is not None)
+            self.file = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  (closed by close)
+            self.vendor = _vendor_logger(self.path.with_suffix(".json"), echo is not None)
         except OSError as error:
-            raise SmoothNetError(f"cannot write {path}: {error.strerror}") from error
+            raise SmoothNetError(f"cannot write {self.path}: {error.strerror}") from error
 
     def log(self, epoch: int, iteration: int, **values: float) -> None:
         """Write one line, e.g. log(0, 0, **{"train.loss": 0.5, "train.ips": 1e4}); both count from 0."""
         values = {"rank": self.rank, **values}
         line = format_line(epoch, iteration, values, datetime.datetime.now())
-        self.file.write(line + "\n")
+        try:
+            self.file.write(line + "\n")
+        except OSError as error:
+            with suppress(OSError):  # of what still waits to be written
+                self.file.close()
+            raise SmoothNetError(
+                f"cannot write {self.path}: {error.strerror}; make room, and go on with --resume auto"
+            ) from error
         if self.vendor is not None:
             self.vendor.log(step=(epoch, iteration), data=values)
         elif self.echo is not None:

@@ -56,9 +56,12 @@ def _in_folder(folder: Path, window: int | None) -> Path:
             return folder / name
     there = _listed(folder)
     what = f"weights {folder.name} have" if folder.parent == FOLDER else f"folder {folder} has"
-    raise SmoothNetError(
-        f"the {what} no {NAMES[0].format(window)}; " + (f"there are {there}" if there else "nor others")
-    )
+    if not there:  # that of a training, say
+        others = sorted(file.name for file in folder.glob("*.pth.tar"))
+        there = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        ask = f": name one of its files, such as {there}" if there else ", nor other weights"
+        raise SmoothNetError(f"the {what} no {NAMES[0].format(window)}{ask}")
+    raise SmoothNetError(f"the {what} no {NAMES[0].format(window)}; there are {there}")
 
 
 _NUMBERED = re.compile(r"checkpoint_(\d{1,5})\.(?:safetensors|pth\.tar|onnx)")

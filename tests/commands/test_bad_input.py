@@ -142,6 +142,11 @@ JHMDB = ["--dataset_name", "jhmdb", "--estimator", "simplepose", "--body_represe
 CASES = {
     # name: (what is done to the folder, command and arguments, words of the sentence)
     "train: a file in place of the run folder": (None, train("--logdir", "empty"), "empty"),
+    "train: a name of a run with a folder in it": (
+        None,
+        train("--logdir", "", "--exp_name", "no/such", opts=("OUTPUT_DIR", "out")),
+        "_no/such: No such file",
+    ),
     "train: run folder below a file": (None, train("--logdir", "empty/run"), "empty/run"),
     "train: run folder on a file system that cannot be written": (None, train("--logdir", "/proc/run"), "/proc/run"),
     "train: a folder in place of the ground truth": (
@@ -174,12 +179,27 @@ CASES = {
     "train: text as a key": (text("c.yaml", "1: 2\n"), train("--cfg", "c.yaml"), "c.yaml"),
     "train: a rate that is no number": (None, train("--lr", "nan"), "--lr"),
     "train: a window longer than every sequence": (None, train(opts=("MODEL.SLIDE_WINDOW_SIZE", "0")), "SLIDE_WINDOW"),
-    "train: resume from a folder": (None, train("--resume", "folder"), "folder"),
+    "train: resume from a folder": (None, train("--resume", "folder"), "folder is a folder; name a file in it"),
+    "train: resume from a text": (
+        None,
+        train("--resume", "noise"),
+        "noise is no checkpoint",
+    ),
     "train: resume from weights alone": (None, train("--resume", "good.pth.tar"), "good.pth.tar"),
     "train: resume of another network": (
         resumable(),
         train("--resume", "resume.pth.tar", opts=("MODEL.HIDDEN_SIZE", "32")),
-        "resume.pth.tar",
+        "resume.pth.tar does not fit the network of this run: MODEL.HIDDEN_SIZE is 32, was 16",
+    ),
+    "train: resume with a mean of weights that the run had not": (
+        resumable(),
+        train("--resume", "resume.pth.tar", opts=("TRAIN.AVERAGE", "0.9")),
+        "TRAIN.AVERAGE is 0.9, was 0.0",
+    ),
+    "train: resume without a history": (
+        resumable(history=None),
+        train("--resume", "resume.pth.tar"),
+        "it has no 'history'",
     ),
     **{
         f"train: resume {name}": (
@@ -202,9 +222,21 @@ CASES = {
     "eval: no checkpoint": (None, evaluate(), "--checkpoint"),
     "eval: a missing checkpoint": (None, evaluate("--checkpoint", "nowhere"), "nowhere"),
     "eval: a folder": (None, evaluate("--checkpoint", "folder"), "folder"),
+    "eval: a folder of a training": (
+        lambda: shutil.copy("good.pth.tar", "folder/best.pth.tar"),
+        evaluate("--checkpoint", "folder"),
+        "name one of its files, such as best.pth.tar",
+    ),
     "eval: a checkpoint cut in half": (cut("good.pth.tar"), evaluate("--checkpoint", "good.pth.tar"), "good.pth.tar"),
     "eval: noise": (None, evaluate("--checkpoint", "noise"), "noise"),
     "eval: poses as a checkpoint": (None, evaluate("--checkpoint", "a.npz"), "a.npz"),
+    "eval: a text": (text("c.yaml", "a: 1\n"), evaluate("--checkpoint", "c.yaml"), "c.yaml is no checkpoint"),
+    "eval: an empty file": (None, evaluate("--checkpoint", "empty"), "it ends too early"),
+    "eval: a layer that is no matrix": (
+        saved("c.pth", {"state_dict": {"encoder.0.weight": torch.zeros(3)}}),
+        evaluate("--checkpoint", "c.pth"),
+        "a layer is no matrix",
+    ),
     "eval: another project's": (
         saved("c.pth", {"state_dict": {"conv1.weight": torch.zeros(4, 3, 7, 7)}}),
         evaluate("--checkpoint", "c.pth"),

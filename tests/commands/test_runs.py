@@ -100,6 +100,21 @@ def test_an_evaluation_in_the_folder_of_a_training_keeps_its_metrics(base, tmp_p
     assert f"{elsewhere} holds an evaluation" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
+def test_a_full_disk_is_told_by_what_counts_and_not_by_the_lock(tmp_path):
+    (tmp_path / ".lock").symlink_to("/dev/full")
+    with hold(tmp_path):
+        pass
+
+
+def test_a_filter_that_is_none_leaves_no_run_folder(base, tmp_path, capsys):
+    weights = write_checkpoint(tmp_path / "c.pth.tar")
+    words = [*DATA, "--checkpoint", weights, "--logdir", tmp_path / "eval", "--tradition", "savgol,kalman"]
+    assert run("eval", [*map(str, words), "--opts", "DATASET.BASE_DIR", str(base)]) == 2
+    assert "there is no filter 'kalman'" in capsys.readouterr().err
+    assert not (tmp_path / "eval").exists()
+
+
 @pytest.mark.slow
 def test_a_terminal_that_hangs_up_ends_the_run_with_a_checkpoint(base, tmp_path):
     """With its progress bar on the terminal, where nothing can be written any more."""

@@ -162,6 +162,16 @@ def test_a_damaged_file_is_named(tmp_path, cut):
         load_model(path)
 
 
+@pytest.mark.parametrize("content", [b"a: 1\n", pickle.dumps({"a": 1}), b"\x08\x07 an ONNX model", bytes(range(256))])
+def test_nobody_is_told_to_read_a_foreign_file_without_its_guard(tmp_path, content):
+    """As PyTorch's own text does."""
+    path = tmp_path / "c.pth.tar"
+    path.write_bytes(content)
+    with pytest.raises(SmoothNetError, match=r"c\.pth\.tar is no") as error:
+        read_checkpoint(path)
+    assert "weights_only" not in str(error.value)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SmoothNetError, match=r"nowhere\.pth does not exist"):
         load_model(tmp_path / "nowhere.pth")

@@ -257,6 +257,26 @@ def test_an_unknown_key_is_told_what_may_be_meant(given, meant):
     assert str(error.value).endswith(f"did you mean {meant}?" if meant else given)
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("DATASET.ROOT_TOY_EST_3D", []),
+        (
+            "DATASET.ROOT_TOY_ETS_3D",
+            ["DATASET.ROOT_TOY_ETS_3D does nothing: this run is about DATASET.ROOT_TOY_EST_3D"],
+        ),
+        (
+            "DATASET.ROOT_toy_est_3D",
+            ["DATASET.ROOT_toy_est_3D does nothing: this run is about DATASET.ROOT_TOY_EST_3D"],
+        ),
+    ],
+)
+def test_a_root_of_no_dataset_of_the_run_is_told(key, said):
+    named = {"DATASET_NAME": "toy", "ESTIMATOR": "est", "BODY_REPRESENTATION": "3D"}
+    assert ignored(load_config(None, named, [key, "[1]"])) == said
+    assert not ignored(load_config(None, named, [key, "[1]", "DATASET.ROOT_TOY_EST_3D", "[2]"]))  # a file of many
+
+
 def test_settings_that_do_nothing_say_so_when_given():
     assert ignored(load_config()) == []
     given = ignored(load_config(None, {"LOG.NAME": "x", "TRAIN.WORKERS_NUM": 4, "TRAIN.EPOCH": 3}))

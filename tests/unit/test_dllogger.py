@@ -5,6 +5,7 @@
 import datetime
 import io
 import json
+import os
 import re
 import sys
 import types
@@ -198,3 +199,12 @@ def test_unusable_logs_are_named(tmp_path, capsys):
     assert "empty.log has no line" in capsys.readouterr().err
     with pytest.raises(SmoothNetError, match=r"cannot read .*missing\.log"):
         loss.read_log(tmp_path / "missing.log")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
+def test_a_full_disk_is_named(tmp_path):
+    (tmp_path / "dllogger_rank0.log").symlink_to("/dev/full")
+    log = IterationLog(tmp_path, 0, None)
+    with pytest.raises(SmoothNetError, match=r"cannot write .*dllogger_rank0\.log: No space left.*--resume auto"):
+        log.log(0, 0, **{"train.loss": 1.0})
+    log.close()

@@ -130,6 +130,13 @@ def test_invalid_frames_count_for_no_method_and_no_metric():
     assert metrics["invalid_frames"] == 1
 
 
+def test_accel_of_the_worst_frames_leaves_out_those_beside_an_invalid_one():
+    lost = sequence(0, [1, 1, 999, 9, 1], [0, 1, 7, 7, 0], [1, 1, 1, 1, 1], [True, True, False, True, True])
+    metrics = summarise([lost])
+    assert metrics["input_mpjpe_top1"] == 9
+    assert np.isnan(metrics["input_accel_top1"])  # the one frame leans on what was lost
+
+
 def test_loss_by_hand():
     truth = torch.zeros(1, 1, 4)
     output = torch.tensor([[[1.0, -1, 0, 2]]])

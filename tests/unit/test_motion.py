@@ -135,6 +135,26 @@ def test_the_official_layout_and_a_folder(tmp_path, rng):
     assert all(r.truth.shape[1:] == (4, 3) for r in recordings if r.group == "toy")
 
 
+@pytest.mark.parametrize("names", ["h36m_mix_fcn", "toy_my_own"])
+def test_names_of_several_words_find_their_ground_truth(tmp_path, rng, names):
+    dataset = names.rpartition("_")[0] if names.startswith("h36m") else "toy"
+    write_official(tmp_path / "poses", rng)
+    for kind, old, new in (("detected", "toy_kinect", names), ("groundtruth", "toy_gt", f"{dataset}_gt")):
+        (tmp_path / "poses" / kind / f"{old}_3D_train.npz").rename(tmp_path / "poses" / kind / f"{new}_3D_train.npz")
+    assert {recording.group for recording in load_recordings(tmp_path)} == {dataset}
+
+
+def test_one_file_of_detections_is_read_with_its_ground_truth_at_the_rate_of_its_dataset(tmp_path, rng):
+    write_official(tmp_path / "poses", rng)
+    detected = tmp_path / "poses/detected/toy_kinect_3D_train.npz"
+    assert [recording.fps for recording in load_recordings(detected)] == [30, 30]  # of a dataset that nobody knows
+    assert all(recording.detected is not None for recording in load_recordings(detected))
+    detected = detected.rename(detected.with_name("h36m_fcn_3D_train.npz"))
+    truth = tmp_path / "poses/groundtruth/toy_gt_3D_train.npz"
+    truth.rename(truth.with_name("h36m_gt_3D_train.npz"))
+    assert [recording.fps for recording in load_recordings(detected)] == [50, 50]
+
+
 def break_partner(folder, rng):
     write_official(folder, rng)
     (folder / "groundtruth" / "toy_gt_3D_train.npz").unlink()

@@ -7,7 +7,7 @@ import pytest
 from helpers import ROOT, object_array, write_npz
 
 from lib.dataset.poses import load_poses
-from lib.evaluation.evaluate import evaluate_sequences, input_method, summarise
+from lib.evaluation.evaluate import SequenceResult, evaluate_sequences, input_method, summarise
 from lib.evaluation.pck import PARTS, THRESHOLDS, pck, pck_parts
 from lib.utils.unpickle import Npz
 
@@ -91,3 +91,15 @@ def test_frames_with_nan_count_in_no_fraction(tmp_path):
     data = load_poses(tmp_path, "jhmdb", "simplepose", "2D", "test")
     summary = summarise(evaluate_sequences(data, {"input": input_method(data)}))
     assert summary["input_pck_005"] == pytest.approx(1 / 2)
+
+
+def test_a_sequence_without_any_frame_that_counts_spoils_no_part_of_the_table(recwarn):
+    """The mean over all joints leaves it out, and so do the parts."""
+    values = [np.full(15, 0.5), np.full(15, np.nan)]
+    results = [
+        SequenceResult(i, "", np.full(4, i == 0), {}, {"input": {"pck_005": value}}) for i, value in enumerate(values)
+    ]
+    summary = summarise(results)
+    assert summary["input_pck_005"] == summary["input_pck_005_head"] == summary["input_pck_005_ankle"] == 0.5
+    assert np.isnan(summarise(results[1:])["input_pck_005"])
+    assert not recwarn.list

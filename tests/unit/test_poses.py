@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT, names, object_array, write_npz, write_poses
+from helpers import ROOT, motion, names, object_array, write_npz, write_poses
 
 from lib.config import load_config
 from lib.dataset import poses
@@ -100,6 +100,15 @@ def test_nan_frames_are_bridged_marked_and_counted(tmp_path, caplog):
     x = data.detected[:, 3]
     torch.testing.assert_close(x[5], x[4] + (x[7] - x[4]) / 3)
     assert torch.isfinite(data.detected).all() and torch.isfinite(data.groundtruth).all()
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1, False), (100, True), (1000, True)])
+def test_joints_too_far_apart_for_metres_are_a_warning(tmp_path, caplog, factor, said):
+    truth, detected = ([sequence * factor for sequence in sequences] for sequences in motion([20, 30], 9))
+    images = [[f"s/{i}.jpg" for i in range(len(x))] for x in truth]
+    poses.write_poses(tmp_path, "toy", "est", "3D", "test", images, truth, detected)
+    load(tmp_path)
+    assert ("toy_gt_3D_test.npz: its joints lie" in caplog.text and "in metres" in caplog.text) == said
 
 
 def test_the_root_comes_from_the_config_where_it_is_named(tmp_path):

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import shutil
+import threading
+import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +33,7 @@ from lib.training.loop import train
 from lib.training.loss import Batch, Loss, smoothnet_loss
 from lib.training.objective import TrainingObjective
 from lib.training.recipes import Recipe, find_recipe
+from lib.training.records import TensorBoard
 from lib.training.state import TrainingState, find_resume
 from lib.utils import device as devices
 from lib.utils.distributed import World
@@ -317,3 +321,69 @@ def test_a_resume_removes_what_a_killed_run_left_half_written(tmp_path):
         path.touch()
     assert find_resume("auto", tmp_path, recipes.World()) is None
     assert list(tmp_path.iterdir()) == [theirs]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        ("general", ["TRAIN.BATCH_SIZE", "8"], ["TRAIN.BATCH_SIZE 8"]),
+        ("general", ["AUGMENT.FLIP", "0.5", "MODEL.NORMALIZE", "body"], ["AUGMENT.FLIP 0.5", "MODEL.NORMALIZE body"]),
+        ("general", ["GENERAL.WINDOWS", "100", "TRAIN.LR", "0.1"], []),
+        ("smoothnet", ["GENERAL.PAIRS", "0.5"], ["GENERAL.PAIRS 0.5"]),
+        ("smoothnet", ["TRAIN.BATCH_SIZE", "8", "AUGMENT.FLIP", "0.5"], []),
+    ],
+)
+def test_settings_that_a_kind_of_network_does_not_read_are_known(kind, given, said):
+    cfg = load_config(None, {}, ["MODEL.NAME", kind, *given])
+    assert sorted(find_recipe(kind).ignored(cfg)) == said
+
+
+def test_a_run_says_which_settings_have_no_effect_and_that_nothing_is_left_to_do(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    write_poses(tmp_path / "poses", phases=("train",))
+    run_training(tmp_path, "run", "TRAIN.EPOCH", "1", "GENERAL.PAIRS", "0.5")
+    assert "GENERAL.PAIRS 0.5 has no effect on MODEL.NAME smoothnet" in caplog.text
+    assert "nothing is left to train" not in caplog.text
+    run_training(tmp_path, "run", "TRAIN.EPOCH", "1", "TRAIN.RESUME", "auto")
+    assert "nothing is left to train" in caplog.text
+
+
+def test_shares_of_pairs_that_are_not_there_are_refused():
+    with pytest.raises(SmoothNetError, match=r"GENERAL.PAIR_SHARES is 'uiprmd 1', but .*no real pairs"):
+        pools.read_motion(load_config(None, {}, ["GENERAL.PAIR_SHARES", "uiprmd 1"]))
+
+
+def test_a_run_goes_on_without_curves_that_cannot_be_written(tmp_path, caplog, capfd):
+    """A full disk, say: no traceback of TensorBoard's thread, and no error that hides what the run has to say."""
+    before = threading.excepthook
+    board = TensorBoard(tmp_path / "tensorboard")
+    shutil.rmtree(tmp_path / "tensorboard")
+    for i in range(200):
+        board.add("loss", 1.0, i)
+        time.sleep(0.01)
+        if "end here" in caplog.text:
+            break
+    board.close()
+    assert caplog.text.count("tensorboard end here: No such file or directory") == 1
+    assert "Traceback" not in capfd.readouterr().err
+    assert threading.excepthook is before
+
+
+def test_curves_that_cannot_be_begun_are_one_sentence(tmp_path):
+    (tmp_path / "tensorboard").touch()
+    with pytest.raises(SmoothNetError, match=r"cannot write .*tensorboard: File exists"):
+        TensorBoard(tmp_path / "tensorboard")
+
+
+@pytest.mark.parametrize(("phase", "said"), [("*", True), ("train", False)])
+def test_to_be_evaluated_on_what_is_learned_from_is_a_warning(tmp_path, caplog, phase, said):
+    """A folder of the official layout holds both phases."""
+    write_poses(tmp_path, "two_words")
+    files = tmp_path if phase == "*" else tmp_path / "two_words_est_3D/detected/two_words_est_3D_train.npz"
+    named = {"DATASET_NAME": "two_words", "ESTIMATOR": "est", "BODY_REPRESENTATION": "3D"}
+    options = ["GENERAL.FILES", str(files)]
+    assert pools.read_motion(load_config(None, named, options))
+    assert ("two_words_est_3D_test.npz is among GENERAL.FILES" in caplog.text) == said
+    caplog.clear()
+    pools.read_motion(load_config(None, {}, options))  # evaluated on nothing
+    assert not caplog.text
