@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluated(args: argparse.Namespace, cfg: CfgNode, look: Look) -> tuple[str, Callable[[], Clip]]:
     """A sequence of a dataset: the stem of its file's name, and what makes the clip."""
     from ..dataset.named import load_all
-    from ..evaluation.evaluate import filter_method, input_method, network_method
+    from ..evaluation.evaluate import filter_method, input_method, network_method, rate_of
     from ..filters import filter_names
     from ..models.body import body_for
     from ..models.checkpoints import load_model
@@ -102,6 +102,7 @@ def _evaluated(args: argparse.Namespace, cfg: CfgNode, look: Look) -> tuple[str,
             device=device,
             step=cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE,
             normalize=known["normalize"],
+            fps=rate_of(data, cfg),
         ),
         **{name: filter_method(name, data, cfg) for name in filter_names(cfg.EVALUATE.TRADITION)},
     }

@@ -67,6 +67,7 @@ def network_method(
     normalize: str = "none",
     autocast: torch.dtype | None = None,
     timer: Timer | None = None,
+    fps: float = 0.0,
 ) -> Method:
     """The network as a method: windows, network, mean over the windows that cover a frame.
 
@@ -75,8 +76,9 @@ def network_method(
         step: frames between the starts of windows.
         normalize: the normalisation the weights were trained with.
         autocast: type of the matrix products, None for float32.
+        fps: frames per second, for networks that make use of it; 0: unknown. See rate_of.
     """
-    network, kind = channel_network(model, normalize, data.facts.dims), kind_of(model)[1]
+    network, kind = channel_network(model, normalize, data.facts.dims, fps=fps), kind_of(model)[1]
     taper = kind.taper(model)
     weights = None if taper is None else torch.tensor(taper, dtype=torch.float32, device=device)
     weigh = None if weights is None else (lambda starts: weights)
@@ -96,12 +98,16 @@ def network_method(
     return smooth
 
 
+def rate_of(data: PoseData, cfg: CfgNode) -> float:
+    """Frames per second of recordings: the user's word, or the dataset's; 0: unknown."""
+    return float(cfg.EVALUATE.FPS or data.facts.fps)
+
+
 def filter_method(name: str, data: PoseData, cfg: CfgNode) -> Method:
     """A classical filter as a method. As published it sees root-relative joints (3D), normalised pixels, 6D."""
 
-    fps = cfg.EVALUATE.FPS or None
-    if FILTERS[name].published is None:  # no published setting counts its frames: it knows the rate
-        fps = fps or data.facts.fps or None
+    # A published setting counts its frames, whatever the dataset's rate is.
+    fps = (rate_of(data, cfg) if FILTERS[name].published is None else cfg.EVALUATE.FPS) or None
 
     def smooth(i: int) -> np.ndarray:
         x = data.detected[data.slice(i)].numpy()
@@ -278,6 +284,7 @@ def _methods(
         normalize=normalize,
         autocast=devices.autocast_dtype(device, cfg.TRAIN.AUTOCAST_DTYPE) if cfg.TRAIN.AUTOCAST else None,
         timer=timer,
+        fps=rate_of(data, cfg),
     )
     filters = {name: filter_method(name, data, cfg) for name in filter_names(cfg.EVALUATE.TRADITION)}
     return {"input": input_method(data), "smoothnet": network, **filters}

@@ -70,6 +70,7 @@ def validate(exam: Exam, model: nn.Module, position: Position, lines: IterationL
             step=cfg.EVALUATE.SLIDE_WINDOW_STEP_SIZE,
             normalize=cfg.MODEL.NORMALIZE,
             timer=timer,
+            fps=evaluation.rate_of(data, cfg),
         )
         results = evaluation.evaluate_sequences(
             data,

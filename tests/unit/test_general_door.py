@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.evaluation.evaluate import network_method
+from lib.evaluation.evaluate import network_method, rate_of
 from lib.inference import Smoother
 from lib.inference.methods import Smoothing
 from lib.inference.options import SmoothingOptions
@@ -19,6 +19,7 @@ from lib.models.general import GeneralSmoother
 from lib.models.kinds import description
 from lib.models.network import Work
 from lib.utils.errors import SmoothNetError
+from lib.weights import find_weights
 
 W = 16
 
@@ -63,6 +64,22 @@ def test_evaluation_smooths_as_smoothing_does(checkpoint, smoother, frames):
     data = SimpleNamespace(detected=flat, slice=lambda i: slice(0, frames), facts=SimpleNamespace(dims=3))
     smoothed = network_method(load_model(checkpoint)[0], data, device=torch.device("cpu"))(0)
     np.testing.assert_allclose(smoothed.reshape(x.shape), smoother(x, step=1), atol=1e-4)
+
+
+def test_evaluation_tells_the_frame_rate_of_the_dataset():
+    """What `smooth --fps` gives, `eval` measures: the user's rate before that of the table of datasets."""
+    x = recording(80)
+    flat, facts = torch.from_numpy(x).float().reshape(80, -1), SimpleNamespace(dims=3, fps=30.0)
+    data = SimpleNamespace(detected=flat, slice=lambda i: slice(0, 80), facts=facts)
+    model, _ = load_model(find_weights(None))
+    told = {}
+    for said, fps in ((0.0, 30.0), (60.0, 60.0)):
+        cfg = SimpleNamespace(EVALUATE=SimpleNamespace(FPS=said))
+        assert rate_of(data, cfg) == fps
+        told[fps] = network_method(model, data, device=torch.device("cpu"), step=8, fps=rate_of(data, cfg))(0)
+        wanted = Smoother.from_checkpoint(fps=fps)(x)
+        np.testing.assert_allclose(told[fps].reshape(wanted.shape), wanted, atol=1e-4)
+    assert not np.allclose(told[30.0], told[60.0], atol=1e-4)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
