@@ -67,7 +67,8 @@ JOINTS = {
     *("body_part", "part_name", "marker_name"),
     *("keypoint_index", "keypoint_idx", "joint_index", "joint_idx"),
     *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
-    *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker"),
+    *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "joint_type", "bodypart", "marker"),
+    *("bone", "bone_id", "bone_name"),
 }
 MAYBE_JOINTS = {"node", "point", "part", "name", "landmark_type", "type", "model"}
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")

@@ -186,7 +186,8 @@ function asOpenpose(document, value) {
   if (isOpenpose(value)) value = [value];
   else if (!Array.isArray(value) || !value.length || !value.every(isOpenpose)) return null;
   const path = (i) => (Array.isArray(document.value) ? [i] : []);
-  return readOpenpose(document.name, [document], value.map((frame, i) => ({ document, path: path(i), people: frame.people, label: i })));
+  const labels = value.map(labelOf), numbered = !labels.includes(null);
+  return readOpenpose(document.name, [document], value.map((frame, i) => ({ document, path: path(i), people: frame.people, label: numbered ? labels[i] : i })));
 }
 
 function asMmpose(document, value) {
