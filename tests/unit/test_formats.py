@@ -258,7 +258,9 @@ def test_only_coordinates_change(case, tmp_path):
 
 def strip_keypoints(value):
     if isinstance(value, dict):
-        return {key: strip_keypoints(item) for key, item in value.items() if key not in ("keypoints", "pose_keypoints_2d")}
+        return {
+            key: strip_keypoints(item) for key, item in value.items() if key not in ("keypoints", "pose_keypoints_2d")
+        }
     return [strip_keypoints(item) for item in value] if isinstance(value, list) else value
 
 
