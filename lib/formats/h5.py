@@ -50,7 +50,7 @@ def import_h5py():
         import h5py
     except ImportError as error:
         raise SmoothNetError(
-            "reading .h5, .slp and .nc files needs h5py: pip install smoothnet[h5] (or h5py)"
+            "reading .h5, .slp and .nc files needs h5py: pip install h5py"
         ) from error
     return h5py
 

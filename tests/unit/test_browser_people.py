@@ -116,7 +116,7 @@ REFUSED_TABLES: dict[str, tuple[bytes, str, str | None]] = {
     "two clocks": (table([*ONE, *ONE], lambda t, p: {"time": t / 4}), "line 14: time goes back to 0;", "line 14: time"),
     "a row a point": (
         "".join(["frame,landmark,x,y\n", *(f"{t},{k},{t},{k}\n" for t in range(9) for k in range(3))]).encode(),
-        "a row a point.*pip install smoothnet", None),
+        "a row a point.*smoothnet smooth FILE", None),
     "UTF-16": (table(ONE, lambda t, p: {"frame": t}).decode().encode("utf-16"), "save it as UTF-8", "save it as UTF-8"),
     "boxes": (
         b"".join([b"frame,x1,y1,x2,y2,class\n", *(b"%d,%d,3,%d,40,0\n" % (t, t, t + 50) for t in range(9))]),

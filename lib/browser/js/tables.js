@@ -533,7 +533,7 @@ function rowsOfPeople(table, names) {
   const isPlace = (joint) => joints.get(joint)?.has("x") && joints.get(joint).has("y"), when = frame ?? time;
   const long = rowsOfJoints.length > 0 && isPlace(joints.has("") ? "" : "world");
   if (when === null || ![...joints.keys()].some(isPlace) || !(long || people.length || frame !== null)) return null;
-  if (long) throw new FileError(`${table.name} has a row a point, which the command line reads: pip install smoothnet`);
+  if (long) throw new FileError(`${table.name} has a row a point, which the command line reads: smoothnet smooth FILE -o OUT`);
   const labels = table.cells.map((cells) => cells[when]), count = new Set(labels).size, found = { frame, time, people, joints };
   // People who follow one another are people too.
   if (count === labels.length) return people.some((column) => isNamed(names[column], PEOPLE) && table.tellsApart(column)) ? found : null;
