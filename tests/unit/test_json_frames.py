@@ -531,3 +531,17 @@ def test_bones_that_say_what_is_joined_to_what_are_no_joints(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps([{"keypoints": pose, "bones": [[0, 1], [1, 2]]} for pose in poses]))
     recording = read_recording(tmp_path / "a.json")
     assert [track.part for track in recording.tracks] == ["2D"] and recording.left_alone == ["bones"]
+
+
+@pytest.mark.parametrize("key", ["poses", "people", "detections"])
+@pytest.mark.parametrize("when", [{"frame": 1}, {"timestamp": 0.1}, {"image_id": 5}])
+def test_poses_that_say_their_frame_are_frames_and_no_people_of_one(key, when, tmp_path):
+    poses = np.random.default_rng(2).normal(size=(FRAMES, 3, 2))
+    entries = [
+        {name: value * t for name, value in when.items()} | {"keypoints": pose} for t, pose in enumerate(poses.tolist())
+    ]
+    (tmp_path / "a.json").write_text(json.dumps({"fps": 25, key: entries}))
+    recording = read_recording(tmp_path / "a.json")
+    (track,) = recording.tracks
+    assert recording.frame_count == FRAMES and recording.fps == 25
+    np.testing.assert_array_equal(track.points, poses)
