@@ -53,6 +53,17 @@ _TURN = ("qw", "qx", "qy", "qz")
 _POSITION = {"position", "pos", "location"}  # where x and y stand if not in the joint itself, as keys or as a list
 _WRAPPED = {"pose"}  # what ml5 has a person in, beside its skeleton
 _BESIDE = {"name", "id", "part", "label", "index", "joint", *_TURN}  # what a point may have beside its numbers
+_TURNS = {
+    "rotation",
+    "rot",
+    "orientation",
+    "quaternion",
+    "rotation_quaternion",
+    "euler",
+    "euler_angles",
+    "scale",
+    *_TURN,
+}
 _NO_ROTATIONS = "rotations are not read from JSON; save them as .npy, (frames, joints, numbers), and say what they are"
 _MOST_NUMBERS = 10  # of a joint
 _FEWEST_NAMED = 3  # joints by name that make a frame without a key of their own
@@ -237,9 +248,15 @@ def _by_name(value: dict, fewest: int) -> dict[str, Any]:
         name: joint
         for name, joint in value.items()
         if is_point(name)
-        if _is_point(joint) or (fewest == 1 and _is_joint(joint) and 2 <= len(joint) <= _MOST_NUMBERS)
+        if (_is_point(joint) and (fewest == 1 or _is_turned_alone(joint)))
+        or (fewest == 1 and _is_joint(joint) and 2 <= len(joint) <= _MOST_NUMBERS)
     }
     return joints if len(joints) >= fewest else {}
+
+
+def _is_turned_alone(joint: Any) -> bool:
+    """Whether a joint without a key of joints above it has nothing but its rotation beside it: no camera, no light."""
+    return all(is_named(key, _TURNS) for key in _beside(joint))
 
 
 def _is_joint(joint: Any) -> bool:

@@ -525,6 +525,18 @@ def test_bones_have_a_position_and_a_rotation_that_stays(form, tool, tmp_path):
     np.testing.assert_allclose(read_recording(tmp_path / "b.json").tracks[0].points, wanted + 1)
 
 
+def test_what_else_has_a_position_in_a_scene_is_no_joint(tmp_path):
+    place = {"x": 0.5, "y": 1.5, "z": 2.5}
+    scene = {
+        "camera": {"position": place, "fov": 60.5},
+        "lamp": {"pos": place, "color": [1, 1, 1]},
+        "floor": {"pos": place},
+    }
+    (tmp_path / "a.json").write_text(json.dumps({"frames": [{"time": t / 30} | scene for t in range(FRAMES)]}))
+    with pytest.raises(SmoothNetError, match="in no known format"):
+        read_recording(tmp_path / "a.json")
+
+
 def test_bones_that_say_what_is_joined_to_what_are_no_joints(tmp_path):
     """Pins what was so before bones with positions were read."""
     poses = np.random.default_rng(0).normal(size=(FRAMES, 3, 2)).tolist()
