@@ -239,7 +239,10 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
         ]
         tracks = [_named_track(table, columns.joints, axes, order) for axes, order in apart if order]
         if turns:
-            track = make_track(table, 0, list(turns.values()), [None] * len(turns), list(turns), "wxyz")
+            w_last = all(w > z for w, _, _, z in turns.values())  # so that people read the order that they have
+            columns_of = [[x, y, z, w] if w_last else [w, x, y, z] for w, x, y, z in turns.values()]
+            form = "xyzw" if w_last else "wxyz"
+            track = make_track(table, 0, columns_of, [None] * len(turns), list(turns), form)
             track.part = "rotations"
             tracks.append(track)
         if [track.points.shape[1] for track in tracks] == [1] and tracks[0].kind == "points":
