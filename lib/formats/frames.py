@@ -41,6 +41,7 @@ ARRAYS = {
 _MAYBE_LISTS = {"poses", "people", "persons", "bodies", "skeletons", "detections", "instances"}
 _FRAMES = {"frame", "frame_id", "frame_idx", "frame_index", "frame_number", "frame_num", "frame_no"}
 _LABELS = (_FRAMES, {"image_id"}, {"image"}, {"image_path"})
+_RATES = {"fps", "frame_rate", "framerate"}
 # What numbers a person; NUMBERS where the entries do not have one each, which would number the entries.
 PERSON_IDS = PEOPLE
 NUMBERS = {"id", "idx"}
@@ -201,6 +202,14 @@ def _say_their_frames(entries: Any) -> bool:
         for entry in entries
     ]
     return all(isinstance(moment, int | float | str) for moment in moments) and len(set(moments)) > 1
+
+
+def _rate_of(value: Any) -> float | None:
+    """The frame rate that stands beside the frames."""
+    rate = (
+        next((rate for key, rate in value.items() if is_named(key, _RATES)), None) if isinstance(value, dict) else None
+    )
+    return float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
 
 
 def label_of(value: Any) -> int | str | None:
@@ -383,6 +392,7 @@ def read_frames(
             _refuse_turns(path, members)
     tracks = [track for found in detections.values() for track in make_tracks(path, found)]
     recording = Recording(path, format, tracks, max(numbers.values(), default=-1) + 1, source=documents, notes=notes)
+    recording.fps = None if one_value_a_document(path) else _rate_of(documents[0].value)
     recording.left_alone = _other_numbers(frames, people)
     recording.names = joint_names
     return recording

@@ -48,7 +48,6 @@ _BONES = {"bones", "body"}  # of objects with a position each; lists of numbers 
 _SCORE_LISTS = {
     *("scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores", "keypoint_confidence"),
 }
-_RATES = {"fps", "frame_rate", "framerate"}
 _TURN = ("qw", "qx", "qy", "qz")
 _POSITION = {"position", "pos", "location"}  # where x and y stand if not in the joint itself, as keys or as a list
 _WRAPPED = {"pose"}  # what ml5 has a person in, beside its skeleton
@@ -371,12 +370,6 @@ def read_json(path: Path, dims: int | None = None, layout: Layout | None = None,
         left.extend(reader.settle(str(path), dims))
 
     recording = read_frames(path, "json", reader.people, what, look)
-    value = recording.source[0].value if path.is_file() else None
-    if isinstance(value, dict):
-        rate = next((rate for key, rate in value.items() if is_named(key, _RATES)), None)
-        recording.fps = (
-            float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
-        )
     recording.names = tuple(reader.names) or recording.names
     recording.left_alone = [key for key in recording.left_alone if key not in reader.beside] + left
     return recording

@@ -557,3 +557,11 @@ def test_poses_that_say_their_frame_are_frames_and_no_people_of_one(key, when, t
     (track,) = recording.tracks
     assert recording.frame_count == FRAMES and recording.fps == 25
     np.testing.assert_array_equal(track.points, poses)
+
+
+def test_the_frame_rate_beside_landmarks_is_read(tmp_path):
+    """As beside keypoints; MediaPipe's own results have none, so that those who save them add it."""
+    frame = {"pose_landmarks": [{"x": 0.5, "y": 0.25, "z": 0.0, "visibility": 0.9}] * 3}
+    (tmp_path / "a.json").write_text(json.dumps({"fps": 24, "frames": [frame] * FRAMES}))
+    recording = read_recording(tmp_path / "a.json")
+    assert recording.format == "mediapipe" and recording.fps == 24

@@ -425,7 +425,9 @@ export function readCsv(file, layout = null) {
   const bodies = bodiesOf(joints);
   if (bodies.length && !layout) {
     const tracks = bodies.map(({ part, columns, scores, order }) => table.track(columns, scores, order, part));
-    return tableRecording("CSV", file, table, tracks, { fps, names: tracks.length === 1 ? bodies[0].order : null });
+    const turns = plain.filter((column) => isNoPlace(names[column]));
+    const notes = turns.length ? [`columns such as ${names[turns[0]]} are left as they are (rotations, velocities and the like)`] : [];
+    return tableRecording("CSV", file, table, tracks, { fps, names: tracks.length === 1 ? bodies[0].order : null, notes });
   }
   for (const columns of joints.values()) for (const column of columns.values()) if (table.isNumeric(column)) plain.push(column);
   plain.sort((a, b) => a - b);
