@@ -94,7 +94,7 @@ def _never(path: Path) -> bool:
 FORMATS = {
     row[0]: Format(*row)
     for row in (
-        ("openpose", "pose estimators", "a folder of OpenPose JSON files",
+        ("openpose", "pose estimators", "a folder of OpenPose JSON files, or a list of them in one file",
          "body, face and hands in 2D and 3D", "confidences, other keys",
          openpose.sniff_openpose, openpose.read_openpose, detections.write_documents),
         ("mmpose", "pose estimators", "MMPose prediction JSON", "keypoints", "keypoint_scores, boxes, other keys",

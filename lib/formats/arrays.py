@@ -252,7 +252,7 @@ def _no_points(source: Arrays) -> SmoothNetError:
             'numpy.save("poses.npy", numpy.stack([a[field] for field in a.dtype.names], -1))'
         )
     elif source.objects:
-        advice = f"; {_trusted(source.objects[0])}"
+        advice = f"; {_trusted(next(filter(says_points, source.objects), source.objects[0]))}"
     if not shapes and source.objects:
         shapes = f"Python objects in {', '.join(source.objects)}, which are never unpickled"
     return SmoothNetError(

@@ -37,8 +37,11 @@ ARRAYS = {
     *("pose_landmarks", "pose_world_landmarks", "hand_landmarks", "face_landmarks", "keypoints_2d", "keypoints_3d"),
     *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
 }
+# What else holds frames where each entry says of which it is; else these are the people of one frame.
+_MAYBE_LISTS = {"poses", "people", "persons", "bodies", "skeletons", "detections", "instances"}
 _FRAMES = {"frame", "frame_id", "frame_idx", "frame_index", "frame_number", "frame_num", "frame_no"}
 _LABELS = (_FRAMES, {"image_id"}, {"image"}, {"image_path"})
+_RATES = {"fps", "frame_rate", "framerate"}
 # What numbers a person; NUMBERS where the entries do not have one each, which would number the entries.
 PERSON_IDS = PEOPLE
 NUMBERS = {"id", "idx"}
@@ -157,6 +160,11 @@ def _is_frame(value: Any, people: People) -> bool:
 
 def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[Frame] | None:
     """The frames of a value: a list or an object of them, such a list below a key, or one frame; else None."""
+    for key, entries in value.items() if isinstance(value, dict) and not path else ():
+        if is_named(key, _MAYBE_LISTS) and _say_their_frames(entries):
+            found = _frames_of(entries, people, document, (key,))
+            if found is not None:
+                return found
     if (
         isinstance(value, list)
         and value
@@ -183,6 +191,25 @@ def _frames_of(value: Any, people: People, document: int, path: tuple) -> list[F
     if by_name and all(item in (None, [], {}) or _is_frame(item, people) for _, item in by_name[:_LOOKED_AT]):
         return [Frame(key, document, (*path, key), item) for key, item in by_name]
     return None
+
+
+def _say_their_frames(entries: Any) -> bool:
+    """Whether these are objects of several frames, each of which says of which one, or at what time, it is."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return False
+    moments = [
+        next((item for key, item in entry.items() if is_named(key, TIMES | CLOCKS)), label_of(entry))
+        for entry in entries
+    ]
+    return all(isinstance(moment, int | float | str) for moment in moments) and len(set(moments)) > 1
+
+
+def _rate_of(value: Any) -> float | None:
+    """The frame rate that stands beside the frames."""
+    rate = (
+        next((rate for key, rate in value.items() if is_named(key, _RATES)), None) if isinstance(value, dict) else None
+    )
+    return float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
 
 
 def label_of(value: Any) -> int | str | None:
@@ -365,6 +392,7 @@ def read_frames(
             _refuse_turns(path, members)
     tracks = [track for found in detections.values() for track in make_tracks(path, found)]
     recording = Recording(path, format, tracks, max(numbers.values(), default=-1) + 1, source=documents, notes=notes)
+    recording.fps = None if one_value_a_document(path) else _rate_of(documents[0].value)
     recording.left_alone = _other_numbers(frames, people)
     recording.names = joint_names
     return recording

@@ -49,9 +49,7 @@ def import_h5py():
     try:
         import h5py
     except ImportError as error:
-        raise SmoothNetError(
-            "reading .h5, .slp and .nc files needs h5py: pip install smoothnet[h5] (or h5py)"
-        ) from error
+        raise SmoothNetError("reading .h5, .slp and .nc files needs h5py: pip install h5py") from error
     return h5py
 
 

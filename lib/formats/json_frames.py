@@ -44,14 +44,25 @@ _JOINTS = {
     *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
     *("keypoint", "keypoint_2d"),
 }
+_BONES = {"bones", "body"}  # of objects with a position each; lists of numbers below these say what is joined to what
 _SCORE_LISTS = {
     *("scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores", "keypoint_confidence"),
 }
-_RATES = {"fps", "frame_rate", "framerate"}
 _TURN = ("qw", "qx", "qy", "qz")
-_POSITION = {"position", "pos", "location"}  # where x and y stand if not in the joint itself
+_POSITION = {"position", "pos", "location"}  # where x and y stand if not in the joint itself, as keys or as a list
 _WRAPPED = {"pose"}  # what ml5 has a person in, beside its skeleton
 _BESIDE = {"name", "id", "part", "label", "index", "joint", *_TURN}  # what a point may have beside its numbers
+_TURNS = {
+    "rotation",
+    "rot",
+    "orientation",
+    "quaternion",
+    "rotation_quaternion",
+    "euler",
+    "euler_angles",
+    "scale",
+    *_TURN,
+}
 _NO_ROTATIONS = "rotations are not read from JSON; save them as .npy, (frames, joints, numbers), and say what they are"
 _MOST_NUMBERS = 10  # of a joint
 _FEWEST_NAMED = 3  # joints by name that make a frame without a key of their own
@@ -72,7 +83,7 @@ class _Reader:
     # Of such lists the numbers a joint, and what they are.
     meanings: dict[tuple[str, int, int], tuple[int, Piece]] = field(default_factory=dict)
 
-    turned: bool = False  # joints have a quaternion beside their coordinates
+    beside: dict[str, None] = field(default_factory=dict)  # what joints have beside their position: rotations, sizes
 
     def people(self, value: Any, where: str) -> list[Person] | None:
         """See `frames.People`."""
@@ -143,9 +154,9 @@ class _Reader:
             table = np.full((max(rows) + 1, given.shape[1]), np.nan)
             table[rows] = given
         else:
-            axes = _axes(value[0])
-            table = read_numbers([_numbers(joint, axes, where) for joint in value] if axes else value, where)
-            if axes and any(map(_to_point, value)):
+            axes, apart = _axes(value[0]), any(map(_to_point, value))
+            table = read_numbers([_numbers(joint, axes, where) for joint in value] if axes or apart else value, where)
+            if apart:
                 places = [((*path, i, *_to_point(joint)), slice(i, i + 1)) for i, joint in enumerate(value)]
         if axes:
             stride, numbers = len(axes), tuple(range(len(axes)))
@@ -154,13 +165,14 @@ class _Reader:
             table, stride, piece = self._meaning(key, table, where)
             numbers, score = piece.numbers, piece.score
         members = value if isinstance(value, list) else value.values()
-        self.turned = self.turned or any(isinstance(joint, dict) and _TURN[0] in joint for joint in members)
+        for joint in members:
+            self.beside |= dict.fromkeys(_beside(joint))
         points = table[:, list(numbers)]
         points[~np.isfinite(points).all(axis=1)] = np.nan
         found = None if score is None else table[:, score]
         if found is None and isinstance(scores, list) and len(scores) == len(table):
             found = read_numbers(scores, f"{where}, scores")
-        labels = joint_labels(value) if isinstance(value, list) and axes else None
+        labels = joint_labels(value) if isinstance(value, list) and (axes or places) else None
         part = f"{len(numbers)}D"
         named = isinstance(value, dict)
         return Found(part, path, points, found, stride, axes, "", places, labels, named, numbers)
@@ -179,7 +191,7 @@ class _Reader:
 
     def settle(self, where: str, dims: int | None) -> list[str]:
         """Tell what the lists are from all that were found; gives what is left alone of them."""
-        rest: dict[str, None] = {f"{', '.join(_TURN)} of each joint": None} if self.turned else {}
+        rest: dict[str, None] = {f"{', '.join(self.beside)} of each joint": None} if self.beside else {}
         for what, tables in self.lists.items():
             key, deep, _ = what
             rows = np.concatenate(tables)[:, None] if deep == 2 else np.stack(tables)
@@ -208,7 +220,17 @@ def _unwrapped(person: dict, path: tuple) -> tuple[tuple, dict]:
 
 def _joint_keys(value: dict) -> list[str]:
     """The keys of a person below which joints stand; flat lists of boxes and the like have other names."""
-    return [key for key, joints in value.items() if is_named(key, _JOINTS) and _are_joints(joints)]
+    return [
+        key
+        for key, joints in value.items()
+        if (is_named(key, _JOINTS) and _are_joints(joints)) or (is_named(key, _BONES) and _are_placed(joints))
+    ]
+
+
+def _are_placed(value: Any) -> bool:
+    """Whether these are objects of bones that have a position each, by name or in a list."""
+    members = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return bool(members) and all(map(_to_point, members))
 
 
 def _are_joints(value: Any) -> bool:
@@ -225,9 +247,15 @@ def _by_name(value: dict, fewest: int) -> dict[str, Any]:
         name: joint
         for name, joint in value.items()
         if is_point(name)
-        if _is_point(joint) or (fewest == 1 and _is_joint(joint) and 2 <= len(joint) <= _MOST_NUMBERS)
+        if (_is_point(joint) and (fewest == 1 or _is_turned_alone(joint)))
+        or (fewest == 1 and _is_joint(joint) and 2 <= len(joint) <= _MOST_NUMBERS)
     }
     return joints if len(joints) >= fewest else {}
+
+
+def _is_turned_alone(joint: Any) -> bool:
+    """Whether a joint without a key of joints above it has nothing but its rotation beside it: no camera, no light."""
+    return all(is_named(key, _TURNS) for key in _beside(joint))
 
 
 def _is_joint(joint: Any) -> bool:
@@ -241,32 +269,52 @@ def _is_pose(value: Any) -> bool:
 def _is_point(joint: Any) -> bool:
     if not isinstance(joint, dict):
         return False
-    to_point = _to_point(joint)
-    point = joint[to_point[0]] if to_point else joint
-    others = [key for key in (*joint, *point) if key not in to_point and key not in ("x", "y", "z")]
-    return {"x", "y"} <= point.keys() and all(is_named(key, SCORES | _BESIDE) for key in others)
+    if _to_point(joint):  # which says that it is one, whatever else it has
+        return True
+    others = [key for key in joint if key not in _axes(joint)]
+    return len(_axes(joint)) > 1 and all(is_named(key, SCORES | _BESIDE) for key in others)
 
 
 def _to_point(joint: Any) -> tuple[str, ...]:
-    """The key of the object in a joint that holds its x and y; () where the joint does."""
-    if not isinstance(joint, dict) or "x" in joint:
+    """The key of what in a joint holds its x and y; () where the joint does."""
+    if not isinstance(joint, dict) or {"x", "X"} & joint.keys():
         return ()
-    return tuple(key for key, value in joint.items() if is_named(key, _POSITION) and isinstance(value, dict))[:1]
+    return tuple(key for key, value in joint.items() if is_named(key, _POSITION) and _is_place(value))[:1]
+
+
+def _is_place(value: Any) -> bool:
+    if isinstance(value, dict):
+        return len(_axes(value)) > 1 and all(is_named(key, SCORES | {"x", "y", "z"}) for key in value)
+    return _is_joint(value) and len(value) in (2, 3)
+
+
+def _beside(joint: Any) -> list[str]:
+    """What a joint has beside its position that could be smoothed too: rotations, sizes."""
+    to_point, axes = _to_point(joint), _axes(joint)
+    return [
+        key
+        for key, value in (joint.items() if isinstance(joint, dict) and (to_point or axes) else ())
+        if isinstance(value, dict | list | float) or key in _TURN
+        if key not in (*to_point, *axes) and not is_named(key, SCORES)
+    ]
 
 
 def _axes(joint: Any) -> tuple[str, ...]:
-    """The keys of a joint's coordinates; none of a list."""
-    for key in _to_point(joint):
-        joint = joint[key]
-    return tuple(axis for axis in "xyz" if axis in joint) if isinstance(joint, dict) else ()
+    """The keys of a joint's coordinates, in small letters or capitals; none of a list."""
+    if isinstance(joint, dict):
+        for key in _to_point(joint) if not {"x", "X"} & joint.keys() else ():
+            joint = joint[key]
+    if not isinstance(joint, dict):
+        return ()
+    return tuple(axis for axes in ("xyz", "XYZ") if axes[0] in joint for axis in axes if axis in joint)[:3]
 
 
 def _numbers(joint: Any, axes: tuple[str, ...], where: str) -> list:
-    if not axes:
-        return joint
     point = joint
     for key in _to_point(joint):
         point = joint[key]
+    if not axes:
+        return point
     if not isinstance(point, dict) or any(axis not in point for axis in axes):
         raise SmoothNetError(f"{where}: each joint needs {', '.join(axes)}")
     return [*(point[axis] for axis in axes), *[joint[key] for key in joint if is_named(key, SCORES)][:1]]
@@ -322,12 +370,6 @@ def read_json(path: Path, dims: int | None = None, layout: Layout | None = None,
         left.extend(reader.settle(str(path), dims))
 
     recording = read_frames(path, "json", reader.people, what, look)
-    value = recording.source[0].value if path.is_file() else None
-    if isinstance(value, dict):
-        rate = next((rate for key, rate in value.items() if is_named(key, _RATES)), None)
-        recording.fps = (
-            float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
-        )
     recording.names = tuple(reader.names) or recording.names
-    recording.left_alone += left
+    recording.left_alone = [key for key in recording.left_alone if key not in reader.beside] + left
     return recording

@@ -77,6 +77,8 @@ def of_array(array: np.ndarray, where: str, dims: int | None = None, layout: Lay
     if len(shape) not in (3, 4):
         clips = _GRAPH_JOINTS if len(shape) == 5 and shape[1] in (2, 3) else ()
         like = "; it is like (N, C, T, V, M) of ST-GCN, which --layout cdtkp says" if shape[3:4] in clips else ""
+        if shape[1:3] == (1, 1) and len(shape) == 5:
+            like = '; MoveNet has --layout "tcpkd y,x,score"'
         raise SmoothNetError(f"{where} has shape {array.shape}; say what its axes are with --layout{like}")
     axes, note = (OF_GRAPH, _GRAPH) if _of_graph(array, where) else _time_axis(array.reshape(shape), where)
     view = _view(array.reshape(shape), axes)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) SmoothNet contributors
-"""OpenPose: a folder of JSON files, one a frame (its doc/02_output.md)."""
+"""OpenPose: a folder of JSON files, one a frame (its doc/02_output.md), or a list of what would stand in them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 from ..utils.errors import SmoothNetError
 from .detections import Detection, make_tracks, other_keys, refuse_sparse, split_scores
 from .documents import Document, Slot, as_list, as_object, frame_files, read_document, read_numbers
+from .frames import label_of, refuse_recordings
 from .recording import Recording
 from .timeline import check_one_sequence, timeline
 
@@ -30,68 +33,110 @@ def _is_openpose(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("people"), list)
 
 
+def _are_frames(value: Any) -> bool:
+    """Whether it is a list of OpenPose's frames, as nodes for diffusion models save a video's poses."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(map(_is_openpose, value))
+        and any(isinstance(person, dict) and person.keys() & _STRIDES for frame in value for person in frame["people"])
+    )
+
+
 def sniff_openpose(path: Path) -> bool:
-    """A folder with JSON files, the first of them with a list of `people`."""
+    """A folder with JSON files, the first of them with a list of `people`; or one file with a list of such frames."""
+    if path.is_file():
+        return path.suffix.lower() == ".json" and _are_frames(read_document(path).value)
     files = frame_files(path, ".json") if path.is_dir() else []
     return bool(files) and _is_openpose(read_document(files[0]).value)
 
 
+@dataclass
+class _Frame:
+    """A frame, where it stands: the document, the way to it there, and what it is called in errors."""
+
+    document: int
+    path: tuple
+    label: Hashable
+    where: str
+    people: list[dict]
+
+
 def read_openpose(path: Path, **_: Any) -> Recording:
-    files = _one_sequence(path)
-    documents = [read_document.__wrapped__(file) for file in files]
-    people = [_people(document) for document in documents]
-    joints = _joint_counts(documents, people)
-    written = sum(len(p.get(key) or []) // _STRIDES[key] for persons in people for p in persons for key in joints)
-    refuse_sparse(path, sum(map(len, people)) * sum(joints.values()), written)
-    frames = timeline([file.name for file in files])
-    detections = []
-    for index, (document, persons) in enumerate(zip(documents, people, strict=True)):
-        for i, person in enumerate(persons):
-            parts = _parts(index, i, person, joints, f"{document.path}, person {i}")
-            detections.append(Detection(frames[document.path.name], _person_id(person), parts))
+    if path.is_file():
+        documents, frames = _list_of_frames(path)
+    else:
+        documents, frames = _folder_of_frames(path)
+    joints = _joint_counts(frames)
+    persons = [person for frame in frames for person in frame.people]
+    written = sum(len(person.get(key) or []) // _STRIDES[key] for person in persons for key in joints)
+    refuse_sparse(path, len(persons) * sum(joints.values()), written)
+    numbers = timeline([frame.label for frame in frames])
+    detections = [
+        Detection(numbers[frame.label], _person_id(person), _parts(frame, i, person, joints))
+        for frame in frames
+        for i, person in enumerate(frame.people)
+    ]
     return Recording(
         path,
         "openpose",
         make_tracks(path, detections),
-        max(frames.values()) + 1,
+        max(numbers.values()) + 1,
         source=documents,
-        left_alone=other_keys((p for persons in people for p in persons), {*_STRIDES, "person_id"}),
+        left_alone=other_keys(persons, {*_STRIDES, "person_id"}),
     )
 
 
-def _one_sequence(path: Path) -> list[Path]:
+def _folder_of_frames(path: Path) -> tuple[list[Document], list[_Frame]]:
     """The files of the folder, which must be frames of one sequence."""
     if not path.is_dir():
-        raise SmoothNetError(f"{path}: OpenPose input is a folder with one JSON file a frame")
+        raise SmoothNetError(f"{path}: OpenPose input is a folder with one JSON file a frame, or a list of frames")
     files = frame_files(path, ".json")
     if not files:
         raise SmoothNetError(f"{path} holds no .json file; OpenPose writes one a frame")
     check_one_sequence(path, files)
-    return files
+    documents = [read_document.__wrapped__(file) for file in files]
+    frames = [
+        _Frame(index, (), document.path.name, str(document.path), _people(document.value, str(document.path)))
+        for index, document in enumerate(documents)
+    ]
+    return documents, frames
 
 
-def _people(document: Document) -> list[dict]:
-    if not _is_openpose(document.value):
-        raise SmoothNetError(f'{document.path} is not an OpenPose frame: it has no list "people"')
-    return [as_object(p, f"{document.path}, person {i}") for i, p in enumerate(document.value["people"])]
+def _list_of_frames(path: Path) -> tuple[list[Document], list[_Frame]]:
+    document = read_document(path)
+    entries = as_list(document.value, f"{path}, which OpenPose would write as a folder,")
+    labels = [label_of(entry) for entry in entries]
+    labels = list(range(len(entries))) if None in labels else labels
+    refuse_recordings(path, entries)
+    frames = []
+    for i, (label, entry) in enumerate(zip(labels, entries, strict=True)):
+        where = f"{path}, frame {label}"
+        frames.append(_Frame(0, (i,), label, where, _people(entry, where)))
+    return [document], frames
 
 
-def _joint_counts(documents: list[Document], people: list[list[dict]]) -> dict[str, int]:
+def _people(value: Any, where: str) -> list[dict]:
+    if not _is_openpose(value):
+        raise SmoothNetError(f'{where} is not an OpenPose frame: it has no list "people"')
+    return [as_object(p, f"{where}, person {i}") for i, p in enumerate(value["people"])]
+
+
+def _joint_counts(frames: list[_Frame]) -> dict[str, int]:
     """Joints of each array. It can be empty for one person and full for the next: the longest counts."""
     joints: dict[str, int] = defaultdict(int)
-    for document, persons in zip(documents, people, strict=True):
-        for i, person in enumerate(persons):
+    for frame in frames:
+        for i, person in enumerate(frame.people):
             for key, stride in _STRIDES.items():
-                count = len(as_list(person.get(key) or [], f"{document.path}, person {i}, {key}"))
+                where = f"{frame.where}, person {i}, {key}"
+                count = len(as_list(person.get(key) or [], where))
                 if count % stride:
-                    raise SmoothNetError(
-                        f"{document.path}, person {i}, {key}: {count} numbers are not whole joints of {stride}"
-                    )
+                    raise SmoothNetError(f"{where}: {count} numbers are not whole joints of {stride}")
                 joints[key] = max(joints[key], count // stride)
     return joints
 
 
-def _parts(document: int, index: int, person: dict, joints: dict[str, int], where: str) -> dict:
+def _parts(frame: _Frame, index: int, person: dict, joints: dict[str, int]) -> dict:
     """What is found of one person: part -> points, scores and where they stand; see `Detection`."""
     parts = {}
     for part, (dims, stride, keys) in _PARTS.items():
@@ -100,10 +145,10 @@ def _parts(document: int, index: int, person: dict, joints: dict[str, int], wher
         slots, first = [], 0
         for key in keys:
             if person.get(key):
-                table = read_numbers(person[key], f"{where}, {key}").reshape(-1, stride)
+                table = read_numbers(person[key], f"{frame.where}, person {index}, {key}").reshape(-1, stride)
                 span = slice(first, first + len(table))
                 points[span], scores[span] = split_scores(table, dims)
-                slots.append(Slot(document, ("people", index, key), span, stride))
+                slots.append(Slot(frame.document, (*frame.path, "people", index, key), span, stride))
             first += joints[key]
         if slots:
             parts[part] = (points, scores, slots)

@@ -67,7 +67,8 @@ JOINTS = {
     *("body_part", "part_name", "marker_name"),
     *("keypoint_index", "keypoint_idx", "joint_index", "joint_idx"),
     *("landmark", "landmark_id", "landmark_index", "landmark_idx", "landmark_name", "keypoint", "keypoint_id"),
-    *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "bodypart", "marker"),
+    *("keypoint_name", "keypoints", "joint", "joint_id", "joint_name", "joint_type", "bodypart", "marker"),
+    *("bone", "bone_id", "bone_name"),
 }
 MAYBE_JOINTS = {"node", "point", "part", "name", "landmark_type", "type", "model"}
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
@@ -238,7 +239,10 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
         ]
         tracks = [_named_track(table, columns.joints, axes, order) for axes, order in apart if order]
         if turns:
-            track = make_track(table, 0, list(turns.values()), [None] * len(turns), list(turns), "wxyz")
+            w_last = all(w > z for w, _, _, z in turns.values())  # so that people read the order that they have
+            columns_of = [[x, y, z, w] if w_last else [w, x, y, z] for w, x, y, z in turns.values()]
+            form = "xyzw" if w_last else "wxyz"
+            track = make_track(table, 0, columns_of, [None] * len(turns), list(turns), form)
             track.part = "rotations"
             tracks.append(track)
         if [track.points.shape[1] for track in tracks] == [1] and tracks[0].kind == "points":

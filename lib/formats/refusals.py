@@ -6,6 +6,7 @@ the option or the line of Python that would do it."""
 from __future__ import annotations
 
 import json
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,12 @@ _ENDINGS = {
         ("a picture", "poses of several frames are smoothed; give what a pose estimator writes for the video"),
     ),
     **dict.fromkeys(
-        (".pt", ".pth", ".tar", ".ckpt", ".onnx", ".task", ".tflite", ".engine"),
+        (".pt", ".pth"),
+        ("a network, or tensors of no known tool", "weights are named with --checkpoint; where these are poses and you "
+         "trust it, save its tensor: import torch; " + _LINE.format('torch.load("{name}")["NAME"].cpu().numpy()')),
+    ),
+    **dict.fromkeys(
+        (".tar", ".ckpt", ".onnx", ".task", ".tflite", ".engine"),
         ("a network", "weights are named with --checkpoint; the input is what a pose estimator writes"),
     ),
     **dict.fromkeys(
@@ -53,6 +59,23 @@ _ENDINGS = {
     **dict.fromkeys(
         (".xml", ".osim", ".urdf", ".yaml", ".yml", ".toml"), ("a document", "save positions: " + _ARRAY)
     ),
+    **dict.fromkeys(
+        (".bag", ".mcap", ".db3"),
+        ("a recording of ROS", "write its poses to a .csv with a row a message, such as x, y, z of each joint"),
+    ),
+    **dict.fromkeys(
+        (".anim", ".uasset"), ("an animation of a game engine", "export it as .bvh, or write positions to a .csv")
+    ),
+    **dict.fromkeys(
+        (".amc", ".asf", ".htr", ".csm", ".trb", ".anb"),
+        ("motion capture of a form that is not read", "write it as .bvh, .c3d or .trc, which are read"),
+    ),
+    ".skeleton": (
+        "a body of the Kinect, as NTU RGB+D has them",
+        "save x, y, z, the first three numbers of each joint's line: " + _ARRAY,
+    ),
+    ".rrd": ("a recording of Rerun", "save the positions that were logged: " + _ARRAY),
+    ".r3d": ("a recording of Record3D", "unpack it, it is a .zip, and save its poses: " + _ARRAY),
     ".mvnx": ("a recording of Xsens", "export it as .c3d or .bvh, which are read"),
     ".qtm": ("a capture of QTM", "export it as .tsv or .c3d, which are read"),
     ".tak": ("a take of Motive", "export it as .csv or .c3d, which are read"),
@@ -106,6 +129,8 @@ def _content(path: Path) -> tuple[str, str]:
     """A file whose ending says nothing, by its beginning."""
     with path.open("rb") as file:
         start = file.read(4096)
+    if start.startswith(b"PK\x03\x04") and not _holds_arrays(path):
+        return "an archive", "unpack it and give the files or the folder in it"
     for suffix, beginning in (
         (".npy", b"\x93NUMPY"),
         (".npz", b"PK\x03\x04"),
@@ -117,6 +142,8 @@ def _content(path: Path) -> tuple[str, str]:
     try:
         text = start.decode("utf-8").strip()
     except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
         return "binary data of no kind that is known here", "save positions: " + _ARRAY
     if text[:1] in ("{", "["):
         return "JSON below another name", f"name it {path.stem}.json, or .jsonl with one frame a line"
@@ -131,6 +158,8 @@ def _content(path: Path) -> tuple[str, str]:
         )
     comma = "," if "," in line else ";" if ";" in line else None
     split = f', delimiter="{comma}"' if comma else ""
+    if len({len(line.replace(",", " ").replace(";", " ").split()) for line in _whole_lines(text)}) > 1:
+        return "lines of different length", "save positions: " + _ARRAY
     return (
         f"a table of numbers, {numbers} a row",
         "csv is the nearest, which is told by its name; "
@@ -140,6 +169,20 @@ def _content(path: Path) -> tuple[str, str]:
             else _LINE.format(f'numpy.loadtxt("{path.name}"{split})') + " and say --dims 2 or 3"
         ),
     )
+
+
+def _whole_lines(text: str) -> list[str]:
+    """The lines of the beginning of a file but for the last, which may go on."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[:-1] or lines
+
+
+def _holds_arrays(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
 
 
 def _json(path: Path) -> tuple[str, str]:

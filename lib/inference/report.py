@@ -158,13 +158,13 @@ class Report:
                 "nobody is seen in three frames running, so nothing was smoothed; look whether the file says in each "
                 "frame who is who"
             )
-        worst = max(
-            (part for part in self.parts.values() if part.lost_motion), key=lambda part: part.slow, default=None
-        )
-        if worst is None:
+        lost = {name: part for name, part in self.parts.items() if part.lost_motion}
+        if not lost:
             return None
+        name, worst = max(lost.items(), key=lambda item: item[1].slow)
+        which = f" ({name})" if len(self.parts) > 1 else ""
         return (
-            f"what was removed looks like motion rather than noise (it changes slowly, correlation "
+            f"what was removed{which} looks like motion rather than noise (it changes slowly, correlation "
             f"{worst.correlation:.2f} over 1/30 s, and is {100 * worst.slow:.1f} % of the body's size); "
             "smooth less with --strength, or choose another --method or --checkpoint"
         )

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,11 @@ def fields():
     return array
 
 
+def zipped(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", "{}")
+
+
 FILES = {
     "comma.csv": (lambda p: p.write_text(table(";", ",", False)), r"comma for a decimal point; write points: .*sep="),
     "long.csv": (lambda p: p.write_text(table(";", ",", True)), r"comma for a decimal point; write points: .*sep="),
@@ -40,7 +47,20 @@ FILES = {
         lambda p: np.savez(p, positions_2d=np.array({"S1": POINTS})),
         r"Python objects in positions_2d, .*, load positions_2d in Python, with numpy.load .* numpy.save",
     ),
+    "detections.npz": (
+        lambda p: np.savez(p, boxes=np.array([None]), keypoints=np.array([None])),
+        r"Python objects in boxes, keypoints, .*, load keypoints in Python",
+    ),
     "fields.npy": (lambda p: np.save(p, fields()), "put its fields side by side: .*numpy.stack"),
+    "joints.pth": (lambda p: p.write_bytes(b"\x80\x02"), r"these are poses .* torch\.load\(\"joints\.pth\"\)"),
+    "walk.bag": (lambda p: p.write_bytes(b"#ROSBAG V2.0\n"), "a recording of ROS; write its poses to a .csv"),
+    "walk.anim": (lambda p: p.write_text("%YAML 1.1\n"), r"of a game engine; export it as \.bvh"),
+    "01.amc": (lambda p: p.write_text("#!OML:ASF\n1\nroot 1 2 3\n"), r"motion capture .* write it as \.bvh"),
+    "S001.skeleton": (lambda p: p.write_text("60\n1\n25\n"), "NTU RGB.*the first three numbers of each joint's line"),
+    "walk.rrd": (lambda p: p.write_bytes(b"RRF2" + bytes(30)), "a recording of Rerun; save the positions"),
+    "zeros.dat": (lambda p: p.write_bytes(b"ABCD" + bytes(30)), "like binary data of no kind"),
+    "app.dat": (zipped, "like an archive; unpack it"),
+    "ragged.txt": (lambda p: p.write_text("60\n1 2 3\n4 5 6\n7 8 9\n"), "lines of different length; save positions"),
     "walk.mvnx": (lambda p: p.write_text("<mvnx/>"), r"a recording of Xsens; export it as \.c3d or \.bvh"),
 }
 
@@ -51,6 +71,16 @@ def test_a_refusal_says_what_to_do(name, tmp_path):
     make(tmp_path / name)
     with pytest.raises(SmoothNetError, match=message):
         read_recording(tmp_path / name)
+
+
+def test_the_advice_on_movenet_works(tmp_path):
+    """Its outputs of all frames one on the other: (frames, 1, 1, joints, y x score)."""
+    output = np.concatenate([POINTS[..., ::-1], np.full((20, 5, 1), 0.5)], axis=2)
+    np.save(tmp_path / "a.npy", output[:, None, None])
+    with pytest.raises(SmoothNetError, match='MoveNet has --layout "tcpkd y,x,score"'):
+        read_recording(tmp_path / "a.npy")
+    (track,) = read_recording(tmp_path / "a.npy", layout="tcpkd y,x,score").tracks
+    assert np.array_equal(track.points, POINTS) and (track.scores == 0.5).all()
 
 
 def test_the_advice_on_fields_works(tmp_path):

@@ -202,7 +202,9 @@ IN_THE_PAGE = [
 
 
 def openpose_array(folder: Path) -> list[Path]:
+    """All frames in one list, as nodes for diffusion models save them; a number is left out now and then."""
     frames = [json.loads(p.read_text()) for p in sorted(moving_openpose(folder / "frames")[0].parent.iterdir())]
+    frames = [frame | {"frame": t + t // 9} for t, frame in enumerate(frames)]
     (folder / "array.json").write_text(json.dumps(frames))
     return [folder / "array.json"]
 
@@ -294,7 +296,7 @@ def arrays(folder: Path) -> list[list[Path]]:
 
 
 MAKERS = (
-    moving_openpose, moving_coco, moving_mmpose, moving_csv, matrix_csv, moving_trc,
+    moving_openpose, openpose_array, moving_coco, moving_mmpose, moving_csv, matrix_csv, moving_trc,
 )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ REFUSED_TABLES: dict[str, tuple[bytes, str, str | None]] = {
     "two clocks": (table([*ONE, *ONE], lambda t, p: {"time": t / 4}), "line 14: time goes back to 0;", "line 14: time"),
     "a row a point": (
         "".join(["frame,landmark,x,y\n", *(f"{t},{k},{t},{k}\n" for t in range(9) for k in range(3))]).encode(),
-        "a row a point.*pip install smoothnet", None),
+        "a row a point.*smoothnet smooth FILE", None),
     "UTF-16": (table(ONE, lambda t, p: {"frame": t}).decode().encode("utf-16"), "save it as UTF-8", "save it as UTF-8"),
     "boxes": (
         b"".join([b"frame,x1,y1,x2,y2,class\n", *(b"%d,%d,3,%d,40,0\n" % (t, t, t + 50) for t in range(9))]),
@@ -640,3 +640,17 @@ def test_a_second_person_of_zeros_is_missing_in_both(tmp_path):
     recording = read_recording(tmp_path / "a.npy")
     assert described(answer["value"]["tracks"], of_node) == described(recording.tracks, of_python)
     assert int((~recording.tracks[0].shown()).sum()) == 60 * 9
+
+
+@needs_node
+def test_the_page_says_which_columns_it_leaves_and_refuses_texts_among_numbers(tmp_path):
+    turned = "".join(f"{t},{t},{t % 3},0.1,0,0,0.99\n" for t in range(FRAMES))
+    (tmp_path / "a.csv").write_text("frame,hip.x,hip.y,hip_rot.x,hip_rot.y,hip_rot.z,hip_rot.w\n" + turned)
+    frames = [{"frame": t, "keypoints": [[t, 1.5, "NaN" if t == 5 else 0.5]] * 3} for t in range(FRAMES)]
+    (tmp_path / "a.json").write_text(json.dumps(frames))
+    paths = [tmp_path / "a.csv", tmp_path / "a.json"]
+    table, texts = ask(tmp_path, [{"task": "file", "paths": [str(p)], "folder": str(tmp_path / "o")} for p in paths])
+    assert "columns such as hip_rot.x are left as they are" in table["value"]["notes"][0]
+    assert "frame 5 must hold numbers only" in texts["error"]
+    with pytest.raises(SmoothNetError, match="frame 5, keypoints must hold numbers only"):
+        read_recording(paths[1])

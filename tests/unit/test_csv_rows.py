@@ -241,6 +241,18 @@ def test_times_that_are_no_seconds_tell_no_rate(step, fps, tmp_path):
     assert read_recording(table(tmp_path / "a.csv", rows)).fps == fps
 
 
+@pytest.mark.parametrize("which", ["JointType", "bone", "Bone Name"])
+def test_rows_of_joint_types_and_bones_are_one_body(which, tmp_path):
+    """Kinect's JointType and the bones of animation programs name joints, no people."""
+    rows = [
+        {"time": t / 4, which: joint, "x": 10 * k + t, "y": t + 0.5, "z": 1}
+        for t in range(FRAMES)
+        for k, joint in enumerate(("Head", "Neck", "SpineBase"))
+    ]
+    (track,) = read_recording(table(tmp_path / "a.csv", rows)).tracks
+    assert track.points[:, :, 0].tolist() == [[t, 10 + t, 20 + t] for t in range(FRAMES)]
+
+
 def test_joints_may_be_told_by_two_columns(tmp_path):
     """Kaggle's signs: landmark 0 of the face, and that of a hand."""
     rows = [

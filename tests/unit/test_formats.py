@@ -258,7 +258,9 @@ def test_only_coordinates_change(case, tmp_path):
 
 def strip_keypoints(value):
     if isinstance(value, dict):
-        return {key: strip_keypoints(item) for key, item in value.items() if key != "keypoints"}
+        return {
+            key: strip_keypoints(item) for key, item in value.items() if key not in ("keypoints", "pose_keypoints_2d")
+        }
     return [strip_keypoints(item) for item in value] if isinstance(value, list) else value
 
 
@@ -297,6 +299,25 @@ def test_openpose_text_outside_the_coordinates_stays(tmp_path):
     )
     lost = json.loads((tmp_path / "out" / "cam1_000000000003_keypoints.json").read_text())
     assert lost["people"][0]["pose_keypoints_2d"][3:] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("head", [lambda t: {}, lambda t: {"frame": 2 * t + t // 5}])
+def test_openpose_frames_in_one_list_are_read_with_hands_and_face(head, tmp_path):
+    """What nodes for diffusion models save: a list of frames, a hand that is null where there is none."""
+    frames = [json.loads(path.read_text()) for path in sorted(openpose(tmp_path).iterdir())]
+    for t, frame in enumerate(frames):
+        frame |= {**head(t), "canvas_width": 512}
+        frame["people"][0]["hand_right_keypoints_2d"] = None
+    path = write(tmp_path / "video.json", json.dumps(frames))
+    one, folder = read_recording(path), read_recording(tmp_path / "cam1")
+    assert one.format == "openpose"
+    shown = [int(t) for t in np.unique([2 * t + t // 5 for t in range(6)])] if head(0) else range(6)
+    for track, same in zip(one.tracks, folder.tracks, strict=True):
+        np.testing.assert_array_equal(track.points[list(shown)], same.points)
+    write_recording(one, [track.points + 1 for track in one.tracks], tmp_path / "out.json")
+    after = json.loads((tmp_path / "out.json").read_text())
+    assert after[4]["people"][1]["hand_left_keypoints_2d"] == [3.0, 4.25, 0.9, 0, 0, 0]
+    assert after[4]["people"][0]["hand_right_keypoints_2d"] is None and after[4]["canvas_width"] == 512
 
 
 def test_filled_points_are_written_where_the_file_has_a_place(tmp_path):

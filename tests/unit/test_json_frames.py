@@ -477,3 +477,91 @@ def test_objects_may_have_a_quaternion_beside_their_coordinates(tmp_path):
     recording = read_recording(tmp_path / "a.json")
     assert recording.tracks[0].points.tolist() == points(0).tolist()
     assert recording.left_alone == ["qw, qx, qy, qz of each joint"]
+
+
+# What game engines, animation programs and the Kinect's libraries write of a bone.
+BONES = {
+    "Unity": lambda x, y, z: {
+        "position": {"x": x, "y": y, "z": z},
+        "rotation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0},
+    },
+    "Unreal": lambda x, y, z: {"Location": {"X": x, "Y": y, "Z": z}, "Rotation": {"Pitch": 1.0, "Yaw": 2.0, "Roll": 3}},
+    "Blender": lambda x, y, z: {"location": [x, y, z], "rotation_quaternion": [1.0, 0.0, 0.0, 0.0], "scale": [1, 1, 1]},
+    "Kinect": lambda x, y, z: {"JointType": 4, "Position": {"X": x, "Y": y, "Z": z}, "TrackingState": 2},
+}
+BESIDE = {
+    "Unity": ["rotation of each joint"],
+    "Unreal": ["Rotation of each joint"],
+    "Blender": ["rotation_quaternion, scale of each joint"],
+    "Kinect": [],
+}
+
+
+@pytest.mark.parametrize("tool", BONES)
+@pytest.mark.parametrize("form", ["list of bones", "bones by name", "joints of bodies", "joints alone"])
+def test_bones_have_a_position_and_a_rotation_that_stays(form, tool, tmp_path):
+    rng = np.random.default_rng(3)
+    wanted = np.cumsum(rng.normal(size=(FRAMES, 4, 3)), axis=0).round(4)
+    names = ["Hips", "Spine", "Head", "LeftHand"]
+    frames = []
+    for t, pose in enumerate(wanted.tolist()):
+        bones = {name: BONES[tool](*point) for name, point in zip(names, pose, strict=True)}
+        frames.append({"time": t / 30} | {
+            "list of bones": {"bones": [{"name": name} | bone for name, bone in bones.items()]},
+            "bones by name": {"Bones": bones},
+            "joints of bodies": {"Bodies": [{"TrackingId": 72, "Joints": bones}]},
+            "joints alone": bones,
+        }[form])  # fmt: skip
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"frames": frames}))
+    recording = read_recording(path)
+    (track,) = recording.tracks
+    np.testing.assert_array_equal(track.points, wanted)
+    assert recording.names == tuple(names) and recording.left_alone == BESIDE[tool]
+    write_recording(recording, [track.points + 1], tmp_path / "b.json")
+    after = json.dumps(json.loads((tmp_path / "b.json").read_text()), indent=0).splitlines()
+    before = json.dumps({"frames": frames}, indent=0).splitlines()
+    assert sum(a != b for a, b in zip(after, before, strict=True)) == wanted.size
+    np.testing.assert_allclose(read_recording(tmp_path / "b.json").tracks[0].points, wanted + 1)
+
+
+def test_what_else_has_a_position_in_a_scene_is_no_joint(tmp_path):
+    place = {"x": 0.5, "y": 1.5, "z": 2.5}
+    scene = {
+        "camera": {"position": place, "fov": 60.5},
+        "lamp": {"pos": place, "color": [1, 1, 1]},
+        "floor": {"pos": place},
+    }
+    (tmp_path / "a.json").write_text(json.dumps({"frames": [{"time": t / 30} | scene for t in range(FRAMES)]}))
+    with pytest.raises(SmoothNetError, match="in no known format"):
+        read_recording(tmp_path / "a.json")
+
+
+def test_bones_that_say_what_is_joined_to_what_are_no_joints(tmp_path):
+    """Pins what was so before bones with positions were read."""
+    poses = np.random.default_rng(0).normal(size=(FRAMES, 3, 2)).tolist()
+    (tmp_path / "a.json").write_text(json.dumps([{"keypoints": pose, "bones": [[0, 1], [1, 2]]} for pose in poses]))
+    recording = read_recording(tmp_path / "a.json")
+    assert [track.part for track in recording.tracks] == ["2D"] and recording.left_alone == ["bones"]
+
+
+@pytest.mark.parametrize("key", ["poses", "people", "detections"])
+@pytest.mark.parametrize("when", [{"frame": 1}, {"timestamp": 0.1}, {"image_id": 5}])
+def test_poses_that_say_their_frame_are_frames_and_no_people_of_one(key, when, tmp_path):
+    poses = np.random.default_rng(2).normal(size=(FRAMES, 3, 2))
+    entries = [
+        {name: value * t for name, value in when.items()} | {"keypoints": pose} for t, pose in enumerate(poses.tolist())
+    ]
+    (tmp_path / "a.json").write_text(json.dumps({"fps": 25, key: entries}))
+    recording = read_recording(tmp_path / "a.json")
+    (track,) = recording.tracks
+    assert recording.frame_count == FRAMES and recording.fps == 25
+    np.testing.assert_array_equal(track.points, poses)
+
+
+def test_the_frame_rate_beside_landmarks_is_read(tmp_path):
+    """As beside keypoints; MediaPipe's own results have none, so that those who save them add it."""
+    frame = {"pose_landmarks": [{"x": 0.5, "y": 0.25, "z": 0.0, "visibility": 0.9}] * 3}
+    (tmp_path / "a.json").write_text(json.dumps({"fps": 24, "frames": [frame] * FRAMES}))
+    recording = read_recording(tmp_path / "a.json")
+    assert recording.format == "mediapipe" and recording.fps == 24

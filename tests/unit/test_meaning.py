@@ -135,6 +135,19 @@ def test_quaternions_in_named_columns(words, kinds, tmp_path):
     assert (np.abs(after - values) > 1e-4).any(axis=(0, 1)).all()
 
 
+@pytest.mark.parametrize("words", ["qw qx qy qz", "qx qy qz qw"])
+def test_people_read_the_order_in_which_quaternions_stand(words, tmp_path):
+    """In the file of ROS and Unity w is last; the same rotations come out of either order."""
+    quaternions = matrix_to_quaternion(turning())
+    values = quaternions if words[1] == "w" else np.roll(quaternions, -1, axis=-1)
+    names = [f"j{joint}_{word}" for joint in range(5) for word in words.split()]
+    recording = read_recording(write_table(tmp_path / "a.csv", names, values.reshape(60, -1)))
+    assert f"quaternions {words.replace('q', '')}" in recording.understood
+    np.save(tmp_path / "b.npy", quaternions)
+    same = read_recording(tmp_path / "b.npy", layout="wxyz").tracks[0].points
+    np.testing.assert_allclose(recording.tracks[0].points, same, atol=1e-7)
+
+
 def test_columns_that_may_be_rotations_need_a_word(tmp_path):
     path = write_table(tmp_path / "a.csv", [f"j{k}_{a}" for k in range(5) for a in ("rx", "ry", "rz")], angles(5))
     with pytest.raises(SmoothNetError, match=r"a\.csv.*--layout axis-angle, or --layout x,y,z"):

@@ -2,6 +2,8 @@
 # Copyright (c) SmoothNet contributors
 """What smoothing says of itself: how far points moved, outliers, and whether motion was lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -108,6 +110,13 @@ def test_still_and_empty_recordings_have_a_report():
     for points in (np.zeros((0, 3, 2)), np.zeros((1, 1, 2)), np.ones((5, 2, 2)), np.full((4, 2, 3), np.nan)):
         said = report(points, lambda given: given)
         assert said.text() and said.warning() == (TOO_FEW if len(points) == 1 else None)
+
+
+def test_of_several_parts_the_warning_names_the_one_whose_motion_was_lost():
+    part = Part(jitter=(1.0, 0.5), moved=(1.0, 2.0, 3.0))
+    lost = replace(part, correlation=0.9, slow=0.5)
+    assert "removed (keypoints_2d) looks" in Report(parts={"keypoints_3d": part, "keypoints_2d": lost}).warning()
+    assert "removed looks" in Report(parts={"2D": lost}).warning()
 
 
 def test_outliers_are_counted_and_do_not_count_as_lost_motion():

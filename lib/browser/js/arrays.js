@@ -220,7 +220,7 @@ async function readArrays(file, layout) {
   }
   const poses = [...arrays].filter(([n, a]) => SMPL_POSE.test(n) && a.kind === "f" && a.shape.length > 1 && a.shape.at(-1) % 3 === 0).map(([n]) => n);
   if (poses.length && (SMPL_COMPANY.some((n) => arrays.has(n)) || poses.some((n) => !/^(full_?)?poses?$/i.test(n)))) {
-    throw new FileError(`${file.name} holds body parameters (SMPL), whose rotations only the command line smooths: pip install smoothnet`);
+    throw new FileError(`${file.name} holds body parameters (SMPL), whose rotations only the command line smooths: smoothnet smooth FILE -o OUT`);
   }
   const tracks = [], notes = [];
   const chosen = pointArrays(arrays), boxes = chosen.filter((n) => !named(n, POSITION_WORDS) && areBoxes(arrays.get(n)));
@@ -291,7 +291,7 @@ function arrayTracks(fileName, arrays, name, layout) {
   const array = arrays.get(name), where = `${fileName}, ${name || "array"}`, values = npyNumbers(array);
   let { shape } = array;
   if (shape.length === 4 && [2, 3].includes(shape[0]) && shape[1] >= 8 && [17, 18, 20, 25].includes(shape[2]) && [1, 2].includes(shape[3])) {
-    throw new FileError(`${where}, shape (${shape.join(", ")}), may be C, T, V, M of ST-GCN, which the command line reads: pip install smoothnet; or put the frames first`);
+    throw new FileError(`${where}, shape (${shape.join(", ")}), may be C, T, V, M of ST-GCN, which the command line reads: smoothnet smooth FILE -o OUT; or put the frames first`);
   }
   if (!layout && shape.length > 2 && shape.at(-1) === 3 && shape.at(-2) === 3 && isRotation(sampleRows(values, 9), 9)) throw new FileError(`${where}: ${ROTATIONS}`);
   let meaning;

@@ -26,7 +26,7 @@ const PYTHON_ONLY = { // ending -> what it is
 export async function readFiles(files, { layout = null } = {}) {
   if (!files.length) throw new FileError("drop a file of poses");
   const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
-  if (size > MOST_BYTES) throw new FileError(`${files[0].name} is too large for the page (${Math.round(size / 2 ** 20)} MB, it takes 256 MB); use the command line: pip install smoothnet`);
+  if (size > MOST_BYTES) throw new FileError(`${files[0].name} is too large for the page (${Math.round(size / 2 ** 20)} MB, it takes 256 MB); use the command line: smoothnet smooth FILE -o OUT`);
   const recording = await readerOf(files, layout);
   if (!(recording.fps >= 1e-3 && recording.fps <= 1e6)) recording.fps = null;
   if (!recording.tracks.length) throw new FileError(`${recording.name} holds nobody: ${recording.frameCount} frames without a point`);
@@ -71,7 +71,7 @@ async function readerOf(files, layout) {
   if (ending === "json") return readJson(file, layout);
   if (ending === "trc") return readTrc(file);
   if (ending === "csv" || ending === "tsv") {
-    if (/^(scorer|"scorer")[,;\t]/.test(new TextDecoder().decode(file.bytes.subarray(0, 64)))) throw new FileError(`${file.name} is a table of DeepLabCut, which the command line reads: pip install smoothnet`);
+    if (/^(scorer|"scorer")[,;\t]/.test(new TextDecoder().decode(file.bytes.subarray(0, 64)))) throw new FileError(`${file.name} is a table of DeepLabCut, which the command line reads: smoothnet smooth FILE -o OUT`);
     return readCsv(file, layout);
   }
   if (Object.hasOwn(PYTHON_ONLY, ending)) throw new FileError(`${file.name}: the page does not read ${PYTHON_ONLY[ending]}`);

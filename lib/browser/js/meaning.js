@@ -17,7 +17,7 @@ export const LAYOUTS = {
 };
 const HOLISTIC = new Set([0, 468, 478].flatMap((face) => [0, 21, 42].map((hands) => 132 + 3 * (face + hands))).filter((columns) => columns > 132));
 const SAY = "say what the numbers of a joint are";
-export const ROTATIONS = "these look like rotations, which only the command line smooths: pip install smoothnet";
+export const ROTATIONS = "these look like rotations, which only the command line smooths: smoothnet smooth FILE -o OUT";
 const ENOUGH = 100000;
 
 /** What the last axis of (N, numbers) holds: {numbers, dims, score}. */

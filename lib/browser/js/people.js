@@ -186,7 +186,8 @@ function asOpenpose(document, value) {
   if (isOpenpose(value)) value = [value];
   else if (!Array.isArray(value) || !value.length || !value.every(isOpenpose)) return null;
   const path = (i) => (Array.isArray(document.value) ? [i] : []);
-  return readOpenpose(document.name, [document], value.map((frame, i) => ({ document, path: path(i), people: frame.people, label: i })));
+  const labels = value.map(labelOf), numbered = !labels.includes(null);
+  return readOpenpose(document.name, [document], value.map((frame, i) => ({ document, path: path(i), people: frame.people, label: numbered ? labels[i] : i })));
 }
 
 function asMmpose(document, value) {
@@ -299,7 +300,7 @@ function asLandmarks(document, value, layout) {
   if (prefix === null) return null;
   for (const key of prefix) value = value[key];
   if (!Array.isArray(value) || !value.length) return null;
-  const poses = [], owners = [], isWrapped = (person) => isObject(person) && isObject(person.pose) && !has(person, "keypoints"); // by ml5
+  const poses = [], owners = [], faults = [], isWrapped = (person) => isObject(person) && isObject(person.pose) && !has(person, "keypoints"); // by ml5
   value.forEach((frame, t) => {
     const path = [...prefix, t];
     if (isWrapped(frame)) {
@@ -313,6 +314,7 @@ function asLandmarks(document, value, layout) {
       path.push(key);
       list = frame[key];
     }
+    const before = poses.length;
     if (isPose(list)) {
       poses.push({ t, path, list, owner: frame });
       owners.push(idOf(frame));
@@ -321,8 +323,11 @@ function asLandmarks(document, value, layout) {
       const [person, to] = isWrapped(inner) ? [inner.pose, [i, "pose", "keypoints"]] : [inner, [i, "keypoints"]];
       if (isObject(person) && isPose(person.keypoints)) poses.push({ t, path: [...path, ...to], list: person.keypoints, owner: person });
     });
+    // A text among the numbers of a frame would make all of it missing.
+    if (poses.length === before && Array.isArray(list) && list.flat(2).some((item) => typeof item === "string")) faults.push(t);
   });
   if (!poses.length) return null;
+  if (faults.length) throw new FileError(`${name}, frame ${faults[0]} must hold numbers only, in lists of equal length`);
   const said = value.map(labelOf);
   // "poses" are the people of a frame as well as those of one person.
   if (prefix[0] === "poses" && said.includes(null) && poses.some(({ owner }) => isObject(owner))) owners.push(null, "another");

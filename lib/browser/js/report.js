@@ -97,10 +97,11 @@ export function reportTexts(parts, fps = null) {
     const change = before > 0 ? ` (${after < before ? "−" : "+"}${Math.round(100 * Math.abs(after / before - 1))} %)` : "";
     sentences.push(`jitter${of} ${short(before)} → ${short(after)} per ${fps ? "s²" : "frame²"}${change}`);
   }
-  return [sentences, warningOf([...parts.values()])];
+  return [sentences, warningOf([...parts])];
 }
 
-function warningOf(parts) {
+function warningOf(named) {
+  const parts = named.map(([, part]) => part);
   const leaps = Math.max(0, ...parts.map((part) => part.leaps));
   if (leaps > LEAPS) {
     return `its joints leap by ${Math.round(100 * leaps)} % of the body's size in each frame, as where lists have them in changing order or rows are no frames; look whether the result can be right`;
@@ -108,8 +109,8 @@ function warningOf(parts) {
   if (parts.some(({ moved }) => moved) && !parts.some(({ jitter, moved }) => jitter || moved?.[2] > 0)) {
     return "nobody is seen in three frames running, so nothing was smoothed; look whether the file says in each frame who is who";
   }
-  const lost = parts.filter(({ correlation, slow }) => correlation > MOTION_CORRELATION && slow > MOTION_SIZE);
+  const lost = named.filter(([, { correlation, slow }]) => correlation > MOTION_CORRELATION && slow > MOTION_SIZE);
   if (!lost.length) return null;
-  const worst = lost.reduce((a, b) => (b.slow > a.slow ? b : a));
-  return `what was removed looks like motion rather than noise (it changes slowly, correlation ${worst.correlation.toFixed(2)} over 1/30 s, and is ${(100 * worst.slow).toFixed(1)} % of the body's size); smooth less with the strength`;
+  const [name, worst] = lost.reduce((a, b) => (b[1].slow > a[1].slow ? b : a));
+  return `what was removed${named.length > 1 ? ` (${name})` : ""} looks like motion rather than noise (it changes slowly, correlation ${worst.correlation.toFixed(2)} over 1/30 s, and is ${(100 * worst.slow).toFixed(1)} % of the body's size); smooth less with the strength`;
 }

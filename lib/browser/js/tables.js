@@ -425,7 +425,9 @@ export function readCsv(file, layout = null) {
   const bodies = bodiesOf(joints);
   if (bodies.length && !layout) {
     const tracks = bodies.map(({ part, columns, scores, order }) => table.track(columns, scores, order, part));
-    return tableRecording("CSV", file, table, tracks, { fps, names: tracks.length === 1 ? bodies[0].order : null });
+    const turns = plain.filter((column) => isNoPlace(names[column]));
+    const notes = turns.length ? [`columns such as ${names[turns[0]]} are left as they are (rotations, velocities and the like)`] : [];
+    return tableRecording("CSV", file, table, tracks, { fps, names: tracks.length === 1 ? bodies[0].order : null, notes });
   }
   for (const columns of joints.values()) for (const column of columns.values()) if (table.isNumeric(column)) plain.push(column);
   plain.sort((a, b) => a - b);
@@ -533,7 +535,7 @@ function rowsOfPeople(table, names) {
   const isPlace = (joint) => joints.get(joint)?.has("x") && joints.get(joint).has("y"), when = frame ?? time;
   const long = rowsOfJoints.length > 0 && isPlace(joints.has("") ? "" : "world");
   if (when === null || ![...joints.keys()].some(isPlace) || !(long || people.length || frame !== null)) return null;
-  if (long) throw new FileError(`${table.name} has a row a point, which the command line reads: pip install smoothnet`);
+  if (long) throw new FileError(`${table.name} has a row a point, which the command line reads: smoothnet smooth FILE -o OUT`);
   const labels = table.cells.map((cells) => cells[when]), count = new Set(labels).size, found = { frame, time, people, joints };
   // People who follow one another are people too.
   if (count === labels.length) return people.some((column) => isNamed(names[column], PEOPLE) && table.tellsApart(column)) ? found : null;
