@@ -119,11 +119,13 @@ class _Segment:
         return self.length > self.window and self.last == self.newest and self.ran < self.newest
 
     def newest_window(self) -> np.ndarray:
-        """(K, D, W), the newest W frames, or all frames and a missing end."""
+        """(K, D, W), the newest W frames, or all frames up to the last that shows anything, padded."""
         frames = self.frames.back(min(self.length, self.window))
-        return (pad_window(frames, self.window, self.reflect) if len(frames) < self.window else frames).transpose(
-            1, 2, 0
-        )
+        if self.length <= self.window:
+            frames = frames[: self.last - self.first + 1]
+        if len(frames) < self.window:
+            frames = pad_window(frames, self.window, self.reflect)
+        return frames.transpose(1, 2, 0)
 
     def begin(self) -> np.ndarray:
         """Note that the network is given the newest window; (W, K or 1, 1), how much its frames count."""

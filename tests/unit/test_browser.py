@@ -89,12 +89,21 @@ def with_long_gaps() -> np.ndarray:
     return points
 
 
+def with_early_leaves() -> np.ndarray:
+    points = motion(110, 5, 2)
+    points[9:30] = np.nan  # gone before the first window is full
+    points[58:64] = np.nan  # nobody in sight where the first window of the second recording ends
+    points[95:] = np.nan
+    return points
+
+
 MOTIONS = {
     "3D": motion(80, 17, 3),
     "2D in pixels": motion(70, 17, 2, scale=300),
     "holes": motion(64, 6, 3, gaps=0.15),
     "long gaps": with_long_gaps(),
     "leaps": with_leaps(),
+    "early leaves": with_early_leaves(),
     "one joint": motion(50, 1, 3),
     "one joint, 2D, far away": motion(40, 1, 2) + 1e4,
     "one number": motion(40, 3, 1),

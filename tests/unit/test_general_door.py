@@ -94,6 +94,23 @@ def test_a_stream_gives_what_a_whole_recording_gives(tmp_path, taper, frames):
     assert np.array_equal(np.isnan(smoother(x)), np.isnan(x))
 
 
+@pytest.mark.parametrize("away", [(1, 20), (9, 30), (W - 1, 40), (W, 40), (W - 4, W + 3), (W - 4, W), (W - 2, W + 1)])
+def test_who_leaves_within_the_first_window_comes_out_alike_live_and_whole(smoother, away):
+    """For good or for a while: a stream cannot know which when the first window ends."""
+    x = recording(50)
+    x[slice(*away)] = np.nan
+    for delay in (W - 1, W + 2):
+        np.testing.assert_allclose(smoother(x, delay=delay), smoother(x), atol=1e-4)
+
+
+def test_who_leaves_a_stream_early_is_smoothed_as_a_short_clip(smoother):
+    """Not as somebody who comes to rest, as long as nobody is in sight."""
+    stream = smoother.stream(W - 1, tracks=True)
+    x = recording(9, seed=3)
+    came = [stream.push({"a": x[t]} if t < len(x) else {}) for t in range(40)][W - 1 :]
+    np.testing.assert_allclose([frame["a"] for frame in came[: len(x)]], smoother(x), atol=1e-4)
+
+
 def test_people_of_a_stream_do_not_know_of_each_other(smoother):
     one, two = recording(40, seed=1), recording(40, seed=2) * 50
     both, alone = smoother.stream(5, tracks=True), smoother.stream(5, tracks=True)

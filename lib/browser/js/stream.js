@@ -44,10 +44,10 @@ class StreamSegment {
     return this.length > this.network.window && this.last === this.newest && this.ran < this.newest;
   }
 
-  /** Run the network on the newest W frames, or on all frames and what continues them. */
+  /** Run the network on the newest W frames, or on all frames up to the last that shows anything and what continues them. */
   evaluate(strength) {
-    const { network, frames, size, joints, dims, length } = this, W = network.window;
-    const data = length >= W ? frames : continueFrames(frames.subarray((W - length) * size), length, size, W);
+    const { network, frames, size, joints, dims, length } = this, W = network.window, seen = this.last - this.first + 1;
+    const data = length > W || seen === W ? frames : continueFrames(frames.subarray((W - length) * size), seen, size, W);
     const smoothed = smoothWindow(network, data, 0, joints, dims, strength);
     if (!smoothed.every(Number.isFinite)) throw new Error("the network gave what is no finite number; its weights may be damaged");
     if (length < W) {
