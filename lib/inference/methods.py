@@ -21,7 +21,7 @@ from ..filters.smoother import OUTLIERS, ClassicalSmoother, classical_smoother
 from ..filters.table import REFERENCE_FPS
 from ..formats import check_words, read_recording
 from ..formats.recording import Recording
-from ..models.network import as_numpy
+from ..utils.arguments import as_numpy
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import refuse_far
 from .options import SmoothingOptions
@@ -248,8 +248,8 @@ class Smoothing:
     def points(self, points: Any) -> Any:
         """Smooth (T, K, D) or (T, C) points of one person, array or tensor; see Smoother.__call__."""
         array, restore = as_numpy(points)
-        refuse_far(array)
         known = as_points(array, self.options.dims).astype(np.float64)
+        refuse_far(known)
         ready = self._method.ready(self.options.fps, lambda frames: None)
         if ready.clean is not None:
             known = ready.clean(known)[0]

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..models.bank import LEAD
-from ..models.network import Work, as_numpy
+from ..models.network import Work
+from ..utils.arguments import as_numpy, check_whole
 from ..utils.door import Door
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import MAX_GAP, refuse_far, shown_points
+from ..utils.gaps import MAX_GAP, check_max_gap, refuse_far, shown_points
 from .overlap import Start, blank_missing, pad_window, start_windows, window_weight
 
 ENOUGH = 0.01  # where other windows together count more than this, a frame that counts LEAD changes nothing
@@ -233,11 +234,12 @@ class Stream:
         reflect: bool = False,
         step: int = 1,
     ):
+        check_whole("delay", delay)
+        check_whole("step", step)
+        check_max_gap(max_gap)
         longest = window - 2 + max(step, 1)
         if not 0 <= delay <= longest:
             raise SmoothNetError(f"delay must be from 0 to {longest} frames (window {window}), not {delay}")
-        if max_gap < 0:
-            raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
         if not 1 <= step <= delay + 1:
             raise SmoothNetError(f"step must be from 1 to {delay + 1} frames (delay {delay}), not {step}")
         self.window = window
