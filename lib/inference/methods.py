@@ -111,7 +111,8 @@ def network_method(options: SmoothingOptions) -> Prepared:
     def stream() -> AnyStream:
         if options.outliers:
             raise SmoothNetError("--outliers does not go with --stream for a network; choose a classical --method")
-        return smoother.at(options.fps).stream(options.delay, max_gap=options.gap_frames(options.fps))
+        max_gap = options.gap_frames(options.fps)
+        return smoother.at(options.fps).stream(options.delay, max_gap=max_gap, step=options.step)
 
     if options.delay is not None:
         smoother.stream(options.delay)  # says what is wrong with the delay before anything is read

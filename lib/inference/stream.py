@@ -299,7 +299,7 @@ class Stream:
             if part.waiting:
                 self._begin([part], part.newest)
         first = max(0, self._count - self.delay)
-        self._begin([], self._count - 1, self._all(), first)
+        self._begin([], self._count - 1, [part for part in self._all() if part.last >= first], first)
         self._advance(None)
         rest = [self._emit(i) for i in range(first, self._count)]
         self._reset()

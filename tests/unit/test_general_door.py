@@ -111,6 +111,16 @@ def test_who_leaves_a_stream_early_is_smoothed_as_a_short_clip(smoother):
     np.testing.assert_allclose([frame["a"] for frame in came[: len(x)]], smoother(x), atol=1e-4)
 
 
+@pytest.mark.parametrize("tracks", [True, False])
+def test_a_stream_without_delay_may_end_with_nobody_in_sight(smoother, tracks):
+    stream = smoother.stream(0, tracks=tracks)
+    frame = recording(1)[0]
+    for _ in range(3):
+        stream.push({"a": frame} if tracks else frame)
+    stream.push({} if tracks else None)
+    assert stream.flush() == []
+
+
 def test_people_of_a_stream_do_not_know_of_each_other(smoother):
     one, two = recording(40, seed=1), recording(40, seed=2) * 50
     both, alone = smoother.stream(5, tracks=True), smoother.stream(5, tracks=True)
