@@ -146,14 +146,17 @@ class Network:
 
 
 def _centred(windows: np.ndarray, shown: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Windows about where the person stands in the middle frame, float32, which is then free of it, and that place."""
+    """Windows about where the person stands in the middle frame, float32, which is then free of it, and that place.
+
+    Joints without values are 0, exactly: the least that were left of them would be all that moves where nothing else does.
+    """
     middle = windows[..., windows.shape[-1] // 2]
     if shown is None:
         origin = middle.mean(1)[:, None, :, None]
-    else:
-        weight = shown / np.maximum(shown.sum(1), 1)[:, None]
-        origin = (middle * weight[..., None]).sum(1)[:, None, :, None]
-    return (windows - origin).astype(np.float32), origin
+        return (windows - origin).astype(np.float32), origin
+    weight = shown / np.maximum(shown.sum(1), 1)[:, None]
+    origin = (middle * weight[..., None]).sum(1)[:, None, :, None]
+    return ((windows - origin) * shown[:, :, None, None]).astype(np.float32), origin
 
 
 def part_of(frames: np.ndarray) -> FramesOf:

@@ -121,6 +121,20 @@ def test_a_stream_without_delay_may_end_with_nobody_in_sight(smoother, tracks):
     assert stream.flush() == []
 
 
+@pytest.mark.parametrize("frames", [1, 2, W])
+def test_one_joint_at_rest_is_all_that_is_seen(frames):
+    """With the weights that come along: what rounding leaves of joints that are not there was all that moved."""
+    smoother = Smoother.from_checkpoint()
+    for seed in range(20):
+        x = np.full((frames, 4, 2), np.nan)
+        x[:, seed % 4] = np.random.default_rng(seed).normal(size=2) * 10.0 ** (seed % 7 - 3)
+        stream = smoother.stream(3)
+        live = [stream.push(frame) for frame in x][3:] + stream.flush()
+        for smoothed in (np.stack(live), smoother(x)):
+            np.testing.assert_array_equal(np.isnan(smoothed), np.isnan(x))
+            np.testing.assert_allclose(smoothed, x, rtol=1e-4)
+
+
 def test_people_of_a_stream_do_not_know_of_each_other(smoother):
     one, two = recording(40, seed=1), recording(40, seed=2) * 50
     both, alone = smoother.stream(5, tracks=True), smoother.stream(5, tracks=True)
