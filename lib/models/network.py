@@ -148,7 +148,7 @@ class Network:
 def _centred(windows: np.ndarray, shown: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Windows about where the person stands in the middle frame, float32, which is then free of it, and that place.
 
-    Joints without values are 0, exactly: the least that were left of them would be all that moves where nothing else does.
+    Joints without values are 0, exactly: the least that is left of them is all that moves where nothing else does.
     """
     middle = windows[..., windows.shape[-1] // 2]
     if shown is None:
