@@ -375,6 +375,19 @@ def test_writing_what_was_read_changes_no_byte(tmp_path):
 
 
 @needs_node
+def test_a_frame_whose_joints_are_all_null_shows_nobody(tmp_path):
+    shown = [[1.0, 2.0], [3.0, 4.0]]
+    for lines in (
+        [{"keypoints": shown}, {"keypoints": [None, None]}],
+        [{"people": [{"id": 1, "keypoints": shown}]}, {"people": [{"id": 1, "keypoints": [None, None]}]}],
+    ):
+        (found,) = values(ask(tmp_path, [{"task": "lines", "lines": lines, "options": {"delay": 0}}]))
+        stream = Smoother.from_checkpoint().stream(0)
+        wanted = [json.loads(line) for line in smooth_lines(map(json.dumps, lines), stream)]
+        assert found[1] == wanted[1] == lines[1]
+
+
+@needs_node
 def test_landmarks_arrays_and_lines(tmp_path):
     """What estimators in the browser give: lists of landmarks, bare arrays, and lines of JSON."""
     points = motion(50, 33, 3, 3)

@@ -224,6 +224,7 @@ export function readFrame(frame, minScore = null, wanted = null) {
   if (!frame.length) return null;
   const objects = frame.some((joint) => joint !== null && typeof joint === "object" && !Array.isArray(joint) && !ArrayBuffer.isView(joint));
   const known = frame.filter((joint) => joint !== null && joint !== undefined);
+  if (!known.length) return null;
   const dims = Math.min(wanted ?? 3, objects ? (known.every((joint) => typeof joint.z === "number") ? 3 : 2) : known[0]?.length ?? 0);
   if (dims < 1 || (!objects && (known[0].length > 3 || known.some((joint) => joint?.length !== known[0].length)))) {
     throw new Error("joints must be [[x, y], ...] or [[x, y, z], ...], all alike");
