@@ -74,7 +74,7 @@ def smooth(
         dims=dims,
         max_gap=max_gap,
         min_score=min_score,
-        checkpoint=None if checkpoint is None else os.fspath(checkpoint),
+        checkpoint=os.fspath(checkpoint) if isinstance(checkpoint, os.PathLike) else checkpoint,
         window=window,
         device=device,
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _MOST_THREADS = 8
+_OF_FILES = ("plot", "derivatives", "uncertainty", "report", "fill", "dims", "input_format")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.stream or args.inputs == ["-"]:
         if not args.stream or args.inputs != ["-"] or args.output:
             parser.error("a stream is `- --stream`, from standard input to standard output, without -o")
+        for name in _OF_FILES:
+            if getattr(args, name) not in (None, False):
+                parser.error(f"--{name} is for files and does not go with --stream")
+        if args.jobs != 1:
+            parser.error("--jobs is for files and does not go with --stream")
         return _stream(Smoothing(options))
     if not args.output:
         parser.error("name the output with -o OUT")
@@ -86,6 +92,7 @@ def _stream(smoothing: Smoothing) -> int:
     from ..inference.lines import smooth_lines
 
     lines = getattr(sys.stdin, "buffer", sys.stdin)  # bytes, so that a line that is not UTF-8 can be named
-    for line in smooth_lines(lines, smoothing.stream(), smoothing.options.min_score):
+    options = smoothing.options
+    for line in smooth_lines(lines, smoothing.stream(), options.min_score, options.layout):
         print(line, flush=True)
     return 0

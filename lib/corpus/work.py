@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import numpy as np
 from ..formats import write_recording
 from ..inference.methods import Smoothing
 from ..inference.options import SmoothingOptions
+from ..utils.arguments import check_path
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write, only_in, printable, refuse_endless
 from .inputs import Item, find_inputs
@@ -233,10 +235,13 @@ class FileSmoother:
 
     def __call__(self, source: str | os.PathLike) -> dict[str, Any]:
         """Smooth one file; gives its path, output, state ("done", "failed" or "todo") and the manifest's columns."""
+        check_path("the file to smooth", source)
         source = os.fspath(source)
         row = {"path": source, "output": "", "state": "todo", "error": None}
         try:
-            (item,) = find_inputs([source], self.out)
+            item, *others = islice(find_inputs([source], self.out), 2)
+            if others:
+                raise SmoothNetError(f"{source} means several files; give the path of each of them")
         except SmoothNetError as error:
             return row | {"error": str(error)}
         name = item.name

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.arguments import as_numpy, check_number, check_whole
 from ..utils.door import Door
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import MAX_GAP, bridge, refuse_far, segments, shown_points
+from ..utils.gaps import MAX_GAP, bridge, check_max_gap, refuse_far, segments, shown_points
 from . import classical
 from .table import FILTERS, LOWEST, REFERENCE_FPS, STRONGEST, Classical, check_fps
 
@@ -74,19 +75,19 @@ class ClassicalSmoother:
             The same shape and type; NaN where the input was missing. Whole numbers become float64.
 
         Raises:
-            SmoothNetError: no array of three axes, or coordinates that no recording reaches.
+            SmoothNetError: no array of numbers with three axes, or coordinates that no recording reaches.
         """
         if not isinstance(points, np.ndarray) or points.ndim != 3:
             raise SmoothNetError(
                 "points must be a numpy array (frames, joints, dims); xarray and pandas go through smooth_labelled"
             )
-        refuse_far(points)
-        cleaned, _ = self.clean(points)
+        array, restore = as_numpy(points)
+        refuse_far(array)
+        cleaned, _ = self.clean(array)
         smoothed = np.full(cleaned.shape, np.nan)
         for part in segments(cleaned, self.max_gap):
             smoothed[part] = self._smooth(cleaned[part])
-        kind = points.dtype if points.dtype.kind == "f" else np.float64
-        return np.where(shown_points(points)[..., None], smoothed, np.nan).astype(kind)
+        return restore(np.where(shown_points(array)[..., None], smoothed, np.nan))
 
     def clean(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Reject outliers only: (T, K, D) -> (T, K, D) float64 without them, and (T, K) bool, what was rejected."""
@@ -141,12 +142,14 @@ def classical_smoother(
     if name not in METHODS:
         raise SmoothNetError(f"there is no smoother {name!r}: choose from {', '.join(METHODS)}")
     check_fps(fps)
+    check_number("strength", strength)
+    if cutoff is not None:
+        check_number("cutoff", cutoff)
     if outliers is not None and outliers not in OUTLIERS:
         raise SmoothNetError(f"outliers must be one of {', '.join(OUTLIERS)}, not {outliers!r}")
     if not 0 <= strength <= STRONGEST:
         raise SmoothNetError(f"strength must be from 0 (the input) to {STRONGEST:g} (1 is the default), not {strength}")
-    if max_gap < 0:
-        raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
+    check_max_gap(max_gap)
     rate = fps or REFERENCE_FPS
     row = FILTERS[name].classical
     assert row is not None
@@ -272,10 +275,12 @@ class ClassicalStream:
     def __init__(
         self, smoother: ClassicalSmoother, delay: int, tracks: bool | Collection[Hashable] | None = None
     ) -> None:
+        check_whole("delay", delay)
         if delay < 0:
             raise SmoothNetError(f"delay must be 0 frames or more, not {delay}")
         self.smoother, self.delay = smoother, delay
         self._door = Door(tracks)
+        self._restore: Callable[[np.ndarray], Any] = lambda array: array
         self._reset()
 
     def _reset(self) -> None:
@@ -286,17 +291,23 @@ class ClassicalStream:
         """Take the next frame, give the one `delay` frames older.
 
         Args:
-            frame: (K, D) array, NaN where a point is missing, or None if nobody was seen; with ids, a dict
+            frame: (K, D) array or tensor, NaN where a point is missing, or None if nobody was seen; with ids, a dict
                 id -> (K, D) of those that were seen.
 
         Returns:
-            None for the first `delay` pushes. Then (K, D), NaN where points were missing (None as long as no frame
-            told the number of joints); with ids, a dict id -> (K, D) of those seen in that frame.
+            None for the first `delay` pushes. Then (K, D), of the type that was pushed, NaN where points were missing
+            (None as long as no frame told the number of joints); with ids, a dict id -> (K, D) of those seen in that
+            frame.
 
         Raises:
             SmoothNetError: a frame of another shape than those before.
         """
-        frames = self._door.people(frame, self._count, lambda points: np.asarray(points, np.float64))
+
+        def as_array(points: Any) -> np.ndarray:
+            array, self._restore = as_numpy(points)
+            return array.astype(np.float64, copy=False)
+
+        frames = self._door.people(frame, self._count, as_array)
         for key, array in frames.items():
             refuse_far(array)
             frames[key] = np.where(shown_points(array)[:, None], array, np.nan)
@@ -320,7 +331,7 @@ class ClassicalStream:
         for key, track in list(self._tracks.items()):
             output = track.output(back)
             if np.isfinite(output).any():
-                frames[key] = output
+                frames[key] = self._restore(output)
             elif track.gone:
                 del self._tracks[key]
-        return self._door.out(frames, lambda array: array)
+        return self._door.out(frames, self._restore)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..config import FILTER_SETTINGS
+from ..utils.arguments import check_number
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import bridge
 from . import classical, published
@@ -214,6 +215,8 @@ def filter_names(text: str) -> list[str]:
 
 def check_fps(fps: float | None) -> None:
     """Raises SmoothNetError unless `fps` is None or a positive number."""
+    if fps is not None:
+        check_number("a frame rate", fps)
     if fps is not None and not (isfinite(fps) and fps > 0):
         raise SmoothNetError(f"a frame rate must be a positive number of frames per second, not {fps}")
 

@@ -21,7 +21,7 @@ from ..filters.smoother import OUTLIERS, ClassicalSmoother, classical_smoother
 from ..filters.table import REFERENCE_FPS
 from ..formats import check_words, read_recording
 from ..formats.recording import Recording
-from ..models.network import as_numpy
+from ..utils.arguments import as_numpy
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import refuse_far
 from .options import SmoothingOptions
@@ -111,7 +111,8 @@ def network_method(options: SmoothingOptions) -> Prepared:
     def stream() -> AnyStream:
         if options.outliers:
             raise SmoothNetError("--outliers does not go with --stream for a network; choose a classical --method")
-        return smoother.at(options.fps).stream(options.delay, max_gap=options.gap_frames(options.fps))
+        max_gap = options.gap_frames(options.fps)
+        return smoother.at(options.fps).stream(options.delay, max_gap=max_gap, step=options.step)
 
     if options.delay is not None:
         smoother.stream(options.delay)  # says what is wrong with the delay before anything is read
@@ -248,8 +249,8 @@ class Smoothing:
     def points(self, points: Any) -> Any:
         """Smooth (T, K, D) or (T, C) points of one person, array or tensor; see Smoother.__call__."""
         array, restore = as_numpy(points)
-        refuse_far(array)
         known = as_points(array, self.options.dims).astype(np.float64)
+        refuse_far(known)
         ready = self._method.ready(self.options.fps, lambda frames: None)
         if ready.clean is not None:
             known = ready.clean(known)[0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from ..filters.table import STRONGEST
+from ..utils.arguments import check_number, check_path, check_whole, check_word
 from ..utils.errors import SmoothNetError
 from ..utils.gaps import MAX_GAP
 
@@ -93,13 +94,22 @@ class SmoothingOptions:
         return min(MOST_FRAMES, int(gap_seconds(self.max_gap) * fps + 1e-9))
 
     def __post_init__(self) -> None:
+        for name in ("method", "outliers", "device", "input_format"):
+            check_word(f"--{name}", getattr(self, name))
+        for name in ("strength", "fps", "cutoff", "min_score"):
+            if name == "strength" or getattr(self, name) is not None:
+                check_number(f"--{name}", getattr(self, name))
+        check_path("--checkpoint", self.checkpoint)
+        check_whole("--dims", self.dims, "coordinates")
+        if self.max_gap is None:
+            raise SmoothNetError("--max_gap must be a number of frames or seconds, not None; leave it out for 10")
         for name, least in (("step", 1), ("delay", 0), ("max_gap", 0), ("window", 1)):
             value = getattr(self, name)
-            if isinstance(value, str):
+            if name == "max_gap" and isinstance(value, str):
                 gap_seconds(value)
-            elif value is not None and not hasattr(value, "__index__"):
-                raise SmoothNetError(f"--{name} must be a whole number of frames, not {value}")
-            elif value is not None and not least <= value <= MOST_FRAMES:
+                continue
+            check_whole(f"--{name}", value)
+            if value is not None and not least <= value <= MOST_FRAMES:
                 shown = value if abs(value) <= MOST_FRAMES else "a number that large"
                 raise SmoothNetError(f"--{name} must be at least {least} frame{'s' * (least != 1)}, not {shown}")
         if self.fps is not None and not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:

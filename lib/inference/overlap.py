@@ -10,6 +10,9 @@ What happens to missing points, in a whole recording and in a stream alike:
   goes into the network as a joint of its own: the straight line between them would bend both ends of it.
 - A window whose last frame lacks the point holds its last value there, a guess. It counts only where no
   window whose last frame shows the point covers the frame, and then a recording's first window comes first.
+- The first window may end with frames that show nobody. For a network that wants it (`reflect`) it goes on from the
+  last frame that shows somebody as a recording does that ends there: while nobody is in sight a stream cannot know
+  whether it does.
 - What was missing comes back missing (NaN).
 - More than max_gap frames in a row without any point cut the recording in two.
 """
@@ -147,6 +150,19 @@ def pad_window(frames: np.ndarray, window: int, reflect: bool = False) -> np.nda
     return np.concatenate([frames, end])
 
 
+def _reflect_ends(windows: np.ndarray) -> np.ndarray:
+    """(n, K, D, W) windows; in place of last frames that show nobody comes what pad_window puts there."""
+    ends = np.flatnonzero(~shown_points(windows[..., -1]).any(axis=1))  # the recording's first, if any
+    if not len(ends):
+        return windows
+    windows = windows.copy()
+    for i in ends:
+        frames = windows[i].transpose(2, 0, 1)
+        seen = np.flatnonzero(shown_points(frames).any(axis=1))
+        windows[i] = reflected(frames[: seen[-1] + 1], len(frames)).transpose(1, 2, 0)
+    return windows
+
+
 def window_weight(last: np.ndarray, first: np.ndarray | bool) -> np.ndarray:
     """How much windows count for each point, (n, K, 1).
 
@@ -220,7 +236,10 @@ def smooth_with_gaps(
     chosen, hurried = chosen_windows(anybody, window, min(step, window))
 
     def by_channel(windows: np.ndarray) -> np.ndarray:
-        return smooth_windows(network, windows.reshape(-1, joints, dims, window)).reshape(windows.shape)
+        people = windows.reshape(-1, joints, dims, window)
+        if reflect and length >= window:
+            people = _reflect_ends(people)
+        return smooth_windows(network, people).reshape(windows.shape)
 
     def weigh(starts: list[int]) -> np.ndarray:
         first, ends = np.array(starts) == 0, np.array(starts) + window - 1

@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from ..filters.table import check_fps
 from ..models.load import load_network
-from ..models.network import Network, Work, as_numpy
+from ..models.network import Network, Work
 from ..models.normalize import NORMALIZATIONS, with_normalization
 from ..models.windows import smooth_blocks, smooth_sequence
+from ..utils.arguments import as_numpy, check_number, check_path, check_whole
 from ..utils.blocks import Frames, by_frames
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import MAX_GAP, refuse_far, shown_points, uncut
+from ..utils.gaps import MAX_GAP, check_max_gap, refuse_far, shown_points, uncut
 from ..weights import find_weights
 from .labelled import is_labelled, smooth_labelled
 from .overlap import Flat, blank_missing, chosen_windows, smooth_with_gaps, tapered
@@ -60,12 +62,17 @@ class Smoother:
             default. What comes out does not depend on it.
 
     Raises:
-        SmoothNetError: an unknown normalisation, or a strength that the network does not have.
+        SmoothNetError: no network, an unknown normalisation, a strength that the network does not have, or a frame rate
+            that is none.
     """
 
     def __init__(
         self, network: Network, normalize: str = "auto", strength: float = 1.0, fps: float | None = None
     ) -> None:
+        if not isinstance(network, Network):
+            raise SmoothNetError("a Smoother takes a loaded network; to load one, Smoother.from_checkpoint(path)")
+        check_number("strength", strength)
+        check_fps(fps)
         if normalize not in ("auto", *NORMALIZATIONS):
             raise SmoothNetError(f"normalize must be one of auto, {', '.join(NORMALIZATIONS)}, not {normalize!r}")
         if not 0 <= strength <= network.strongest:
@@ -111,6 +118,8 @@ class Smoother:
             SmoothNetError: no such file, not a SmoothNet, another window, no such device, a package is
                 missing.
         """
+        check_path("the checkpoint", path)
+        check_whole("window", window)
         return cls(load_network(find_weights(path, window), device, window), normalize, strength, fps)
 
     @classmethod
@@ -130,6 +139,7 @@ class Smoother:
             SmoothNetError: as from_checkpoint; huggingface_hub is not installed, or finds no such repository.
         """
         path = name
+        check_path("the name of weights", name)
         if name is not None and not Path(name).exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
             path = _download(str(name), revision)
         return cls.from_checkpoint(path, window=window, **options)
@@ -172,9 +182,12 @@ class Smoother:
         if min_score is not None:
             raise SmoothNetError("an array has no scores for min_score; make NaN what is missing")
         array, restore = as_numpy(points)
-        refuse_far(array)
         shape = array.shape
         array = as_points(array, dims)
+        refuse_far(array)
+        for argument, value in (("step", step), ("delay", delay)):
+            check_whole(argument, value)
+        check_max_gap(max_gap)
         if step is not None and step < 1:
             raise SmoothNetError(f"step must be at least 1 frame, not {step}")
         if delay is None:
@@ -248,6 +261,7 @@ class Smoother:
                 nothing (D of at least W - 1 less half of it), else 1.
         """
         delay = self.window - 1 if delay is None else delay
+        check_whole("delay", delay)
         if step is None:
             step = self.network.step if delay >= self.window - 1 - self.network.step // 2 else 1
         network, taper = self._start, self.network.taper

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..models.bank import LEAD
-from ..models.network import Work, as_numpy
+from ..models.network import Work
+from ..utils.arguments import as_numpy, check_whole
 from ..utils.door import Door
 from ..utils.errors import SmoothNetError
-from ..utils.gaps import MAX_GAP, refuse_far, shown_points
+from ..utils.gaps import MAX_GAP, check_max_gap, refuse_far, shown_points
 from .overlap import Start, blank_missing, pad_window, start_windows, window_weight
 
 ENOUGH = 0.01  # where other windows together count more than this, a frame that counts LEAD changes nothing
@@ -119,11 +120,13 @@ class _Segment:
         return self.length > self.window and self.last == self.newest and self.ran < self.newest
 
     def newest_window(self) -> np.ndarray:
-        """(K, D, W), the newest W frames, or all frames and a missing end."""
+        """(K, D, W), the newest W frames, or all frames up to the last that shows anything, padded."""
         frames = self.frames.back(min(self.length, self.window))
-        return (pad_window(frames, self.window, self.reflect) if len(frames) < self.window else frames).transpose(
-            1, 2, 0
-        )
+        if self.length <= self.window:
+            frames = frames[: self.last - self.first + 1]
+        if len(frames) < self.window:
+            frames = pad_window(frames, self.window, self.reflect)
+        return frames.transpose(1, 2, 0)
 
     def begin(self) -> np.ndarray:
         """Note that the network is given the newest window; (W, K or 1, 1), how much its frames count."""
@@ -231,11 +234,12 @@ class Stream:
         reflect: bool = False,
         step: int = 1,
     ):
+        check_whole("delay", delay)
+        check_whole("step", step)
+        check_max_gap(max_gap)
         longest = window - 2 + max(step, 1)
         if not 0 <= delay <= longest:
             raise SmoothNetError(f"delay must be from 0 to {longest} frames (window {window}), not {delay}")
-        if max_gap < 0:
-            raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
         if not 1 <= step <= delay + 1:
             raise SmoothNetError(f"step must be from 1 to {delay + 1} frames (delay {delay}), not {step}")
         self.window = window
@@ -295,7 +299,7 @@ class Stream:
             if part.waiting:
                 self._begin([part], part.newest)
         first = max(0, self._count - self.delay)
-        self._begin([], self._count - 1, self._all(), first)
+        self._begin([], self._count - 1, [part for part in self._all() if part.last >= first], first)
         self._advance(None)
         rest = [self._emit(i) for i in range(first, self._count)]
         self._reset()

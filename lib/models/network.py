@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..utils.errors import SmoothNetError
 from .normalize import with_normalization
 
 # (n, K, D, W) windows, (n, K) of 0 and 1 or None, strength, frames per second or 0 -> (n, K, D, W); all float32
@@ -148,47 +146,19 @@ class Network:
 
 
 def _centred(windows: np.ndarray, shown: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Windows about where the person stands in the middle frame, float32, which is then free of it, and that place."""
+    """Windows about where the person stands in the middle frame, float32, which is then free of it, and that place.
+
+    Joints without values are 0, exactly: the least that is left of them is all that moves where nothing else does.
+    """
     middle = windows[..., windows.shape[-1] // 2]
     if shown is None:
         origin = middle.mean(1)[:, None, :, None]
-    else:
-        weight = shown / np.maximum(shown.sum(1), 1)[:, None]
-        origin = (middle * weight[..., None]).sum(1)[:, None, :, None]
-    return (windows - origin).astype(np.float32), origin
+        return (windows - origin).astype(np.float32), origin
+    weight = shown / np.maximum(shown.sum(1), 1)[:, None]
+    origin = (middle * weight[..., None]).sum(1)[:, None, :, None]
+    return ((windows - origin) * shown[:, :, None, None]).astype(np.float32), origin
 
 
 def part_of(frames: np.ndarray) -> FramesOf:
     """What Work.frames asks, of frames (W, n, K, D) that are there already."""
     return lambda first, last: frames[first:last]
-
-
-def as_numpy(points: Any) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
-    """Numbers of any kind as a floating numpy array, and the way back to their type, dtype and device.
-
-    Whole numbers come back as float64, since smoothed ones are not whole. What a masked array masks is NaN meanwhile.
-
-    Raises:
-        SmoothNetError: no real numbers.
-    """
-    if isinstance(points, np.ma.MaskedArray) and points.dtype.kind in "fiu":
-        floating = points.astype(points.dtype if points.dtype.kind == "f" else np.float64)
-        array, restore = as_numpy(np.ma.filled(floating, np.nan))
-        return array, lambda array: np.ma.masked_invalid(restore(array))
-    torch = sys.modules.get("torch")  # whoever passes a tensor has imported it
-    if torch is not None and isinstance(points, torch.Tensor):
-        dtype = points.dtype if points.is_floating_point() else torch.float64
-        device = points.device
-        points = points.detach().cpu()
-        if points.dtype != torch.float64:
-            points = points.float() if points.is_floating_point() else points.double()
-        return points.numpy(), lambda array: torch.from_numpy(array).to(dtype).to(device)
-    try:
-        array = np.asarray(points)
-        if array.dtype.kind in "cmM":
-            raise TypeError(f"they are {array.dtype}")
-        kind = array.dtype if np.issubdtype(array.dtype, np.floating) else np.dtype(np.float64)
-        array = array.astype(np.promote_types(kind, np.float32), copy=False)
-    except (TypeError, ValueError) as error:
-        raise SmoothNetError(f"points must be numbers in an array or tensor ({error})") from error
-    return array, lambda array: array.astype(kind)

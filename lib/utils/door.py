@@ -24,7 +24,12 @@ class Door:
     """
 
     def __init__(self, tracks: bool | Collection[Hashable] | None) -> None:
-        self._ids = None if tracks is None or isinstance(tracks, bool) else frozenset(tracks)
+        try:
+            self._ids = None if tracks is None or isinstance(tracks, bool) else frozenset(tracks)
+        except TypeError as error:
+            raise SmoothNetError(f"tracks must be True, False, or a list of ids, not {tracks!r}") from error
+        if isinstance(tracks, str):  # of which each letter would be an id
+            raise SmoothNetError(f"tracks must be a list of ids; for one, say [{tracks!r}]")
         self.named = None if tracks is None else tracks is not False
         self.shape: tuple[int, int] | None = None
 
@@ -53,7 +58,7 @@ class Door:
                 array = as_array(points)
             except (TypeError, ValueError) as error:
                 raise SmoothNetError(f"frame {number} holds no numbers ({error})") from error
-            if array.ndim != 2 or (shape is not None and array.shape != shape):
+            if array.ndim != 2 or not array.shape[1] or (shape is not None and array.shape != shape):
                 wanted = "(joints, dims)" if shape is None else str(shape)
                 raise SmoothNetError(f"frame {number} has the shape {array.shape}, this stream takes {wanted}")
             shape = array.shape

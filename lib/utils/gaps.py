@@ -13,11 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import check_whole
 from .blocks import blocks
 from .errors import SmoothNetError
 
 FARTHEST = 1e15  # beyond, doubles and the network's floats cannot tell positions of a body apart
 MAX_GAP = 10  # frames in a row without any point that are bridged
+
+
+def check_max_gap(max_gap: Any) -> None:
+    """Raises SmoothNetError unless it is a number of frames."""
+    check_whole("max_gap", -1 if max_gap is None else max_gap)
+    if max_gap is None or max_gap < 0:
+        raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
 
 
 def shown_points(points: np.ndarray) -> np.ndarray:

@@ -310,6 +310,62 @@ def test_stream_mistakes_name_the_line(line, message, checkpoint, monkeypatch, c
     assert status == 2 and message in err and len(out) == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--plot"],
+        ["--derivatives"],
+        ["--uncertainty"],
+        ["--report", "a.json"],
+        ["--fill"],
+        ["--dims", "2"],
+        ["--format", "npy"],
+        ["--jobs", "2"],
+    ],
+)
+def test_what_a_stream_does_not_do_is_refused(words, checkpoint, monkeypatch, capsys):
+    status, out, err = stream([{"keypoints": [[1, 2], [3, 4]]}], checkpoint, monkeypatch, capsys, *words)
+    assert status == 2 and not out and "is for files and does not go with --stream" in err and err.count("\n") == 1
+
+
+def test_the_step_of_a_stream_is_taken(checkpoint, monkeypatch, capsys):
+    points = walk()
+    lines = [{"keypoints": frame.tolist()} for frame in points]
+    _, out, _ = stream(lines, checkpoint, monkeypatch, capsys, "--step", "4")
+    given = [line["keypoints"] for line in out]
+    smoother = Smoother.from_checkpoint(checkpoint)
+    np.testing.assert_allclose(given, smoother(points, step=4), rtol=1e-5)
+    assert np.abs(np.array(given) - smoother(points)).max() > 1e-4
+
+
+def test_a_layout_says_what_the_numbers_of_a_stream_are(checkpoint, monkeypatch, capsys):
+    points = walk()
+    scores = np.ones((len(points), points.shape[1], 1))
+    scores[5, 1] = 0.1
+    lines = [{"keypoints": frame} for frame in np.concatenate([points, scores], axis=2).tolist()]
+    status, out, _ = stream(
+        lines, checkpoint, monkeypatch, capsys, "--delay", "2", "--layout", "x,y,score", "--min_score", "0.5"
+    )
+    given = np.array([line["keypoints"] for line in out])
+    known = points.copy()
+    known[5, 1] = np.nan
+    expected = Smoother.from_checkpoint(checkpoint)(known, delay=2)
+    expected[5, 1] = points[5, 1]  # below the score: comes back as it was
+    assert status == 0
+    np.testing.assert_allclose(given[..., :2], expected, rtol=1e-6)
+    np.testing.assert_array_equal(given[..., 2:], scores)
+    for layout, words in (("wxyz", "rotations"), ("tkd", "numbers of a joint alone"), ("x,y,_,score", "asks for 4")):
+        status, _, err = stream(lines, checkpoint, monkeypatch, capsys, "--layout", layout)
+        assert status == 2 and words in err
+
+
+def test_a_joint_of_null_is_missing_and_a_mark_of_utf8_none_of_a_line(checkpoint, monkeypatch, capsys):
+    lines = ['\ufeff{"keypoints": [[1, 2], null]}\n', {"keypoints": [None, None]}, {"keypoints": [[3, 2], [1, 1]]}]
+    status, out, _ = stream(lines, checkpoint, monkeypatch, capsys, "--delay", "0")
+    assert status == 0 and out[0]["keypoints"][1] is None and len(out[0]["keypoints"][0]) == 2
+    assert out[1]["keypoints"] == [None, None] and np.isfinite(out[2]["keypoints"]).all()
+
+
 def test_a_line_that_is_not_utf8_is_named(checkpoint, monkeypatch, capsys):
     lines = io.TextIOWrapper(
         io.BytesIO(b'{"keypoints": [[1, 2], [3, 4]]}\n{"keypoints": [[1, 2], [3, 4]], "x": "\xff"}\n')

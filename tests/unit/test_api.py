@@ -94,11 +94,57 @@ def test_weights_that_were_written_anew_are_read_anew(tmp_path):
         ({"checkpoint": "nowhere"}, "nowhere does not exist"),
         ({"delay": 99}, "delay must be from 0"),
         ({"delay": 4.0}, "delay must be a whole number of frames, not 4.0"),
+        ({"delay": "4"}, "--delay must be a whole number of frames, not '4'"),
+        ({"strength": "2"}, "--strength must be a number, not '2'"),
+        ({"strength": None}, "--strength must be a number, not None"),
+        ({"fps": np.array([30.0])}, r"--fps must be a number, not array\(\[30"),
+        ({"cutoff": "6", "method": "rts"}, "--cutoff must be a number, not '6'"),
+        ({"method": ["rts"]}, r"--method must be a word, not \['rts'\]"),
+        ({"max_gap": None}, "--max_gap must be a number"),
+        ({"dims": [3]}, r"--dims must be a whole number of coordinates, not \[3\]"),
+        ({"checkpoint": 5}, "--checkpoint must be the name of a file or folder, not 5"),
+        ({"checkpoint": "README.md"}, "README.md is no checkpoint that weights alone can be read from"),
     ],
 )
 def test_mistakes_are_named(options, words):
     with pytest.raises(SmoothNetError, match=words):
         lib.smooth(walk(), **options)
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        (None, r"points must be \(frames, joints, dims\)"),
+        (3.0, r"points must be \(frames, joints, dims\)"),
+        (torch.ones(40, 3, 2) * 1j, "must be real numbers in a dense array or tensor, not torch.complex64"),
+        (torch.ones(40, 3, 2).to_sparse(), "torch.sparse_coo"),
+    ],
+)
+def test_what_holds_no_points_is_refused(points, words):
+    for smooth in (lib.smooth, Smoother.from_checkpoint()):
+        with pytest.raises(SmoothNetError, match=words):
+            smooth(points)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Smoother.from_checkpoint(strength="2"), "strength must be a number, not '2'"),
+        (lambda: Smoother.from_checkpoint(fps=float("nan")), "a frame rate must be a positive number"),
+        (lambda: Smoother.from_checkpoint(fps=-30), "a frame rate must be a positive number"),
+        (lambda: Smoother.from_checkpoint(window="32"), "window must be a whole number of frames, not '32'"),
+        (lambda: Smoother.from_checkpoint(5), "the checkpoint must be the name of a file or folder, not 5"),
+        (lambda: Smoother.from_pretrained(5), "the name of weights must be the name of a file or folder, not 5"),
+        (lambda: Smoother("weights.safetensors"), r"to load one, Smoother\.from_checkpoint"),
+        (lambda: Smoother.from_checkpoint()(walk(), step=1.5), "step must be a whole number of frames, not 1.5"),
+        (lambda: Smoother.from_checkpoint()(walk(), delay=2.0), "delay must be a whole number of frames, not 2.0"),
+        (lambda: Smoother.from_checkpoint()(walk(), max_gap=-1), "max_gap must be 0 frames or more, not -1"),
+        (lambda: Smoother.from_checkpoint()(walk(), max_gap="0.5s"), "max_gap must be a whole number of frames"),
+    ],
+)
+def test_mistakes_of_a_smoother_are_named(make, words):
+    with pytest.raises(SmoothNetError, match=words):
+        make()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])

@@ -89,12 +89,21 @@ def with_long_gaps() -> np.ndarray:
     return points
 
 
+def with_early_leaves() -> np.ndarray:
+    points = motion(110, 5, 2)
+    points[9:30] = np.nan  # gone before the first window is full
+    points[58:64] = np.nan  # nobody in sight where the first window of the second recording ends
+    points[95:] = np.nan
+    return points
+
+
 MOTIONS = {
     "3D": motion(80, 17, 3),
     "2D in pixels": motion(70, 17, 2, scale=300),
     "holes": motion(64, 6, 3, gaps=0.15),
     "long gaps": with_long_gaps(),
     "leaps": with_leaps(),
+    "early leaves": with_early_leaves(),
     "one joint": motion(50, 1, 3),
     "one joint, 2D, far away": motion(40, 1, 2) + 1e4,
     "one number": motion(40, 3, 1),
@@ -365,6 +374,19 @@ def test_writing_what_was_read_changes_no_byte(tmp_path):
         assert contents(outs[case] if source.is_dir() else outs[case] / source.name) == contents(source), case
         wanted = [list(t.points.shape) for t in read_recording(source).tracks]
         assert sorted(said["tracks"]) == sorted(wanted), case
+
+
+@needs_node
+def test_a_frame_whose_joints_are_all_null_shows_nobody(tmp_path):
+    shown = [[1.0, 2.0], [3.0, 4.0]]
+    for lines in (
+        [{"keypoints": shown}, {"keypoints": [None, None]}],
+        [{"people": [{"id": 1, "keypoints": shown}]}, {"people": [{"id": 1, "keypoints": [None, None]}]}],
+    ):
+        (found,) = values(ask(tmp_path, [{"task": "lines", "lines": lines, "options": {"delay": 0}}]))
+        stream = Smoother.from_checkpoint().stream(0)
+        wanted = [json.loads(line) for line in smooth_lines(map(json.dumps, lines), stream)]
+        assert found[1] == wanted[1] == lines[1]
 
 
 @needs_node

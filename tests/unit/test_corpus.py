@@ -478,6 +478,17 @@ def test_the_plain_callable_gives_what_the_command_gives(tmp_path):
     assert inplace(paths[0])["error"].endswith("a.npy is the input; name another output")
 
 
+def test_the_plain_callable_takes_one_file_at_a_time(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / "in" / name, np.zeros((4, 3, 2)))
+    smoother = FileSmoother(tmp_path / "out", method="gaussian", fps=30.0)
+    row = smoother(tmp_path / "in")
+    assert row["state"] == "todo" and row["error"].endswith("in means several files; give the path of each of them")
+    with pytest.raises(SmoothNetError, match="the file to smooth must be the name of a file or folder, not 5"):
+        smoother(5)
+
+
 def test_the_plain_callable_replaces_no_folder_that_holds_other_things(tmp_path):
     """It removed whatever folder had the name of its output."""
     frames = tmp_path / "in/clip"

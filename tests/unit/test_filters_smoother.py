@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lib.filters import METHODS, classical_smoother
 from lib.utils.errors import SmoothNetError
@@ -155,6 +156,32 @@ def test_frames_without_anybody():
     assert np.isfinite(out).all()
     assert [np.isnan(stream.push(None)).all() for _ in range(4)] == [False, False, True, True]
     assert len(stream.flush()) == 2
+
+
+@pytest.mark.parametrize("name", ["rts", "oneeuro"])
+def test_what_is_masked_is_missing(name):
+    smoother = classical_smoother(name)
+    x = np.random.default_rng(0).normal(size=(40, 3, 2)).cumsum(axis=0)
+    masked = np.ma.MaskedArray(x.copy())
+    masked[7, 1], masked.data[7, 1], x[7, 1] = np.ma.masked, 9999, np.nan
+    expected = smoother(x)
+    whole = smoother(masked)
+    stream = smoother.stream()
+    live = [stream.push(frame) for frame in masked][stream.delay :] + stream.flush()
+    for smoothed in (whole, np.ma.stack(live)):
+        np.testing.assert_array_equal(smoothed.mask, np.isnan(x))
+        np.testing.assert_allclose(smoothed.filled(np.nan), expected, atol=0.01)
+
+
+@pytest.mark.filterwarnings("error")
+def test_frames_keep_their_type_and_complex_ones_are_refused():
+    stream = classical_smoother("rts").stream(1)
+    frame = torch.ones(3, 2, dtype=torch.bfloat16)
+    stream.push(frame)
+    assert stream.push(frame).dtype == torch.bfloat16
+    assert classical_smoother("rts").stream(0).push(np.ones((3, 2), np.float32)).dtype == np.float32
+    with pytest.raises(SmoothNetError, match="complex128"):
+        stream.push(np.ones((3, 2)) * 1j)
 
 
 def test_a_stream_takes_one_shape_and_one_kind():

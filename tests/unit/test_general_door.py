@@ -111,6 +111,47 @@ def test_a_stream_gives_what_a_whole_recording_gives(tmp_path, taper, frames):
     assert np.array_equal(np.isnan(smoother(x)), np.isnan(x))
 
 
+@pytest.mark.parametrize("away", [(1, 20), (9, 30), (W - 1, 40), (W, 40), (W - 4, W + 3), (W - 4, W), (W - 2, W + 1)])
+def test_who_leaves_within_the_first_window_comes_out_alike_live_and_whole(smoother, away):
+    """For good or for a while: a stream cannot know which when the first window ends."""
+    x = recording(50)
+    x[slice(*away)] = np.nan
+    for delay in (W - 1, W + 2):
+        np.testing.assert_allclose(smoother(x, delay=delay), smoother(x), atol=1e-4)
+
+
+def test_who_leaves_a_stream_early_is_smoothed_as_a_short_clip(smoother):
+    """Not as somebody who comes to rest, as long as nobody is in sight."""
+    stream = smoother.stream(W - 1, tracks=True)
+    x = recording(9, seed=3)
+    came = [stream.push({"a": x[t]} if t < len(x) else {}) for t in range(40)][W - 1 :]
+    np.testing.assert_allclose([frame["a"] for frame in came[: len(x)]], smoother(x), atol=1e-4)
+
+
+@pytest.mark.parametrize("tracks", [True, False])
+def test_a_stream_without_delay_may_end_with_nobody_in_sight(smoother, tracks):
+    stream = smoother.stream(0, tracks=tracks)
+    frame = recording(1)[0]
+    for _ in range(3):
+        stream.push({"a": frame} if tracks else frame)
+    stream.push({} if tracks else None)
+    assert stream.flush() == []
+
+
+@pytest.mark.parametrize("frames", [1, 2, W])
+def test_one_joint_at_rest_is_all_that_is_seen(frames):
+    """With the weights that come along: what rounding leaves of joints that are not there was all that moved."""
+    smoother = Smoother.from_checkpoint()
+    for seed in range(20):
+        x = np.full((frames, 4, 2), np.nan)
+        x[:, seed % 4] = np.random.default_rng(seed).normal(size=2) * 10.0 ** (seed % 7 - 3)
+        stream = smoother.stream(3)
+        live = [stream.push(frame) for frame in x][3:] + stream.flush()
+        for smoothed in (np.stack(live), smoother(x)):
+            np.testing.assert_array_equal(np.isnan(smoothed), np.isnan(x))
+            np.testing.assert_allclose(smoothed, x, rtol=1e-4)
+
+
 def test_people_of_a_stream_do_not_know_of_each_other(smoother):
     one, two = recording(40, seed=1), recording(40, seed=2) * 50
     both, alone = smoother.stream(5, tracks=True), smoother.stream(5, tracks=True)

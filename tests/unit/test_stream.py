@@ -265,6 +265,27 @@ def test_mistakes_are_named(smoother, frames, message):
             stream.push(frame)
 
 
+@pytest.mark.parametrize("make", [lambda smoother: smoother, lambda smoother: classical_smoother("rts")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"delay": "4"}, "delay must be a whole number of frames, not '4'"),
+        ({"delay": 4.0}, "delay must be a whole number of frames, not 4.0"),
+        ({"tracks": 7}, "tracks must be True, False, or a list of ids, not 7"),
+        ({"tracks": "anna"}, r"tracks must be a list of ids; for one, say \['anna'\]"),
+    ],
+)
+def test_mistakes_of_a_new_stream_are_named(smoother, make, options, words):
+    with pytest.raises(SmoothNetError, match=words):
+        make(smoother).stream(**options)
+
+
+def test_a_frame_without_coordinates_is_refused(smoother):
+    for stream in (smoother.stream(delay=0), classical_smoother("rts").stream()):
+        with pytest.raises(SmoothNetError, match=r"frame 0 has the shape \(3, 0\)"):
+            stream.push(np.zeros((3, 0)))
+
+
 @pytest.mark.parametrize("delay", [-1, W])
 def test_a_delay_is_shorter_than_the_window(smoother, delay):
     with pytest.raises(SmoothNetError, match="delay must be from 0 to 7 frames"):

@@ -104,8 +104,11 @@ function* smoothSegment(network, segment, length, joints, dims, step, strength) 
   const total = new Float64Array(padded * size), weight = new Float64Array(padded * joints);
   step = Math.min(step, W); // so that every frame is covered
   const anybody = (t) => { for (let k = 0; k < joints; k++) if (isShown(data, t * size + k * dims, dims)) return true; return false; };
+  let seen = W; // frames of the first window up to the last that shows anybody; it goes on from there
+  while (length >= W && !anybody(seen - 1)) seen--;
+  const begin = seen < W ? continueFrames(data, seen, size, W) : data;
   for (const [start, hurried] of chosenWindows(padded, anybody, W, step)) {
-    const smoothed = smoothWindow(network, data, start, joints, dims, strength);
+    const smoothed = smoothWindow(network, start ? data : begin, start, joints, dims, strength);
     for (let k = 0; k < joints; k++) {
       const sure = windowWeight(isShown(data, (start + W - 1) * size + k * dims, dims), start === 0);
       for (let w = 0; w < W; w++) {

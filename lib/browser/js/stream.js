@@ -44,10 +44,10 @@ class StreamSegment {
     return this.length > this.network.window && this.last === this.newest && this.ran < this.newest;
   }
 
-  /** Run the network on the newest W frames, or on all frames and what continues them. */
+  /** Run the network on the newest W frames, or on all frames up to the last that shows anything and what continues them. */
   evaluate(strength) {
-    const { network, frames, size, joints, dims, length } = this, W = network.window;
-    const data = length >= W ? frames : continueFrames(frames.subarray((W - length) * size), length, size, W);
+    const { network, frames, size, joints, dims, length } = this, W = network.window, seen = this.last - this.first + 1;
+    const data = length > W || seen === W ? frames : continueFrames(frames.subarray((W - length) * size), seen, size, W);
     const smoothed = smoothWindow(network, data, 0, joints, dims, strength);
     if (!smoothed.every(Number.isFinite)) throw new Error("the network gave what is no finite number; its weights may be damaged");
     if (length < W) {
@@ -224,6 +224,7 @@ export function readFrame(frame, minScore = null, wanted = null) {
   if (!frame.length) return null;
   const objects = frame.some((joint) => joint !== null && typeof joint === "object" && !Array.isArray(joint) && !ArrayBuffer.isView(joint));
   const known = frame.filter((joint) => joint !== null && joint !== undefined);
+  if (!known.length) return null;
   const dims = Math.min(wanted ?? 3, objects ? (known.every((joint) => typeof joint.z === "number") ? 3 : 2) : known[0]?.length ?? 0);
   if (dims < 1 || (!objects && (known[0].length > 3 || known.some((joint) => joint?.length !== known[0].length)))) {
     throw new Error("joints must be [[x, y], ...] or [[x, y, z], ...], all alike");
