@@ -100,7 +100,10 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def start_run(cfg: Any, folder: Path, device: Any, prefix: str, out: TextIO) -> None:
-    """Log to stdout (`out`) and to the run folder, keep the settings there, and say what is known by now.
+    """Log to stdout (`out`) and to the run folder, and say what is known by now.
+
+    An evaluation keeps its settings there; a training does so once it is sure that it goes on, so that a refused resume
+    leaves what the folder says of its run.
 
     Args:
         prefix: "train" or "eval", of the names of the files.
@@ -116,7 +119,8 @@ def start_run(cfg: Any, folder: Path, device: Any, prefix: str, out: TextIO) -> 
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
     text = config.as_yaml(cfg)
-    write_text(folder / ("config.yaml" if prefix == "train" else f"{prefix}_config.yaml"), text)
+    if prefix != "train":
+        write_text(folder / f"{prefix}_config.yaml", text)
     print(f"{text}\ndevice: {describe_device(device)}\nrun folder: {folder}", file=out, flush=True)
     for sentence in config.ignored(cfg):
         log.warning(sentence)

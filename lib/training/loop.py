@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from ..config import as_yaml
 from ..dataset.poses import PoseData
 from ..dataset.windows import derive_seed
 from ..evaluation.metrics import curve_metrics
@@ -28,7 +29,7 @@ from ..models.smoothnet import SmoothNet, count_parameters
 from ..utils import device as devices
 from ..utils.distributed import World
 from ..utils.errors import SmoothNetError
-from ..utils.files import write_json
+from ..utils.files import write_json, write_text
 from .curves import plot_history
 from .loss import Batch, Loss
 from .meter import Meter, check_finite
@@ -95,6 +96,8 @@ def train(
             f"{resumed} stands at batch {state.position.batch + 1}, but an epoch of this run has {len(source)}: it was "
             "trained on other data, or is damaged"
         )
+    if world.main:
+        write_text(run / "config.yaml", as_yaml(cfg))
     if resumed is not None and _done(cfg, state.position):
         log.info("nothing is left to train: the run has had its epochs or steps; more with --epoch, or --step")
     loss = recipe.loss(cfg)

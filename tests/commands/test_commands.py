@@ -117,7 +117,11 @@ def test_resuming_gives_the_run_that_was_never_stopped(trained, base, tmp_path):
     first = command("train_smoothnet.py", *arguments, "--step", "5", *opts(base, "TRAIN.EPOCH", "3"))
     assert first.returncode == 0, first.stderr
     assert torch.load(tmp_path / "run/checkpoint.pth.tar", weights_only=True)["batch"] == 5 - 4
-    again = command("train_smoothnet.py", *arguments, "--epoch", "3", "--resume", "auto", *opts(base))
+    settings = (tmp_path / "run/config.yaml").read_bytes()
+    words = [*arguments, "--epoch", "3", "--resume", "auto"]
+    other = command("train_smoothnet.py", *words, *opts(base, "MODEL.HIDDEN_SIZE", "24"))
+    assert other.returncode == 2 and (tmp_path / "run/config.yaml").read_bytes() == settings, other.stderr
+    again = command("train_smoothnet.py", *words, *opts(base))
     assert again.returncode == 0, again.stderr
     whole, parts = weights(trained / "epoch_3.pth.tar"), weights(tmp_path / "run/epoch_3.pth.tar")
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
