@@ -375,8 +375,8 @@ def evaluate(sequences: int, frames: int):
     beside: list[tuple[int, dict[str, Spent]]] = []
     original = e.channel_network
 
-    def timed(*arguments: object) -> Callable[[torch.Tensor], torch.Tensor]:
-        run = original(*arguments)
+    def timed(*arguments: object, **more: object) -> Callable[[torch.Tensor], torch.Tensor]:
+        run = original(*arguments, **more)
 
         def call(x: torch.Tensor) -> torch.Tensor:
             answer, rows = [], x.shape[0] * x.shape[1]

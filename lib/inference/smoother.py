@@ -166,7 +166,8 @@ class Smoother:
             dims: coordinates per joint of (T, C) points. Left out: 3 if C is a multiple of 3, else 2 if it
                 is even, else 1. It decides which channels form a joint, and so the size of the body.
             max_gap: frames without any point that are bridged; longer gaps split the recording. The module
-                overlap says what happens to missing points.
+                overlap says what happens to missing points. Gaps of single joints are bridged however long they are,
+                where files and Recordings cut the joint's track at those longer than this.
             min_score: of data that have scores: points with a lower one are missing; None: none are.
 
         Returns:
