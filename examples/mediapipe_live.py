@@ -2,7 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """MediaPipe: smooth a live stream of a camera, four frames late.
 
-    pip install mediapipe opencv-python smoothnet
+    pip install mediapipe opencv-python .  # in a checkout of smoothnet
     python examples/mediapipe_live.py pose_landmarker_lite.task  # a model of MediaPipe's page on the pose landmarker
 
 Landmarks are taken in pixels, since a step of 0.01 is not as long across the picture as down; those below a visibility

@@ -2,7 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """MMPose 1.x: smooth what an inferencer gives for a video; the results keep their form.
 
-    pip install .  # in a checkout of this repository, beside mmpose
+    pip install .  # in a checkout of smoothnet, beside mmpose
     python examples/mmpose_inferencer.py walk.mp4
 
 Each pose is matched with the nearest one of the frames before; joints below a score of 0.3 count as missing and stay as

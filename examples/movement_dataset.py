@@ -2,7 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """movement: smooth a dataset of poses, every individual alone; dimensions, coordinates, attributes and log stay.
 
-    pip install movement smoothnet
+    pip install movement .  # in a checkout of smoothnet
     python examples/movement_dataset.py tracked.h5 smoothed.h5
 
 Points below a confidence of 0.6 count as missing and stay as they are. Without confidences leave min_score out.

@@ -2,7 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """Pose2Sim: smooth the triangulated markers in place of Pose2Sim.filtering().
 
-    pip install pose2sim smoothnet
+    pip install pose2sim .  # in a checkout of smoothnet
     python examples/pose2sim_filter.py PROJECT  # the folder with Config.toml
 
 Every pose-3d/<name>.trc that is not filtered becomes pose-3d/<name>_filt_smoothnet.trc, which the marker augmentation

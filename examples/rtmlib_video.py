@@ -2,7 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """rtmlib: smooth everybody in a video while it is read, four frames late.
 
-    pip install rtmlib onnxruntime smoothnet
+    pip install rtmlib onnxruntime .  # in a checkout of smoothnet
     python examples/rtmlib_video.py walk.mp4
 
 rtmlib gives people without ids, so each pose is matched with the nearest one of the frames before; joints below a score

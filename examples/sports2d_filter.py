@@ -2,7 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """Sports2D: smooth the joints it found, and let it compute angles and figures from these.
 
-    pip install sports2d smoothnet
+    pip install sports2d .  # in a checkout of smoothnet
     python examples/sports2d_filter.py Config.toml
 
 Sports2D writes <video>_Sports2D/<video>_Sports2D_px_person00.trc. That becomes ..._px_person00_smoothnet.trc, which a

@@ -2,7 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """Ultralytics: smooth every track of a video or camera while it is tracked, four frames late.
 
-    pip install ultralytics smoothnet
+    pip install ultralytics .  # in a checkout of smoothnet
     python examples/ultralytics_track.py walk.mp4
 
 The callbacks see the Results of each frame with their track ids; joints below a confidence of 0.5 count as missing.

@@ -2,7 +2,7 @@
 # Copyright (c) SmoothNet contributors
 """OpenCV: a loop over the frames of a camera with any estimator, the picture four frames late.
 
-    pip install opencv-python rtmlib onnxruntime smoothnet
+    pip install opencv-python rtmlib onnxruntime .  # in a checkout of smoothnet
     python examples/webcam.py  # q ends it
 
 The estimator here is rtmlib's; it can be any function that gives (joints, 2) of one person, NaN where a joint is

@@ -31,8 +31,9 @@ _ENDINGS = {
     ),
     **dict.fromkeys(
         (".pt", ".pth"),
-        ("a network, or tensors of no known tool", "weights are named with --checkpoint; where these are poses and you "
-         "trust it, save its tensor: import torch; " + _LINE.format('torch.load("{name}")["NAME"].cpu().numpy()')),
+        ("a network, or tensors of no known tool", "weights are named with --checkpoint; where these are poses, save "
+         "their tensor: import torch; "
+         + _LINE.format('torch.load("{name}", weights_only=True)["NAME"].cpu().numpy()')),
     ),
     **dict.fromkeys(
         (".tar", ".ckpt", ".onnx", ".task", ".tflite", ".engine"),

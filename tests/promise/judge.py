@@ -288,7 +288,8 @@ def same_lines(folder: Path, case: Case) -> None:
     """One line out for each line in, finite, with the same people."""
     if case.closed:
         return
-    old = [line for line in (folder / "work" / case.stdin).read_text(errors="replace").split("\n") if line.strip()]
+    text = (folder / "work" / case.stdin).read_text(encoding="utf-8-sig", errors="replace")  # without a mark before it
+    old = [line for line in text.split("\n") if line.strip()]
     new = (folder / "stdout").read_text().splitlines()
     assert len(old) == len(new), f"{len(old)} lines in, {len(new)} out"
     for a, b in zip(old, new, strict=True):

@@ -52,7 +52,10 @@ FILES = {
         r"Python objects in boxes, keypoints, .*, load keypoints in Python",
     ),
     "fields.npy": (lambda p: np.save(p, fields()), "put its fields side by side: .*numpy.stack"),
-    "joints.pth": (lambda p: p.write_bytes(b"\x80\x02"), r"these are poses .* torch\.load\(\"joints\.pth\"\)"),
+    "joints.pth": (
+        lambda p: p.write_bytes(b"\x80\x02"),
+        r"these are poses, .* torch\.load\(\"joints\.pth\", weights_only=True\)",
+    ),
     "walk.bag": (lambda p: p.write_bytes(b"#ROSBAG V2.0\n"), "a recording of ROS; write its poses to a .csv"),
     "walk.anim": (lambda p: p.write_text("%YAML 1.1\n"), r"of a game engine; export it as \.bvh"),
     "01.amc": (lambda p: p.write_text("#!OML:ASF\n1\nroot 1 2 3\n"), r"motion capture .* write it as \.bvh"),
