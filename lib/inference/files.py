@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,9 +35,8 @@ from ..utils.files import (
     exchange,
     only_in,
     printable,
-    remove_temporary,
     rename_new,
-    temporary_folder,
+    temporary,
     write_json,
 )
 from ..utils.signals import ending_cleanly, undisturbed
@@ -362,18 +362,16 @@ def _staging(target: Path) -> Iterator[Path]:
             raise SmoothNetError(f"cannot write {target}: {near} is not a folder")
         near = near.parent
     _remove_stale(near)
+    prefix, made = f"{STAGING}{_host()}.{os.getpid()}.", False
     with ending_cleanly():
-        folder = None
         try:
-            folder = temporary_folder(f"{STAGING}{_host()}.{os.getpid()}.", near)
-            yield folder
+            with temporary(partial(tempfile.mkdtemp, prefix=prefix, dir=near)) as folder:
+                made = True
+                yield Path(folder)
         except OSError as error:
-            if folder is not None:
+            if made:
                 raise
             raise SmoothNetError(f"cannot write into {near}: {error.strerror or error}") from error
-        finally:
-            if folder is not None:
-                remove_temporary(folder)
 
 
 def _host() -> str:

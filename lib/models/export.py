@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, temporary
+from ..utils.signals import ending_cleanly
 from .checkpoints import load_model
 from .general import GeneralSmoother
 from .kinds import kind_of
@@ -160,7 +161,7 @@ def export_checkpoint(
     exported, metadata = onnx_model(model, known)
     content = exported.SerializeToString()
     if tolerance is not None:
-        with tempfile.TemporaryDirectory() as folder:
+        with ending_cleanly(), temporary(tempfile.mkdtemp) as folder:
             candidate = Path(folder, "candidate.onnx")
             candidate.write_bytes(content)
             metadata["difference"] = difference = verify_export(checkpoint, candidate)

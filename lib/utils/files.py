@@ -11,8 +11,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,64 +37,76 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb", replace: bool = True
     path = Path(path)
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
     with ending_cleanly():
-        temporary = None
         try:
-            with undisturbed():  # a signal must not come between the file and its name
-                handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-                _temporary[temporary] = os.getpid()
-            with os.fdopen(handle, mode, **options) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp makes files that only their owner may read; give them the permissions of an ordinary new file.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            with undisturbed():
-                (os.replace if replace else rename_new)(temporary, path)
-                del _temporary[temporary]
-                temporary = None
+            with temporary(partial(_empty_file, f".{path.name}.", path.parent)) as name:
+                with open(name, mode, **options) as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                # mkstemp makes files that only their owner may read; give them the permissions of an ordinary new file.
+                umask = os.umask(0)
+                os.umask(umask)
+                os.chmod(name, 0o666 & ~umask)
+                with undisturbed():
+                    (os.replace if replace else rename_new)(name, path)
         except FileExistsError as error:
             raise SmoothNetError(f"{path} exists; name another output, or replace it with --force") from error
         except OSError as error:
             raise SmoothNetError(
                 f"cannot write {path}: {error.strerror or error}; check the folder, its permissions and the free space"
             ) from error
-        finally:
-            if temporary is not None:
-                remove_temporary(temporary)
 
 
-# Temporary files and folders that are there, with the process that made them. The exception of a signal may come in the
-# first lines of a `finally`, before anything in it holds signals back; what is left so goes when the process ends.
-_temporary: dict[str, int] = {}
+def _empty_file(prefix: str, near: Path) -> str:
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=near)
+    os.close(handle)
+    return name
 
 
-def temporary_folder(prefix: str, near: Path) -> Path:
-    """A new empty folder within `near`, gone at the latest when this process ends."""
-    with undisturbed():  # a signal must not come between the folder and its name
-        folder = tempfile.mkdtemp(prefix=prefix, dir=near)
-        _temporary[folder] = os.getpid()
-    return Path(folder)
+# Temporary files and folders that are there, with the process that made them.
+_left: dict[str, int] = {}
 
 
-def remove_temporary(path: str | os.PathLike) -> None:
-    """Remove a temporary file or folder with all that is in it, undisturbed by signals."""
+@contextmanager
+def temporary(make: Callable[[], str]) -> Iterator[str]:
+    """The name of the temporary file or folder that `make` makes: gone in the end, however that comes, unless renamed.
+
+    A signal's exception may come in the first lines of a `finally`, before anything in it holds signals back. Then it
+    is removed as that goes on, and if another comes there, when the process ends.
+    """
+    name = None
+    try:
+        with undisturbed():  # a signal must not come between the file and its name
+            name = make()
+            _left[name] = os.getpid()
+        yield name
+    finally:
+        try:
+            _remove(name)
+        except BaseException:
+            _remove(name)
+            raise
+
+
+def _remove(name: str | None) -> None:
+    """Remove a temporary file or folder with all that is in it, where it is there."""
+    if name is None:
+        return
     with undisturbed():
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)
+        if os.path.isdir(name):
+            shutil.rmtree(name, ignore_errors=True)
         else:
             with suppress(OSError):
-                os.unlink(path)
-        if not os.path.lexists(path):
-            _temporary.pop(os.fspath(path), None)
+                os.unlink(name)
+        if not os.path.lexists(name):
+            _left.pop(name, None)
 
 
 @atexit.register
 def _remove_left() -> None:
-    for path, process in list(_temporary.items()):
+    for name, process in list(_left.items()):
         if process == os.getpid():  # a forked process has the names, not the files
-            remove_temporary(path)
+            _remove(name)
 
 
 def rename_new(old: str | os.PathLike, new: str | os.PathLike) -> None:
