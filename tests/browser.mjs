@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const job = JSON.parse(readFileSync(process.argv[2], "utf-8"));
-const { LineStream, Smoother, Stream, readFiles, reportOf, smoothTracks } = await import(pathToFileURL(job.module));
+const { LineStream, Smoother, Stream, readFiles, reportOf, reportTexts, smoothTracks } = await import(pathToFileURL(job.module));
 const weights = job.weights ? (await import(pathToFileURL(job.weights))).default : undefined;
 
 function streamed(stream, frames) {
@@ -37,8 +37,8 @@ const tasks = {
     mkdirSync(folder, { recursive: true });
     for (const { name, text, bytes } of await recording.save(smoothed)) writeFileSync(join(folder, name), bytes ?? text);
     const { format, fps, names, frameCount, notes } = recording;
-    const parts = Object.fromEntries(reportOf(recording, smoothed, fps));
-    return { format, fps, names, notes, parts, frames: frameCount, tracks: recording.tracks.map((t) => [t.frames, t.joints, t.dims]) };
+    const report = reportOf(recording, smoothed, fps), parts = Object.fromEntries(report), [, warning] = reportTexts(report, fps);
+    return { format, fps, names, notes, parts, warning, frames: frameCount, tracks: recording.tracks.map((t) => [t.frames, t.joints, t.dims]) };
   },
 };
 

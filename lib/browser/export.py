@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dataset import skeletons
-from ..formats import arrays, frames, long_csv, plain_csv, tables
+from ..formats import arrays, frames, json_frames, long_csv, plain_csv, tables
 from ..utils.errors import SmoothNetError
 
 GENERATED = ("weights.js", "skeletons.js", "words.js")  # of js/; run_scripts/browser.py writes them anew
@@ -92,6 +92,7 @@ def words_module() -> str:
     names = {
         "NOTHING": tables._MISSING,
         "ARRAYS": frames.ARRAYS,
+        "POSITION": json_frames._POSITION,
         "TIMES": plain_csv.TIMES,
         "CLOCKS": plain_csv.CLOCKS,
         "FRAMES": plain_csv.FRAMES,

@@ -42,6 +42,7 @@ _MAYBE_LISTS = {"poses", "people", "persons", "bodies", "skeletons", "detections
 _FRAMES = {"frame", "frame_id", "frame_idx", "frame_index", "frame_number", "frame_num", "frame_no"}
 _LABELS = (_FRAMES, {"image_id"}, {"image"}, {"image_path"})
 _RATES = {"fps", "frame_rate", "framerate"}
+_FASTEST = 10**300  # longer whole numbers are no doubles; as a frame rate this is ignored aloud like any too high
 # What numbers a person; NUMBERS where the entries do not have one each, which would number the entries.
 PERSON_IDS = PEOPLE
 NUMBERS = {"id", "idx"}
@@ -206,10 +207,11 @@ def _say_their_frames(entries: Any) -> bool:
 
 def _rate_of(value: Any) -> float | None:
     """The frame rate that stands beside the frames."""
-    rate = (
-        next((rate for key, rate in value.items() if is_named(key, _RATES)), None) if isinstance(value, dict) else None
-    )
-    return float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0 else None
+    beside = value.items() if isinstance(value, dict) else ()
+    rate = next((rate for key, rate in beside if is_named(key, _RATES)), None)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0:
+        return None
+    return float(min(rate, _FASTEST))
 
 
 def label_of(value: Any) -> int | str | None:

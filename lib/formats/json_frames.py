@@ -53,14 +53,7 @@ _POSITION = {"position", "pos", "location"}  # where x and y stand if not in the
 _WRAPPED = {"pose"}  # what ml5 has a person in, beside its skeleton
 _BESIDE = {"name", "id", "part", "label", "index", "joint", *_TURN}  # what a point may have beside its numbers
 _TURNS = {
-    "rotation",
-    "rot",
-    "orientation",
-    "quaternion",
-    "rotation_quaternion",
-    "euler",
-    "euler_angles",
-    "scale",
+    *("rotation", "rot", "orientation", "quaternion", "rotation_quaternion", "euler", "euler_angles", "scale"),
     *_TURN,
 }
 _NO_ROTATIONS = "rotations are not read from JSON; save them as .npy, (frames, joints, numbers), and say what they are"
@@ -179,7 +172,7 @@ class _Reader:
 
     def _meaning(self, key: str, table: np.ndarray, where: str) -> tuple[np.ndarray, int, Piece]:
         """The list as a row a joint, the numbers of a joint and what they are; a stand-in before `settle`."""
-        if table.ndim not in (1, 2):
+        if table.ndim not in (1, 2) or not table.shape[-1]:
             raise SmoothNetError(
                 f"{where} must be [[x, y], ...] or [x, y, ...] of one person in one frame; it has shape {table.shape}"
             )
@@ -282,6 +275,13 @@ def _to_point(joint: Any) -> tuple[str, ...]:
     return tuple(key for key, value in joint.items() if is_named(key, _POSITION) and _is_place(value))[:1]
 
 
+def _point_of(joint: Any) -> Any:
+    """What holds the coordinates of a joint: what stands below its position, or the joint."""
+    for key in _to_point(joint):
+        joint = joint[key]
+    return joint
+
+
 def _is_place(value: Any) -> bool:
     if isinstance(value, dict):
         return len(_axes(value)) > 1 and all(is_named(key, SCORES | {"x", "y", "z"}) for key in value)
@@ -301,18 +301,14 @@ def _beside(joint: Any) -> list[str]:
 
 def _axes(joint: Any) -> tuple[str, ...]:
     """The keys of a joint's coordinates, in small letters or capitals; none of a list."""
-    if isinstance(joint, dict):
-        for key in _to_point(joint) if not {"x", "X"} & joint.keys() else ():
-            joint = joint[key]
-    if not isinstance(joint, dict):
+    point = _point_of(joint)
+    if not isinstance(point, dict):
         return ()
-    return tuple(axis for axes in ("xyz", "XYZ") if axes[0] in joint for axis in axes if axis in joint)[:3]
+    return tuple(axis for axes in ("xyz", "XYZ") if axes[0] in point for axis in axes if axis in point)[:3]
 
 
 def _numbers(joint: Any, axes: tuple[str, ...], where: str) -> list:
-    point = joint
-    for key in _to_point(joint):
-        point = joint[key]
+    point = _point_of(joint)
     if not axes:
         return point
     if not isinstance(point, dict) or any(axis not in point for axis in axes):

@@ -52,6 +52,7 @@ _LANDMARKS = {
 _HANDS = {"hand", "landmarks"}  # the families that `handedness` is about
 _HANDEDNESS = ("handedness", "handednesses", "multi_handedness", "multiHandedness")
 _NAMES = ("category_name", "categoryName", "label", "display_name", "displayName")
+_MOST_PEOPLE = 8  # in a file of one frame; more lists of landmarks are frames
 
 
 def people(value: Any, where: str) -> list[Person] | None:
@@ -113,9 +114,6 @@ def _hand(value: dict, index: int) -> Hashable | None:
         if isinstance(name, str):
             return name
     return None
-
-
-_MOST_PEOPLE = 8  # in the one frame of a file; more lists are frames
 
 
 def sniff_mediapipe(path: Path) -> bool:

@@ -199,13 +199,15 @@ def _line(value: Any, ids: list[Hashable], out: Any, said: Piece | None) -> str:
 
 def _merge(joints: list, smoothed: np.ndarray, said: Piece | None) -> list:
     there = np.isfinite(smoothed).all(axis=1)
-    if said is None:
-        return [new.tolist() if ok else old for old, new, ok in zip(joints, smoothed, there, strict=True)]
+    if not there.any():  # null for each joint, of which there may be fewer than elsewhere
+        return joints
     return [_put(old, said, new.tolist()) if ok else old for old, new, ok in zip(joints, smoothed, there, strict=True)]
 
 
-def _put(joint: list, said: Piece, point: list[float]) -> list:
+def _put(joint: list, said: Piece | None, point: list[float]) -> list:
     """A joint with another point; its other numbers stay as they were."""
+    if said is None:
+        return point
     joint = list(joint)
     for place, value in zip(said.numbers, point, strict=True):
         joint[place] = value

@@ -23,7 +23,7 @@ MAX_GAP = 10  # frames in a row without any point that are bridged
 
 def check_max_gap(max_gap: Any) -> None:
     """Raises SmoothNetError unless it is a number of frames."""
-    check_whole("max_gap", -1 if max_gap is None else max_gap)
+    check_whole("max_gap", max_gap)
     if max_gap is None or max_gap < 0:
         raise SmoothNetError(f"max_gap must be 0 frames or more, not {max_gap}")
 

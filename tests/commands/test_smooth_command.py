@@ -366,6 +366,13 @@ def test_a_joint_of_null_is_missing_and_a_mark_of_utf8_none_of_a_line(checkpoint
     assert out[1]["keypoints"] == [None, None] and np.isfinite(out[2]["keypoints"]).all()
 
 
+@pytest.mark.parametrize("nobody", [[None], [None] * 3])
+def test_nobody_may_be_fewer_nulls_than_there_are_joints(nobody, checkpoint, monkeypatch, capsys):
+    lines = [[[t, 1], [2, t], [t, t]] for t in range(4)]
+    status, out, _ = stream([*lines, nobody, *lines], checkpoint, monkeypatch, capsys, "--delay", "1")
+    assert status == 0 and out[4] == nobody and np.isfinite(out[:4] + out[5:]).all() and len(out) == 9
+
+
 def test_a_line_that_is_not_utf8_is_named(checkpoint, monkeypatch, capsys):
     lines = io.TextIOWrapper(
         io.BytesIO(b'{"keypoints": [[1, 2], [3, 4]]}\n{"keypoints": [[1, 2], [3, 4]], "x": "\xff"}\n')

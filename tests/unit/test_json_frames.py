@@ -565,3 +565,16 @@ def test_the_frame_rate_beside_landmarks_is_read(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"fps": 24, "frames": [frame] * FRAMES}))
     recording = read_recording(tmp_path / "a.json")
     assert recording.format == "mediapipe" and recording.fps == 24
+
+
+def test_a_frame_rate_of_too_many_digits_is_one_too_high(tmp_path):
+    (tmp_path / "a.json").write_text(f'{{"fps": 1{"0" * 400}, "keypoints": {[[[1, 2], [3, 4], [5, 7]]] * FRAMES}}}')
+    recording = read_recording(tmp_path / "a.json")
+    assert recording.frame_count == FRAMES and recording.fps is None and "are ignored" in " ".join(recording.notes)
+
+
+def test_an_array_without_any_joint_is_refused_in_a_sentence(tmp_path):
+    for key in ("keypoints", "landmarks"):
+        (tmp_path / "a.json").write_text(json.dumps({key: [[]] * FRAMES}))
+        with pytest.raises(SmoothNetError, match=rf"a.json, frame 0, {key} must be .* it has shape \({FRAMES}, 0\)"):
+            read_recording(tmp_path / "a.json")

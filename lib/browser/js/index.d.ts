@@ -123,6 +123,8 @@ export function smoothTracks(smoother: Smoother, recording: Recording, options?:
 
 /** What smoothing did to one part of a recording, in the unit of the file; jitter is the mean second difference before and after, per frame². */
 export interface PartReport {
+  /** Of the recording. */
+  frames: number;
   /** How far points moved: RMS, 95th percentile, maximum. */
   moved: [number, number, number] | null;
   jitter: [number, number] | null;

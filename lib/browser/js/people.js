@@ -4,7 +4,7 @@
 import { FileError, JsonDocument, decodeText, isNamed, numberStyle, timelineOf } from "./documents.js";
 import { jointNumbers, placeOfScore, sampleRows } from "./meaning.js";
 import { makeTracks, refuseSparse, refuseTurns } from "./tracks.js";
-import { ARRAYS, LABELLED } from "./words.js";
+import { ARRAYS, LABELLED, POSITION } from "./words.js";
 
 const OPENPOSE_KEYS = ["pose_keypoints", "face_keypoints", "hand_left_keypoints", "hand_right_keypoints"];
 const OPENPOSE_PARTS = [
@@ -13,7 +13,7 @@ const OPENPOSE_PARTS = [
   ["3D", 3, 4, OPENPOSE_KEYS.map((key) => `${key}_3d`)],
 ];
 const LANDMARK_KEYS = ["landmarks", "poseLandmarks", "pose_landmarks", "worldLandmarks", "poseWorldLandmarks", "pose_world_landmarks", "keypoints"];
-const PEOPLE_KEYS = ["people", "instances"], SCORES_BESIDE = ["scores", "keypoint_scores"], POSITION_KEYS = ["position", "pos", "location"];
+const PEOPLE_KEYS = ["people", "instances"], SCORES_BESIDE = ["scores", "keypoint_scores"];
 // What an entry says of itself: its frame, and whose it is.
 const FRAME_KEYS = ["frame", "frame_id", "frame_idx", "frame_index", "frame_number", "image_id", "image", "image_path"];
 const PERSON_KEYS = new Set(["track_id", "person_id", "body_id", "tracking_id", "user_id", "instance_id"]);
@@ -58,7 +58,7 @@ function numberSlot(document, path, first, count, stride) {
 }
 
 /** Where x and y of a joint stand: in itself, or in an object of it, as PoseNet has them. */
-const pointOf = (joint) => (isObject(joint) && !has(joint, "x") ? POSITION_KEYS.map((key) => joint[key]).find(isObject) : null) ?? joint;
+const pointOf = (joint) => (isObject(joint) && !has(joint, "x") ? joint[Object.keys(joint).find((key) => isNamed(key, POSITION) && isObject(joint[key]))] : null) ?? joint;
 
 /** The same for landmarks {x, y, z}. */
 function landmarkSlot(document, path, count) {

@@ -7,7 +7,7 @@ import { quantile } from "./tracks.js";
 const MOTION_SECONDS = 1 / 30, MOTION_CORRELATION = 0.5, MOTION_SIZE = 0.01, LEAPS = 0.6, TELLING = 50;
 
 /**
- * Each part of a recording -> {moved: [RMS, at 95 %, most] or null, jitter: [before, after] or null (per frame^2), leaps,
+ * Each part of a recording -> {frames, moved: [RMS, at 95 %, most] or null, jitter: [before, after] or null (per frame^2), leaps,
  * correlation, slow}. What the words mean, see lib/inference/report.py.
  *
  * @param smoothed for each track an array like its data
@@ -18,7 +18,7 @@ export function reportOf(recording, smoothed, fps = null) {
     if (!parts.has(track.part)) parts.set(track.part, { moved: [], before: 0, after: 0, bends: 0, body: [0, 0, 0], square: 0, product: 0, sizes: 0 });
     addTrack(parts.get(track.part), track, smoothed[n], lag);
   });
-  return new Map([...parts].map(([name, sums]) => [name, partOf(sums)]));
+  return new Map([...parts].map(([name, sums]) => [name, { frames: recording.frameCount, ...partOf(sums) }]));
 }
 
 function addTrack(sums, { frames, joints, dims, data }, values, lag) {
@@ -106,7 +106,9 @@ function warningOf(named) {
   if (leaps > LEAPS) {
     return `its joints leap by ${Math.round(100 * leaps)} % of the body's size in each frame, as where lists have them in changing order or rows are no frames; look whether the result can be right`;
   }
-  if (parts.some(({ moved }) => moved) && !parts.some(({ jitter, moved }) => jitter || moved?.[2] > 0)) {
+  const seen = parts.some(({ moved }) => moved);
+  if (seen && parts[0].frames < 3) return "one or two frames show no motion, so there is nothing to smooth; give all frames of the recording";
+  if (seen && !parts.some(({ jitter, moved }) => jitter || moved?.[2] > 0)) {
     return "nobody is seen in three frames running, so nothing was smoothed; look whether the file says in each frame who is who";
   }
   const lost = named.filter(([, { correlation, slow }]) => correlation > MOTION_CORRELATION && slow > MOTION_SIZE);
