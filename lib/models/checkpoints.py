@@ -158,7 +158,10 @@ def save_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
         write_safetensors(path, arrays_of(_on_cpu(dict(content))))
         return
     with atomic_write(path) as file:
-        torch.save(_on_cpu(dict(content)), file)
+        try:
+            torch.save(_on_cpu(dict(content)), file)
+        except RuntimeError as error:  # PyTorch's end of a file whose disk was full before
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def _on_cpu(value: Any) -> Any:

@@ -233,12 +233,13 @@ def close_epoch(job: Job, state: TrainingState, run: Path, rows: list[dict[str, 
         position.epoch, mean, lr, rate, _brief(rows),
         f", {position.overflows} overflowed steps so far" if position.overflows else "",
     )  # fmt: skip
-    names = [LAST, f"epoch_{position.epoch}.pth.tar"] if whole else [LAST]
+    names = [f"epoch_{position.epoch}.pth.tar"] if whole else []
     if better(entry.get("performance"), state.best):
         state.best = entry["performance"]
         names.append(BEST)
-    state.save(run, names, job.cfg, job.world)
     write_json(run / "metrics.json", {"results": rows, "history": state.history})
+    # The one to resume from comes last: what a kill before it keeps back, the resumed run writes.
+    state.save(run, [*names, LAST], job.cfg, job.world)
 
 
 def make_objective(
