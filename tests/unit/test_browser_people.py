@@ -427,6 +427,18 @@ def test_all_frames_below_one_key(tmp_path):
 
 
 @needs_node
+def test_people_of_one_frame_are_not_taken_for_frames(tmp_path):
+    """A result of MediaPipe for one picture; the page smoothed one person into the next."""
+    people = [
+        [{"x": x, "y": y, "z": 0.0} for x, y in pose] for pose in np.random.default_rng(0).random((4, 7, 2)).tolist()
+    ]
+    (tmp_path / "picture.json").write_text(json.dumps({"landmarks": people}))
+    assert read_recording(tmp_path / "picture.json").frame_count == 1
+    (answer,) = ask(tmp_path, [{"task": "read", "paths": [str(tmp_path / "picture.json")]}])
+    assert "no poses are found" in answer.get("error", "")
+
+
+@needs_node
 def test_lists_of_other_lengths_that_do_not_say_which_joints_are_left_out_are_refused(tmp_path):
     lists = _turned(5)
     lists[3] = lists[3][:4]

@@ -277,6 +277,7 @@ const isJoint = (joint) => joint === null || (isObject(joint) && typeof pointOf(
 
 const isPose = (list) => Array.isArray(list) && list.every(isJoint) && list.some((joint) => joint !== null);
 
+const MOST_PEOPLE = 8; // of MediaPipe in a file of one frame, lib/formats/mediapipe.py: so few lists of landmarks may be people or frames
 const FRAME_LISTS = ["frames", "poses", "results", "data"], INSIDE = ["data", "results", "predictions"]; // lists, or objects that hold one
 
 /** The way to the list of frames in an object, null where there is none: under "frames" or the like, or where ARRAYS have all poses. */
@@ -287,6 +288,7 @@ function framesIn(value) {
     const first = Array.isArray(list) ? list.find((item) => item?.length) : undefined;
     return first !== undefined && (isPose(first) || (Array.isArray(first) && first.some(isPose)));
   };
+  if (LANDMARK_KEYS.some((k) => k !== "keypoints" && Array.isArray(value[k]) && value[k].length <= MOST_PEOPLE && value[k].flat().some(isObject))) return null;
   for (const [path, holder] of [[[], value], ...INSIDE.map((k) => [[k], value[k]])]) {
     const found = isObject(holder) ? Object.keys(holder).find((k) => isNamed(k, ARRAYS) && holds(holder[k])) : undefined;
     if (found !== undefined) return [...path, found];
