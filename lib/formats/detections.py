@@ -14,6 +14,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write
+from ..utils.files import atomic_write, temporary
 from .association import associate
 from .documents import Document, Slot, Spanned
 from .numbers import number_style
@@ -220,26 +221,22 @@ def write_documents(recording: Recording, smoothed: list[np.ndarray], out: Path)
 
 def write_folder(out: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write files by name into a folder beside its place and rename it, so that half a folder is never seen."""
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
-    except OSError as error:
-        raise SmoothNetError(f"cannot write {out}: {error.strerror or error}") from error
     replaced = None
     try:
-        for name, content in files:
-            (temporary / name).write_bytes(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-        if out.exists():  # the caller has asked to replace it
-            replaced = out.with_name(f".{out.name}.{os.getpid()}.old")
-            out.rename(replaced)
-        temporary.rename(out)
+        with temporary(partial(tempfile.mkdtemp, prefix=f".{out.name}.", suffix=".tmp", dir=out.parent)) as folder:
+            for name, content in files:
+                Path(folder, name).write_bytes(content)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(folder, 0o777 & ~umask)
+            if out.exists():  # the caller has asked to replace it
+                replaced = out.with_name(f".{out.name}.{os.getpid()}.old")
+                out.rename(replaced)
+            os.rename(folder, out)
     except OSError as error:
         if replaced is not None and replaced.exists() and not out.exists():
             replaced.rename(out)
         raise SmoothNetError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         if replaced is not None and out.exists():
             shutil.rmtree(replaced, ignore_errors=True)

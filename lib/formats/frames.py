@@ -31,11 +31,15 @@ LINES = (".jsonl", ".ndjson")
 _LOOKED_AT = 100  # lines or files from which a format is told
 # Where frames lie in an object, and what numbers or names them.
 LISTS = ("frames", "instance_info", "results", "predictions", "data")
+# Where the joints of one person stand in a frame.
+JOINTS = {
+    *("keypoints", "joints", "landmarks", "keypoint", "kpts", "keypoints_2d", "keypoints_3d", "keypoints2d"),
+    *("keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d"),
+}
 # Where the poses of all frames may lie in an object, which in a frame are the joints of one or the people.
-ARRAYS = {
-    *("keypoints", "joints", "landmarks", "world_landmarks", "poses", "positions", "points", "coordinates", "keypoint"),
-    *("pose_landmarks", "pose_world_landmarks", "hand_landmarks", "face_landmarks", "keypoints_2d", "keypoints_3d"),
-    *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
+ARRAYS = JOINTS | {
+    *("poses", "positions", "points", "coordinates", "world_landmarks"),
+    *("pose_landmarks", "pose_world_landmarks", "hand_landmarks", "face_landmarks"),
 }
 # What else holds frames where each entry says of which it is; else these are the people of one frame.
 _MAYBE_LISTS = {"poses", "people", "persons", "bodies", "skeletons", "detections", "instances"}
@@ -198,11 +202,13 @@ def _say_their_frames(entries: Any) -> bool:
     """Whether these are objects of several frames, each of which says of which one, or at what time, it is."""
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return False
-    moments = [
-        next((item for key, item in entry.items() if is_named(key, TIMES | CLOCKS)), label_of(entry))
-        for entry in entries
-    ]
+    moments = [_time_of(entry, label_of(entry)) for entry in entries]
     return all(isinstance(moment, int | float | str) for moment in moments) and len(set(moments)) > 1
+
+
+def _time_of(entry: dict, otherwise: Any = None) -> Any:
+    """What stands in an entry as its time."""
+    return next((item for key, item in entry.items() if is_named(key, TIMES | CLOCKS)), otherwise)
 
 
 def _rate_of(value: Any) -> float | None:
@@ -277,7 +283,7 @@ def _lines_of_several(frames: Sequence[Frame]) -> bool:
 def _moments(frames: Sequence[Frame]) -> list[float] | None:
     """The times of the frames, None where not all have one."""
     values = [frame.value for frame in frames if isinstance(frame.value, dict) and frame.value]
-    times = [next((item for key, item in value.items() if is_named(key, TIMES | CLOCKS)), None) for value in values]
+    times = list(map(_time_of, values))
     known = [
         float(time) for time in times if isinstance(time, int | float) and type(time) is not bool and abs(time) < 1e300
     ]

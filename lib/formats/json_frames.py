@@ -22,6 +22,7 @@ from ..utils.errors import SmoothNetError
 from .documents import read_document, read_numbers
 from .frames import (
     ARRAYS,
+    JOINTS,
     LISTS,
     NUMBERS,
     PERSON_IDS,
@@ -39,11 +40,7 @@ from .plain_csv import SCORES, is_named, is_point
 from .recording import Recording
 
 _PEOPLE = {"people", "persons", "instances", "bodies", "poses", "skeletons", "users", "detections", "body_list"}
-_JOINTS = {
-    *("keypoints", "joints", "landmarks", "joint_positions", "pose_keypoints_2d", "keypoints_2d", "keypoints_3d"),
-    *("keypoints2d", "keypoints3d", "joints_2d", "joints_3d", "joints2d", "joints3d", "kpts"),
-    *("keypoint", "keypoint_2d"),
-}
+_JOINTS = JOINTS | {"joint_positions", "pose_keypoints_2d", "keypoint_2d"}
 _BONES = {"bones", "body"}  # of objects with a position each; lists of numbers below these say what is joined to what
 _SCORE_LISTS = {
     *("scores", "keypoint_scores", "confidences", "keypoints_scores", "joint_scores", "keypoint_confidence"),
@@ -52,6 +49,8 @@ _TURN = ("qw", "qx", "qy", "qz")
 _POSITION = {"position", "pos", "location"}  # where x and y stand if not in the joint itself, as keys or as a list
 _WRAPPED = {"pose"}  # what ml5 has a person in, beside its skeleton
 _BESIDE = {"name", "id", "part", "label", "index", "joint", *_TURN}  # what a point may have beside its numbers
+_OF_POINTS = SCORES | _BESIDE
+_POINT_ALONE = SCORES | {"x", "y", "z"}  # most joints, which are not looked at any closer
 _TURNS = {
     *("rotation", "rot", "orientation", "quaternion", "rotation_quaternion", "euler", "euler_angles", "scale"),
     *_TURN,
@@ -147,7 +146,7 @@ class _Reader:
             table = np.full((max(rows) + 1, given.shape[1]), np.nan)
             table[rows] = given
         else:
-            axes, apart = _axes(value[0]), any(map(_to_point, value))
+            axes, apart = _axes(value[0]), any(_to_point(joint) for joint in value if isinstance(joint, dict))
             table = read_numbers([_numbers(joint, axes, where) for joint in value] if axes or apart else value, where)
             if apart:
                 places = [((*path, i, *_to_point(joint)), slice(i, i + 1)) for i, joint in enumerate(value)]
@@ -159,7 +158,8 @@ class _Reader:
             numbers, score = piece.numbers, piece.score
         members = value if isinstance(value, list) else value.values()
         for joint in members:
-            self.beside |= dict.fromkeys(_beside(joint))
+            if isinstance(joint, dict) and not joint.keys() <= _POINT_ALONE:
+                self.beside |= dict.fromkeys(_beside(joint))
         points = table[:, list(numbers)]
         points[~np.isfinite(points).all(axis=1)] = np.nan
         found = None if score is None else table[:, score]
@@ -264,13 +264,13 @@ def _is_point(joint: Any) -> bool:
         return False
     if _to_point(joint):  # which says that it is one, whatever else it has
         return True
-    others = [key for key in joint if key not in _axes(joint)]
-    return len(_axes(joint)) > 1 and all(is_named(key, SCORES | _BESIDE) for key in others)
+    axes = _axes(joint)
+    return len(axes) > 1 and all(key in axes or is_named(key, _OF_POINTS) for key in joint)
 
 
 def _to_point(joint: Any) -> tuple[str, ...]:
     """The key of what in a joint holds its x and y; () where the joint does."""
-    if not isinstance(joint, dict) or {"x", "X"} & joint.keys():
+    if not isinstance(joint, dict) or "x" in joint or "X" in joint:
         return ()
     return tuple(key for key, value in joint.items() if is_named(key, _POSITION) and _is_place(value))[:1]
 
@@ -288,23 +288,24 @@ def _is_place(value: Any) -> bool:
     return _is_joint(value) and len(value) in (2, 3)
 
 
-def _beside(joint: Any) -> list[str]:
+def _beside(joint: dict) -> list[str]:
     """What a joint has beside its position that could be smoothed too: rotations, sizes."""
-    to_point, axes = _to_point(joint), _axes(joint)
+    position = (*_to_point(joint), *_axes(joint))
     return [
         key
-        for key, value in (joint.items() if isinstance(joint, dict) and (to_point or axes) else ())
-        if isinstance(value, dict | list | float) or key in _TURN
-        if key not in (*to_point, *axes) and not is_named(key, SCORES)
+        for key, value in joint.items()
+        if position and key not in position
+        if (isinstance(value, dict | list | float) or key in _TURN) and not is_named(key, SCORES)
     ]
 
 
 def _axes(joint: Any) -> tuple[str, ...]:
-    """The keys of a joint's coordinates, in small letters or capitals; none of a list."""
+    """The keys of a joint's coordinates, in small letters or else in capitals; none of a list."""
     point = _point_of(joint)
     if not isinstance(point, dict):
         return ()
-    return tuple(axis for axes in ("xyz", "XYZ") if axes[0] in point for axis in axes if axis in point)[:3]
+    axes = "XYZ" if "X" in point and "x" not in point else "xyz"
+    return tuple(axis for axis in axes if axis in point) if axes[0] in point else ()
 
 
 def _numbers(joint: Any, axes: tuple[str, ...], where: str) -> list:

@@ -63,6 +63,18 @@ class Layout:
         return None if self.columns is None else _pieces(self.columns)
 
 
+def fitting(pieces: tuple[Piece, ...], numbers: int, where: str) -> tuple[Piece, ...]:
+    """The pieces, if joints of so many numbers have them all.
+
+    Raises:
+        SmoothNetError: they have not.
+    """
+    needed = 1 + max(max(*piece.numbers, -1 if piece.score is None else piece.score) for piece in pieces)
+    if needed > numbers:
+        raise SmoothNetError(f"{where}: its joints have {numbers} numbers, --layout asks for {needed}")
+    return pieces
+
+
 def parse_layout(text: str | Layout | None) -> Layout:
     """The layout that `text` describes; see the module's head.
 

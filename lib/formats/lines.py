@@ -21,7 +21,7 @@ from .content import Content
 from .content import Person as Somebody
 from .documents import as_list, as_object, read_numbers
 from .frames import LINES, Found, Person, read_frames, sniff_frames
-from .layout import Layout, Piece
+from .layout import Layout, Piece, fitting
 from .meaning import place_of_score
 from .recording import Recording
 
@@ -61,9 +61,7 @@ def _persons(members: list[tuple[tuple, dict]], last: tuple, where: str, said: P
             raise SmoothNetError(f"{where}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
         stride = table.shape[1]
         piece = said or Piece(tuple(range(stride)))
-        needed = max(*piece.numbers, piece.score or 0) + 1
-        if needed > stride:
-            raise SmoothNetError(f"{where}: its joints have {stride} numbers, --layout asks for {needed}")
+        fitting((piece,), stride, where)
         scores = next((person[key] for key in SCORES if person.get(key) is not None), None)
         given = None if scores is None else read_numbers(scores, f"{where}, scores")
         if given is not None and given.shape != (len(table),):

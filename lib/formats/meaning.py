@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from .layout import LETTERS, Layout, Piece
+from .layout import LETTERS, Layout, Piece, fitting
 from .rotations import looks_like
 
 _ORDER = "tcpkd"
@@ -68,7 +68,7 @@ def of_array(array: np.ndarray, where: str, dims: int | None = None, layout: Lay
     if layout.axes is not None:
         shape, axes = _said_axes(array, layout, dims, where)
         pieces = layout.pieces or _pieces(_view(array.reshape(shape), axes), where, dims)
-        return Meaning(shape, axes, _fitting(pieces, shape[axes.index("d")] if "d" in axes else 1, where))
+        return Meaning(shape, axes, fitting(pieces, shape[axes.index("d")] if "d" in axes else 1, where))
     shape, square = _square(array, layout, where)
     if len(shape) == 2 and square is None:
         return _flat(array, where, dims, layout)
@@ -83,7 +83,7 @@ def of_array(array: np.ndarray, where: str, dims: int | None = None, layout: Lay
     axes, note = (OF_GRAPH, _GRAPH) if _of_graph(array, where) else _time_axis(array.reshape(shape), where)
     view = _view(array.reshape(shape), axes)
     pieces = square or layout.pieces or _pieces(view, where, dims)
-    return Meaning(shape, axes, _fitting(pieces, view.shape[-1], where), note)
+    return Meaning(shape, axes, fitting(pieces, view.shape[-1], where), note)
 
 
 def of_table(matrix: np.ndarray, where: str, dims: int | None = None, layout: Layout | None = None) -> Meaning:
@@ -99,13 +99,6 @@ def of_table(matrix: np.ndarray, where: str, dims: int | None = None, layout: La
             "side; turn it, as pandas.read_csv(FILE).T does, or say --layout tkd"
         )
     return _flat_rows(matrix, where, dims, layout)
-
-
-def _fitting(pieces: tuple[Piece, ...], numbers: int, where: str) -> tuple[Piece, ...]:
-    needed = 1 + max(max(*piece.numbers, -1 if piece.score is None else piece.score) for piece in pieces)
-    if needed > numbers:
-        raise SmoothNetError(f"{where}: its joints have {numbers} numbers, --layout asks for {needed}")
-    return pieces
 
 
 def _said_axes(array: np.ndarray, layout: Layout, dims: int | None, where: str) -> tuple[tuple[int, ...], str]:

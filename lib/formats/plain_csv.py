@@ -119,6 +119,7 @@ def is_world(joint: str) -> bool:
     return "world" in joint.lower()
 
 
+@functools.lru_cache(maxsize=4096)  # of keys in JSON too, which come again in every frame
 def is_point(joint: str) -> bool:
     """Whether what has x and y can be a point by its name: no box, no velocity, no angles."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", joint).lower().translate(_BLANKS).split()

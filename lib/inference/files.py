@@ -362,16 +362,15 @@ def _staging(target: Path) -> Iterator[Path]:
             raise SmoothNetError(f"cannot write {target}: {near} is not a folder")
         near = near.parent
     _remove_stale(near)
-    prefix, made = f"{STAGING}{_host()}.{os.getpid()}.", False
-    with ending_cleanly():
+
+    def make() -> str:
         try:
-            with temporary(partial(tempfile.mkdtemp, prefix=prefix, dir=near)) as folder:
-                made = True
-                yield Path(folder)
+            return tempfile.mkdtemp(prefix=f"{STAGING}{_host()}.{os.getpid()}.", dir=near)
         except OSError as error:
-            if made:
-                raise
             raise SmoothNetError(f"cannot write into {near}: {error.strerror or error}") from error
+
+    with ending_cleanly(), temporary(make) as folder:
+        yield Path(folder)
 
 
 def _host() -> str:

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..formats.association import Association
 from ..formats.documents import read_numbers
-from ..formats.layout import Piece, parse_layout
+from ..formats.layout import Piece, fitting, parse_layout
 from ..formats.lines import IDS, PEOPLE, SCORES
 from ..utils.errors import SmoothNetError
 from .methods import AnyStream
@@ -158,7 +158,10 @@ def _points(person: Any, number: int, min_score: float | None, said: Piece | Non
     points = read_numbers(joints, f"line {number}: keypoints")
     if points.ndim != 2 or (said is None and points.shape[1] not in (2, 3)):
         raise SmoothNetError(f"line {number}: keypoints must be [[x, y], ...] or [[x, y, z], ...]")
-    numbers, points = points, points if said is None else _told(points, said, number)
+    numbers = points
+    if said is not None:
+        fitting((said,), numbers.shape[1], f"line {number}")
+        points = numbers[:, list(said.numbers)]
     if said is not None and said.score is not None:
         if min_score is not None:
             points[numbers[:, said.score] < min_score] = np.nan
@@ -173,14 +176,6 @@ def _points(person: Any, number: int, min_score: float | None, said: Piece | Non
             raise SmoothNetError(f"line {number}: there must be one score a joint")
         points[low] = np.nan
     return points
-
-
-def _told(numbers: np.ndarray, said: Piece, number: int) -> np.ndarray:
-    """(joints, numbers) -> (joints, dims), a new array."""
-    needed = max(*said.numbers, said.score or 0) + 1
-    if needed > numbers.shape[1]:
-        raise SmoothNetError(f"line {number}: its joints have {numbers.shape[1]} numbers, --layout asks for {needed}")
-    return numbers[:, list(said.numbers)]
 
 
 def _line(value: Any, ids: list[Hashable], out: Any, said: Piece | None) -> str:
