@@ -15,6 +15,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,12 +30,16 @@ from motion import JOINTS, body_size, generated  # noqa: E402  # isort: skip
 
 FPS = 30.0
 NOISE = 0.04  # of the body's size
-SHOWN = (3.0, 6.0)  # seconds of the picture
+LITTLE_NOISE = 0.005
+SHOWN = (4.1, 6.0)  # seconds of the picture
 FREQUENCIES = np.array([0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])  # Hz
 FOOT, FOOT_FRAMES, WINDOW_STEP = 31, (95, 165), 8  # a landmark of the sample, and what of it is drawn
 COLORS = {"RTS": "tab:green", "Kinect weights": "tab:orange", "default": "tab:blue"}
-
-DASHES = {"default": (0, (4, 2))}  # so that what it covers can be seen
+STYLES: dict[str, dict[str, Any]] = {
+    "input": {"color": "0.7", "marker": ".", "linewidth": 0.8},
+    **{name: {"color": color, "linewidth": 1.6} for name, color in COLORS.items()},
+}
+STYLES["default"]["linestyle"] = (0, (4, 2))  # so that what it covers can be seen
 
 Method = Callable[[np.ndarray], np.ndarray]  # (T, K, D) -> the same, at FPS
 
@@ -49,35 +54,35 @@ def methods() -> dict[str, Method]:
 
 
 def fast_motion(path: Path) -> None:
-    """Height of a hand that boxes, and the joint error of each method over the whole clip in the legend."""
+    """A hand that boxes, behind much jitter and behind little: its height, and below how far each method is off. The
+    legends have the error of all joints over the whole clip."""
     from matplotlib.figure import Figure
 
     clip = next(clip for clip in generated("report") if clip.fast)
     truth = clip.at(FPS, 0.0, 10.0)
-    rng = np.random.default_rng(0)
-    detected = truth + NOISE * body_size(truth) * rng.standard_normal(truth.shape)
     joint = JOINTS.index("right_wrist")
     time = np.arange(len(truth)) / FPS
     shown = (time >= SHOWN[0]) & (time <= SHOWN[1])
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    axis = figure.subplots()
-
-    def error(points: np.ndarray) -> str:
-        return f"{np.linalg.norm(points - truth, axis=-1).mean():.0f} mm"
-
-    def curve(points: np.ndarray, **style: object) -> None:
-        axis.plot(time[shown], points[shown, joint, 1] / 1000, **style)
-
-    curve(detected, color="0.7", marker=".", linewidth=0.8, label=f"input, MPJPE {error(detected)}")
-    curve(truth, color="black", linewidth=2.2, label="truth")
-    for name, smooth in methods().items():
-        points = smooth(detected)
-        curve(
-            points, color=COLORS[name], linewidth=1.6, linestyle=DASHES.get(name, "-"), label=f"{name}, {error(points)}"
-        )
-    axis.set(xlabel="seconds", ylabel="height of the right wrist, m", title="Boxing and kicking, 30 frames a second")
-    axis.legend(loc="upper left", fontsize="small", ncols=2)
-    axis.grid(alpha=0.3)
+    figure = Figure(figsize=(11, 6.4), layout="constrained")
+    places, distances = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 2))
+    for place, distance, noise in zip(places, distances, (NOISE, LITTLE_NOISE), strict=True):
+        jitter = np.random.default_rng(0).standard_normal(truth.shape)
+        detected = truth + noise * body_size(truth) * jitter
+        place.plot(time[shown], truth[shown, joint, 1] / 1000, color="black", linewidth=2.2, label="truth")
+        shapes = {"input": detected, **{name: smooth(detected) for name, smooth in methods().items()}}
+        for name, points in shapes.items():
+            error = np.linalg.norm(points - truth, axis=-1)
+            place.plot(
+                time[shown], points[shown, joint, 1] / 1000, label=f"{name}, {error.mean():.1f} mm", **STYLES[name]
+            )
+            distance.plot(time[shown], error[shown, joint], **STYLES[name])
+        place.set_title(f"boxing and kicking, jitter of {100 * noise:g} % of the body")
+        place.legend(loc="upper left", fontsize="small")
+        distance.set(xlabel="seconds", ylim=(0, 80))
+    for axis in (*places, *distances):
+        axis.grid(alpha=0.3)
+    places[0].set_ylabel("height of the right wrist, m")
+    distances[0].set_ylabel("its error, mm")
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)
 
