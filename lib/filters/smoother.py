@@ -90,10 +90,13 @@ class ClassicalSmoother:
         return restore(np.where(shown_points(array)[..., None], smoothed, np.nan))
 
     def clean(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Reject outliers only: (T, K, D) -> (T, K, D) float64 without them, and (T, K) bool, what was rejected."""
+        """Reject outliers only: (T, K, D) -> (T, K, D) float64 without them, and (T, K) bool, what was rejected.
+
+        Of points in space; numbers of another kind, such as the 6 of rotations, have none.
+        """
         cleaned = np.where(shown_points(points)[..., None], points, np.nan).astype(np.float64)
         rejected = np.zeros(points.shape[:2], bool)
-        if self.outlier_window:
+        if self.outlier_window and points.shape[2] <= 3:
             for part in segments(cleaned, self.max_gap):
                 found, flags = classical.hampel(_bridged(cleaned[part], False), self.outlier_window)
                 shown = shown_points(cleaned[part])

@@ -88,10 +88,10 @@ def network_method(options: SmoothingOptions) -> Prepared:
                 note = f"--outliers {LOOK} looks for none below {SLOWEST:g} frames/s"
                 note += "" if fps else ", and the frame rate is unknown: say it with --fps"
             else:
-                clean = _of_points(partial(second_look, smoother, fps=fps, max_gap=options.gap_frames(fps)))
+                clean = partial(second_look, smoother, fps=fps, max_gap=options.gap_frames(fps))
         elif options.outliers:
             hampel = classical_smoother("rts", fps=fps, outliers=options.outliers, max_gap=options.gap_frames(fps))
-            clean = _of_points(hampel.clean)
+            clean = hampel.clean
         rotations = told.for_rotations()
         point_pieces, rotation_pieces = (
             partial(one.blocks, step=options.step, max_gap=options.gap_frames(fps)) if options.delay is None else None
@@ -153,7 +153,7 @@ def classical_method(options: SmoothingOptions) -> Prepared:
             smooth: Callable[[np.ndarray], np.ndarray] = partial(_as_stream, whole, options.delay)
             return Ready(run, note=note, advice=advice)
         smooth = at(fps, None)
-        clean = _of_points(whole.clean) if options.outliers else None
+        clean = whole.clean if options.outliers else None
         return Ready(run, alone=not whole.row.causal, clean=clean, note=note, advice=advice)
 
     # Say what is wrong before anything is read; a cut-off fits or not when the frame rate is known.
@@ -266,15 +266,6 @@ def _refuse(options: SmoothingOptions, **unused: Any) -> None:
     for name, default in unused.items():
         if getattr(options, name) != default:
             raise SmoothNetError(f"--{name} does not go with --method {options.method}; leave one of them out")
-
-
-def _of_points(clean: Clean) -> Clean:
-    """The same for points in space alone; numbers of another kind, such as rotations, have no outliers."""
-
-    def run(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return clean(points) if points.shape[2] <= 3 else (points, np.zeros(points.shape[:2], bool))
-
-    return run
 
 
 def _as_stream(smoother: ClassicalSmoother, delay: int, points: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ LEAST = 0.05  # times the body's size away
 
 
 def second_look(network: Smoother, points: np.ndarray, fps: float, max_gap: int) -> tuple[np.ndarray, np.ndarray]:
-    """Replace outliers of points by what every second frame says of them.
+    """Replace outliers of points by what every second frame says of them; numbers of another kind have none.
 
     Args:
         network: a smoother with the general network.
@@ -36,6 +36,8 @@ def second_look(network: Smoother, points: np.ndarray, fps: float, max_gap: int)
         (T, K, D) without the outliers, and (T, K) bool, which they were.
     """
     known = blank_missing(points)
+    if points.shape[2] > 3:
+        return known, np.zeros(points.shape[:2], bool)
     every_second = Smoother(network.network, fps=fps / 2)
     every_second.threads = network.threads
     far = np.full_like(known, np.nan)
