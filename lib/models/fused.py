@@ -403,7 +403,7 @@ def fastest_products(model: nn.Module, batch: int, channels: int, dtype: torch.d
     """
     if type(model) is not SmoothNet or dtype != torch.float32 or not onednn(dtype):
         return ONEDNN
-    rows = min(CHUNK_ROWS, batch * channels) // channels * channels
+    rows = min(batch, max(1, CHUNK_ROWS // channels)) * channels  # of a chunk, see fused_gradients
     work = batch * channels * sum(weight.numel() for weight in model.parameters() if weight.ndim == 2)
     if work < TRIAL_WORK:
         return ONEDNN

@@ -77,6 +77,12 @@ def test_loss_and_every_gradient_equal_plain_code(size, masked, pieces, way, mon
     check(objective, x, truth, mask, plain(model, x, truth, mask))
 
 
+def test_the_products_are_tried_with_more_channels_than_a_chunk_has_rows():
+    """A face of 478 points in 3D has them; the trial was of no rows."""
+    model = SmoothNet(32, None, 8, 4, 1)
+    assert fused.fastest_products(model, 10**7, 3 * 478, torch.float32, turns=1) in fused.PRODUCTS
+
+
 def test_the_products_are_tried_where_it_pays_and_nothing_is_drawn(monkeypatch):
     monkeypatch.setattr(fused, "CHUNK_ROWS", 1024)
     model = SmoothNet(32, None, 64, 16, 1, 0.25)
