@@ -292,6 +292,11 @@ def output_paths(
             if path is not None:
                 _check_target(path, source, inputs, folder=folder and path == target, force=force)
         outputs.append(Output(target, picture, maker, rates, sure))
+    seen: set[Path] = set()
+    for path in (path for one in outputs for path in one.paths()):
+        if path in seen:  # walk.csv and walk.json have one picture
+            raise SmoothNetError(f"{path} would be written for two inputs; smooth each alone")
+        seen.add(path)
     if report is not None:
         if not str(report) or Path(report).is_dir():
             raise SmoothNetError(f"--report {str(report)!r} is no name of a file")
@@ -314,8 +319,6 @@ def _targets(inputs: list[Path], out: Path | str) -> list[Path]:
         raise SmoothNetError(f"{out} is a file; several inputs need a folder to go to")
     # A link gives its own name, but "." and ".." have none.
     targets = [out / (source if source.name not in ("", "..") else source.resolve()).name for source in inputs]
-    if len(set(targets)) < len(targets):
-        raise SmoothNetError("two inputs have the same name and would become one output; smooth each alone")
     return targets
 
 

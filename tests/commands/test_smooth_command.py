@@ -168,7 +168,8 @@ def test_one_bad_file_and_nothing_is_written(checkpoint, tmp_path, capsys):
     [
         (["{}/none.npy", "-o", "{}/b.npy"], "none.npy does not exist"),
         (["{}/a.npy", "-o", "{}/b.xyz"], "name it *.npy"),
-        (["{}/a.npy", "{}/a.npy", "-o", "{}/out"], "same name"),
+        (["{}/a.npy", "{}/a.npy", "-o", "{}/out"], "a.npy would be written for two inputs"),
+        (["{}/a.npy", "{}/a.npz", "-o", "{}/out", "--plot"], "a.png would be written for two inputs"),
         (["{}/a.npy", "{}/c/a.npy", "-o", "{}/a.npy"], "is a file"),
         (["{}/a.npy", "-o", "{}/a.npy/b.npy"], "is not a folder"),
         (["{}/a.npy", "-o", "{}/b.npy", "--format", "fbx"], "known are openpose"),
@@ -187,6 +188,7 @@ def test_mistakes_are_one_sentence(argv, message, checkpoint, tmp_path, capsys):
     (tmp_path / "c").mkdir()
     np.save(tmp_path / "a.npy", walk())
     np.save(tmp_path / "c" / "a.npy", walk())
+    np.savez(tmp_path / "a.npz", points=walk())
     before = files_in(tmp_path)
     status, text = run([word.format(tmp_path) for word in argv] + ["--checkpoint", checkpoint], capsys)
     assert status == 2 and message in text and text.startswith("error: ") and text.count("\n") == 1
