@@ -133,8 +133,12 @@ def _load_onnx(path: Path, device: str, window: int | None) -> Network:
         raise SmoothNetError(f"onnxruntime is needed to run {path}: pip install onnxruntime") from error
     wanted = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider"]}
     wanted["auto"] = wanted["cuda"] + wanted["cpu"]
-    kind = device.split(":")[0]
-    providers = [name for name in wanted.get(kind, []) if name in onnxruntime.get_available_providers()]
+    kind, _, card = device.partition(":")
+    providers: list[Any] = [name for name in wanted.get(kind, []) if name in onnxruntime.get_available_providers()]
+    if card and kind == "cuda" and card.isdecimal():
+        providers = [(name, {"device_id": card}) for name in providers]
+    elif card:
+        providers = []
     if not providers:
         raise SmoothNetError(f"this onnxruntime cannot run {path} on {device}; use the device cpu")
     file = read_onnx(path)

@@ -114,6 +114,34 @@ def test_smoother_and_stream_take_the_exported_model(exported):
     np.testing.assert_allclose(from_onnx(x, delay=3), from_torch(x, delay=3), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("device", "asked"),
+    [
+        ("cuda", "CUDAExecutionProvider"),
+        ("cuda:1", ("CUDAExecutionProvider", {"device_id": "1"})),
+        ("cuda:x", None),
+        ("cpu:1", None),
+    ],
+)
+def test_the_card_that_is_named_is_the_one_that_runs(exported, monkeypatch, device, asked):
+    import onnxruntime
+
+    session, given = onnxruntime.InferenceSession, []
+
+    def begin(content, providers):
+        given.extend(providers)
+        return session(content, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", begin)
+    if asked is None:
+        with pytest.raises(SmoothNetError, match=f"on {device}"):
+            load_network(exported[1], device)
+    else:
+        load_network(exported[1], device)
+        assert given == [asked]
+
+
 def test_it_runs_where_torch_cannot_be_imported(exported, tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
     code = (
