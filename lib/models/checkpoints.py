@@ -34,7 +34,10 @@ def _numpy_scalars() -> Any:
         np.dtype,
         *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
     ]
-    return torch.serialization.safe_globals(names) if hasattr(torch.serialization, "safe_globals") else nullcontext()
+    if hasattr(torch.serialization, "safe_globals"):
+        return torch.serialization.safe_globals(names)
+    torch.serialization.add_safe_globals(names)  # PyTorch 2.4 knows them for the whole process or not at all
+    return nullcontext()
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

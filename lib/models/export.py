@@ -12,6 +12,7 @@ import io
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,8 @@ def general_graph(model: GeneralSmoother, onnx: Any) -> Any:
     axes = {0: "windows", 1: "joints", 2: "dims"}
     content: Any = io.BytesIO()
     example = torch.randn(2, 3, 2, model.window_size, generator=torch.Generator().manual_seed(0))
+    # PyTorch 2.4 has this exporter alone, and no word for it.
+    which: dict[str, Any] = {"dynamo": False} if "dynamo" in signature(torch.onnx.export).parameters else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # this exporter needs no further package, and torch says it is old
         torch.onnx.export(
@@ -89,7 +92,7 @@ def general_graph(model: GeneralSmoother, onnx: Any) -> Any:
             output_names=["smoothed"],
             dynamic_axes={"windows": axes, "shown": {0: "windows", 1: "joints"}, "smoothed": axes},
             opset_version=GENERAL_OPSET,
-            dynamo=False,
+            **which,
         )
     exported = onnx.load_model_from_string(content.getvalue())
     exported.producer_name = "SmoothNet"

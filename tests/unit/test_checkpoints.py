@@ -98,6 +98,17 @@ def test_foreign_kinds_load(tmp_path, kind):
     assert known["normalize"] == "none" and not loaded.training
 
 
+def test_numbers_of_numpy_are_read_where_torch_knows_no_names_for_a_while(tmp_path, monkeypatch):
+    """PyTorch 2.4 has add_safe_globals alone."""
+    monkeypatch.delattr(torch.serialization, "safe_globals")
+    state = SmoothNet(8, None, 16, 8, 2).state_dict()
+    torch.save({"state_dict": state, "performance": np.float64(3.0)}, tmp_path / "c.pth.tar")
+    try:
+        assert read_checkpoint(tmp_path / "c.pth.tar")["performance"] == 3
+    finally:
+        torch.serialization.clear_safe_globals()
+
+
 def test_another_window_is_an_error_that_says_both(tmp_path):
     path = write_checkpoint(tmp_path / "c.pth.tar", window=8)
     with pytest.raises(SmoothNetError, match=r"c\.pth\.tar.* 8 frames.* 32 was asked for"):
