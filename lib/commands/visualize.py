@@ -123,10 +123,12 @@ def _recorded(args: argparse.Namespace, cfg: CfgNode, look: Look) -> Clip:
 
         return body.load_body(cfg.SMPL_MODEL_DIR)
 
+    # The default is the published one, for sequences of datasets; a file is drawn to its end unless somebody says so.
+    ends = "VIS.END" in args.opts[::2] or cfg.VIS.END != load_config().VIS.END
     return recorded_clip(
         args.input,
         Smoothing(smoothing_options(args, cfg)),
-        frames=(cfg.VIS.START, cfg.VIS.END if cfg.VIS.END != load_config().VIS.END else None),
+        frames=(cfg.VIS.START, cfg.VIS.END if ends else None),
         track=args.track,
         prefer_2d=args.video is not None,
         load_body=load_body,

@@ -177,6 +177,15 @@ def test_a_file_name_of_several_lines_is_drawn(form, tmp_path, capsys):
     assert status == 0 and not message and len([*(tmp_path / "out").glob(f"*.{form}")]) == 1
 
 
+@pytest.mark.parametrize(("words", "frames"), [([], 1010), (["--opts", "VIS.END", "1000"], 1000)])
+def test_a_long_file_is_drawn_to_its_end_or_to_the_frame_that_is_named(words, frames, tmp_path, capsys):
+    """1000 is the default, which datasets have from the published settings."""
+    np.save(tmp_path / "long.npy", np.sin(np.arange(1010)[:, None, None] / 9 + np.arange(4)[:, None] + np.arange(2)))
+    base = ["--input", tmp_path / "long.npy", "-o", tmp_path, "--format", "html", "--method", "rts", "--fps", "30"]
+    assert run([*base, *words], capsys)[0] == 0
+    assert f'"frames": {frames}' in (tmp_path / "long.html").read_text()
+
+
 def test_visualize_takes_the_options_of_smooth(tmp_path, capsys):
     path = people_file(tmp_path)
     options = ["--method", "rts", "--cutoff", "4", "--fps", "25", "--outliers", "hampel", "--max_gap", "5", "--fill"]
