@@ -190,7 +190,9 @@ def page(facts: dict[str, Any]) -> str:
         ),
         "MORE": f"{min(SHOWN, len(facts['failed']))} of {totals['failed'] + totals['not_reached']}",
         "SETTINGS": html.escape(
-            ", ".join(f"{k} {v}" for k, v in json.loads(facts["run"]["words"]).items() if v not in (None, False))
+            ", ".join(
+                f"{k} {v}" for k, v in json.loads(facts["run"]["words"]).items() if v is not None and v is not False
+            )
             + f"; weights {facts['run']['weights'] or 'none'} ({facts['run']['weights_sha256'][:12]}); "
             f"version {facts['run']['version']}; engine {facts['run']['engine']}"
         ),

@@ -452,6 +452,12 @@ def test_the_report_counts_what_is_in_the_manifest(tmp_path):
         assert '"frames": 40' in (done.report.parent / player).read_text()
 
 
+def test_the_report_tells_settings_of_zero(tmp_path):
+    source = make(tmp_path / "in", "a.npy")
+    done = run(source, tmp_path / "out", SmoothingOptions(method="gaussian", fps=30.0, delay=0), report=True)
+    assert "delay 0" in done.report.read_text() and "step" not in done.report.read_text()
+
+
 def test_a_histogram_takes_any_number():
     values = [0.0, 1e-9, 1.5e-6, 0.5, 1e9, None, np.float64(2.0)]
     counts = histogram(v for v in values)
