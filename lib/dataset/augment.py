@@ -62,7 +62,7 @@ def augment(
     whole = 1.0 if mask is None else mask.all(dim=-1)[:, None, None].to(x.dtype)
 
     speed = factor(settings.SPEED, 1.0, settings.SPEED_MAX)
-    if settings.SPEED:
+    if settings.SPEED and x.shape[-1] > 1:  # in one frame nothing moves
         truth = faster(truth, 1 + (speed - 1) * whole)
     truth = truth * factor(settings.MOTION, 1.0, settings.MOTION_MAX)
     both = factor(1.0, 1 / settings.SCALE, settings.SCALE)

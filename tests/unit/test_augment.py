@@ -30,6 +30,12 @@ def centred(x):
     return x - x.mean(-1, keepdim=True)
 
 
+def test_one_frame_has_no_speed():
+    x, truth = windows(shape=(5, 6, 1))
+    for before, after in zip((x, truth), run(x, truth, SPEED=1), strict=True):
+        torch.testing.assert_close(after, before)
+
+
 def test_off_by_default():
     x, truth = windows()
     assert not is_on(options())
