@@ -246,7 +246,8 @@ SETTINGS = (
     Setting("GENERAL.WINDOWS", 48000, "windows of a pool", COUNT, added=True),
     Setting("GENERAL.EPOCHS_PER_POOL", 2, "epochs after which there is a new pool", COUNT, added=True),
     Setting("GENERAL.CHANNELS", 1100, "channels of a batch, about, on each device", COUNT, added=True),
-    Setting("EVALUATE.PRETRAINED", "", "the weights: .pth.tar, or a folder of them; smooth takes .onnx too",
+    Setting("EVALUATE.PRETRAINED", "", "the weights: .safetensors or .pth.tar, a folder of them, or a name of those "
+            "that come along; to smooth, .onnx too",
             flags="--checkpoint", commands="eval smooth corpus visualize export page", path="in"),
     Setting("EVALUATE.ROOT_RELATIVE", True, "3D joints relative to the root"),
     Setting("EVALUATE.SLIDE_WINDOW_STEP_SIZE", 1, "frames between windows", COUNT, "--slide_window_step_size",

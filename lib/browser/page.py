@@ -15,7 +15,7 @@ def try_page(checkpoint: str | Path | None = None, window: int | None = None) ->
     """The text of the page.
 
     Args:
-        checkpoint: other weights of the general network, a .pth.tar; None: those that come along.
+        checkpoint: other weights of the general network, .safetensors or .pth.tar; None: those that come along.
         window: W, where the checkpoint must have it.
 
     Raises:

@@ -133,7 +133,8 @@ OWN = (  # what is no setting
     Argument(("--method",), "smooth visualize corpus",
              "network (default) | rts | butterworth | gaussian | savgol | oneeuro | median", {"metavar": "NAME"}),
     Argument(("--strength",), "smooth visualize corpus", "0 gives the input, 1 (default) what the method does by "
-             "itself, more is smoother (classical filters)", {"type": number(1.0), "metavar": "X"}),
+             "itself, more is smoother (the default network up to 4, classical filters up to 1000)",
+             {"type": number(1.0), "metavar": "X"}),
     Argument(("--cutoff",), "smooth visualize corpus", "cut-off frequency of a classical filter, in place of its "
              "strength", {"type": number(1.0), "metavar": "HZ"}),
     Argument(("--outliers",), "smooth visualize corpus", "hampel: reject outliers before the method sees them; "

@@ -44,7 +44,6 @@ class Job:
 
     Attributes:
         staging: folder for temporary files on the output's file system; None: outputs are URLs, and appear at once.
-        weights: what stands in the file options.checkpoint, for machines that do not have it; None: they have.
     """
 
     options: SmoothingOptions

@@ -77,9 +77,6 @@ def _load_plain(content: Mapping[str, Any], window: int | None) -> Network:
     for name, value in content["state_dict"].items():
         if not np.isfinite(value).all():
             raise SmoothNetError(f"it has NaN or infinite weights in {name}")
-    for name, value in content["state_dict"].items():
-        if not np.isfinite(value).all():
-            raise SmoothNetError(f"it has NaN or infinite weights in {name}")
     network = PLAIN[named_in(content)](content)
     check_known(network.normalize, network.window, window)
     check_answer(network.run, network.window)
