@@ -255,7 +255,7 @@ SETTINGS = (
     Setting("EVALUATE.TRADITION", "", "filters to compare with, a comma list: savgol, oneeuro, gaus1d, gaussian, rts, "
             "butterworth, median, or all",
             flags="--tradition", commands="eval visualize"),
-    Setting("EVALUATE.FPS", 0.0, "frame rate of the data, where it does not say; 0: unknown", between(0, 10**6),
+    Setting("EVALUATE.FPS", 0.0, "frame rate of the data, where it does not say; unknown without", between(0, 10**6),
             "--fps", "eval smooth corpus visualize inspect convert", added=True),
     Setting("EVALUATE.PHASE", "test", "files to evaluate: test | train", one_of("train", "test"), added=True),
     Setting("EVALUATE.REPORT", "", "also write the table to this .md, .csv or .json file", flags="--report",

@@ -154,8 +154,9 @@ OWN = (  # what is no setting
              "format of the input, instead of telling it by content",
              {"metavar": "NAME"}),
     Argument(("--layout",), "smooth visualize corpus inspect convert",
-             "what arrays and tables do not say of themselves, e.g. frames,joints,xyz or xys or missing=0",
-             {"metavar": "WORDS"}),
+             "what arrays and tables do not say: axes by letter (c cameras, p people, t frames, k joints, "
+             "d numbers of a joint), the numbers of a joint (x,y,z,score; _ is left alone; or axis-angle, wxyz, xyzw, "
+             "matrix, 6d) and missing=VALUE or none, as in 'ctkd x,y,score missing=-1'", {"metavar": "WORDS"}),
     Argument(("--plot",), "smooth", "also write OUT.png: the joints that changed most, before and after", SWITCH),
     Argument(("--derivatives",), "smooth",
              "also write OUT.derivatives.npz: velocity and acceleration, per second", SWITCH),

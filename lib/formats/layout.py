@@ -30,12 +30,6 @@ ROTATION_WORDS = {
     "6d": ("a0", "b0", "a1", "b1", "a2", "b2"),  # two columns of the matrix, row by row: as this project has them
     "6d-vectors": ("a0", "a1", "a2", "b0", "b1", "b2"),  # one after the other
 }
-# For the commands' help.
-HELP = (
-    "what the file does not say: axes by letter (c cameras, p people, t frames, k joints, d numbers of a joint), the "
-    "numbers of a joint (x,y,z,score, _ for one to leave alone, or axis-angle, wxyz, xyzw, matrix, 6d) and "
-    "missing=VALUE or none, as in 'ctkd x,y,score missing=-1'"
-)
 _POINT = ("x", "y", "z")
 _SCORES = ("score", "conf", "confidence", "visibility", "likelihood")
 _SKIP = "_"

@@ -20,6 +20,7 @@ from lib import __version__, commands, config
 from lib.commands import arguments
 from lib.commands.arguments import Argument, add_smoothing_arguments, make_parser, smoothing_options
 from lib.config import Setting, between, load_config
+from lib.formats.layout import parse_layout
 from lib.inference.options import SmoothingOptions
 from lib.utils.errors import SmoothNetError
 from run_scripts import run_smoothnet
@@ -77,6 +78,11 @@ def test_one_thing_has_one_spelling(command):
         if name in flags.values():
             assert {flag for flag, dest in flags.items() if dest == name} >= spellings, name
     assert "slide_window_size" in flags.values() or command in ("inspect", "convert")  # which run no network
+
+
+def test_the_example_of_a_layout_is_one():
+    (row,) = [row for row in arguments.OWN if row.name == "layout"]
+    assert parse_layout(re.findall("'(.+)'", row.help)[0]).columns == ("x", "y", "score")
 
 
 def test_old_spellings_stay():

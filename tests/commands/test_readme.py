@@ -427,6 +427,15 @@ def test_no_link_is_dead(name):
             assert not anchor or anchor in anchors(text_of(path)), f"{path}#{anchor}"
 
 
+@pytest.mark.parametrize("name", [*PAGES, "CONTRIBUTING.md", "SECURITY.md"])
+def test_files_that_a_page_names_are_there(name):
+    named = re.findall(
+        r"`((?:lib|tests|benchmarks|configs|data|docs|examples|run_scripts)/[\w./-]+\.\w+)`", text_of(name)
+    )
+    missing = {path for path in named if not (ROOT / path).exists() and "NAME" not in path}
+    assert {path for path in missing if not path.startswith(("data/smpl/", "data/poses/"))} == set()
+
+
 def counterparts(name: str) -> list[str]:
     """Where in English stands what a page in Chinese says; of the README parts stand in docs."""
     pages = [page for page in ORIGINALS if page.startswith("docs/")] if name == CHINESE else []
