@@ -28,9 +28,20 @@ from .trial import PROBE_DIMS, check_answer, check_known
 
 def _numpy_scalars() -> Any:
     """Let torch's restricted unpickler read numpy scalars, which published checkpoints hold as `performance`."""
-    core = np._core if hasattr(np, "_core") else np.core
+
+    def scalar_of(module: str) -> Any:
+        """What stands for `scalar` of this module: numpy's own takes dtypes of any kind."""
+
+        def scalar(dtype: Any, content: Any) -> Any:
+            if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf" or not isinstance(content, bytes):
+                raise pickle.UnpicklingError("a numpy scalar of an unexpected kind")
+            return np.frombuffer(content, dtype.str, 1)[0]
+
+        scalar.__module__, scalar.__qualname__ = module, "scalar"
+        return scalar
+
     names = [
-        core.multiarray.scalar,
+        *map(scalar_of, ("numpy.core.multiarray", "numpy._core.multiarray")),  # before NumPy 2 and since
         np.dtype,
         *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
     ]

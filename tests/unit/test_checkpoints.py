@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from collections import OrderedDict
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -96,6 +98,19 @@ def test_foreign_kinds_load(tmp_path, kind):
     for key, value in loaded.state_dict().items():
         torch.testing.assert_close(value, state[key])
     assert known["normalize"] == "none" and not loaded.training
+
+
+@pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
+def test_numbers_of_any_numpy_are_read(tmp_path, module):
+    """Published checkpoints are of NumPy 1, which had another name for what makes a number of its bytes."""
+    state = SmoothNet(8, None, 16, 8, 2).state_dict()
+    torch.save({"state_dict": state, "performance": np.float64(3.0)}, tmp_path / "here.pth.tar")
+    with ZipFile(tmp_path / "here.pth.tar") as here, ZipFile(tmp_path / "there.pth.tar", "w") as there:
+        for name in here.namelist():
+            there.writestr(name, re.sub(rb"numpy\._?core\.multiarray", module.encode(), here.read(name)))
+    assert module.encode() in (tmp_path / "there.pth.tar").read_bytes()
+    assert read_checkpoint(tmp_path / "there.pth.tar")["performance"] == 3
+    assert load_model(tmp_path / "there.pth.tar")[0].window_size == 8
 
 
 def test_numbers_of_numpy_are_read_where_torch_knows_no_names_for_a_while(tmp_path, monkeypatch):
