@@ -21,7 +21,7 @@ def axis_angle_to_matrix(vectors: np.ndarray) -> np.ndarray:
     """(..., 3) axis times angle in radians -> (..., 3, 3)."""
     angle = np.linalg.norm(vectors, axis=-1, keepdims=True)
     # sin(angle / 2) / angle without dividing by zero; np.sinc(x) = sin(pi x) / (pi x)
-    xyz = vectors * (0.5 * np.sinc(angle / (2 * np.pi)))
+    xyz = vectors * (0.5 * np.sinc(angle / (2 * np.pi))).astype(vectors.dtype, copy=False)  # float64 before NumPy 2
     return quaternion_to_matrix(np.concatenate([np.cos(angle / 2), xyz], axis=-1))
 
 
@@ -44,7 +44,7 @@ def quaternion_to_matrix(quaternions: np.ndarray, order: Order = "wxyz") -> np.n
         *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
         *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
     ]
-    return np.stack(rows, axis=-1).reshape(*unit.shape[:-1], 3, 3)
+    return np.stack(rows, axis=-1).reshape(*unit.shape[:-1], 3, 3).astype(unit.dtype, copy=False)
 
 
 def matrix_to_quaternion(matrices: np.ndarray, order: Order = "wxyz") -> np.ndarray:
