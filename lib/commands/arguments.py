@@ -166,7 +166,7 @@ OWN = (  # what is no setting
     Argument(("--jobs",), "smooth", "files that are smoothed at the same time, each in a process of its own (1)",
              {**COUNT, "default": 1}),
     Argument(("--force",), "smooth convert", "replace existing outputs (never an input)", SWITCH),
-    Argument(("--force",), "page", "replace an existing file", SWITCH),
+    Argument(("--force",), "page export", "replace an existing file", SWITCH),
     Argument(("--force",), "visualize", "replace existing pictures (never --input or --video)", SWITCH),
     Argument(("--stream",), "smooth", "JSON lines from standard input to standard output as they come", SWITCH),
     Argument(("--formats",), "smooth", "list the formats and stop", {"action": ListFormats, "nargs": 0}),

@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     checkpoint = find_weights(args.checkpoint, args.slide_window_size)
     if Path(args.output).exists() and checkpoint.exists() and Path(args.output).samefile(checkpoint):
         raise SmoothNetError(f"{args.output} is the checkpoint itself; name another file with -o")
-    metadata = export_checkpoint(checkpoint, args.output, args.slide_window_size, TOLERANCE if args.verify else None)
+    tolerance = TOLERANCE if args.verify else None
+    metadata = export_checkpoint(checkpoint, args.output, args.slide_window_size, tolerance, args.force)
     difference = metadata.pop("difference", None)
     print(f"{args.output}: " + ", ".join(f"{key} {value}" for key, value in metadata.items()))
     if difference is not None:

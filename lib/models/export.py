@@ -9,6 +9,7 @@ onnx alone, whatever the version of torch. The general smoother's is traced by t
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -139,7 +140,11 @@ def onnx_model(model: Any, known: Mapping[str, Any]) -> tuple[Any, dict[str, Any
 
 
 def export_checkpoint(
-    checkpoint: str | Path, output: str | Path, window_size: int | None = None, tolerance: float | None = None
+    checkpoint: str | Path,
+    output: str | Path,
+    window_size: int | None = None,
+    tolerance: float | None = None,
+    replace: bool = True,
 ) -> dict[str, Any]:
     """Write the network of a checkpoint to `output` (.onnx).
 
@@ -149,17 +154,20 @@ def export_checkpoint(
     Args:
         window_size: the window the checkpoint must have, if given.
         tolerance: if given, the model is compared with torch, and written only if `verify_export` finds no more.
+        replace: whether a file that is there may be replaced.
 
     Returns:
         The metadata of the file: what its kind says of itself (see EXPORTERS), opset, normalize and epoch; and the
         difference found, if asked for.
 
     Raises:
-        SmoothNetError: as load_model; onnx is not installed; the file cannot be written; a larger difference.
+        SmoothNetError: as load_model; onnx is not installed; the file cannot be written or exists; a larger difference.
     """
     output = Path(output)
     if output.suffix.lower() != ".onnx":
         raise SmoothNetError(f"the output {output} must end in .onnx, which is how an exported model is recognised")
+    if not replace and os.path.lexists(output):
+        raise SmoothNetError(f"{output} exists; name another output, or replace it with --force")
     model, known = load_model(checkpoint, window_size)
     exported, metadata = onnx_model(model, known)
     content = exported.SerializeToString()
@@ -173,7 +181,7 @@ def export_checkpoint(
                 f"{output} was not written: it would differ from {checkpoint} by {difference:.1e} "
                 f"of the largest output, more than {tolerance:.0e}"
             )
-    with atomic_write(output) as file:
+    with atomic_write(output, replace=replace) as file:
         file.write(content)
     return metadata
 

@@ -168,6 +168,11 @@ def test_the_script_exports_and_verifies(exported, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "window_size 8" in done.stdout and "largest difference" in done.stdout
     assert (tmp_path / "m.onnx").read_bytes() == exported[1].read_bytes()
+    (tmp_path / "m.onnx").write_text("mine")
+    done = command(*script, "-o", "m.onnx", cwd=tmp_path)
+    assert done.returncode == 2 and "m.onnx exists" in done.stderr and (tmp_path / "m.onnx").read_text() == "mine"
+    assert command(*script, "-o", "m.onnx", "--force", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "m.onnx").read_bytes() == exported[1].read_bytes()
     done = command(*script, "-o", "m.bin", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "m.bin must end in .onnx" in done.stderr
