@@ -192,9 +192,14 @@ def publishable(checkpoint: Mapping[str, Any], sigma: float = 0.0) -> dict[str, 
     Args:
         sigma: frames; above 0, a Gaussian low-pass over the window (its weights normalised at the ends) follows the
             decoder. It is linear, so it becomes part of the decoder's weights: same keys, shapes and cost.
+
+    Raises:
+        SmoothNetError: a low-pass for a network without such a decoder.
     """
     state = dict(checkpoint["state_dict"])
     if sigma > 0:
+        if "decoder.weight" not in state:
+            raise SmoothNetError("a Gaussian goes into the decoder of a SmoothNet, which this network is not")
         frames = torch.arange(state["decoder.weight"].shape[0], dtype=torch.float64)
         gauss = torch.exp(-0.5 * ((frames[:, None] - frames) / sigma) ** 2)
         gauss /= gauss.sum(1, keepdim=True)

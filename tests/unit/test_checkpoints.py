@@ -15,9 +15,12 @@ import pytest
 import torch
 from helpers import write_checkpoint
 
+from data.publish_checkpoint import main as publish
+from lib.commands.arguments import run_main
 from lib.models.checkpoints import load_model, publishable, read_checkpoint, save_checkpoint
 from lib.models.smoothnet import SmoothNet, architecture, count_parameters, multiply_adds
 from lib.utils.errors import SmoothNetError
+from lib.weights import find_weights
 
 
 @pytest.mark.parametrize(
@@ -276,3 +279,19 @@ def test_the_slopes_of_the_activations():
         assert model.encoder(torch.tensor([-1.0])).item() == pytest.approx(-0.1)
         block = model.res_blocks[0](torch.tensor([-11.0]))  # -11 + 0.2 (0.2 (-11 + 1) + 1)
         assert block.item() == pytest.approx(-11.2)
+
+
+def test_publishing_replaces_no_checkpoint_and_says_what_cannot_be(tmp_path, capsys):
+    path = write_checkpoint(tmp_path / "c.pth.tar", window=8)
+    before = path.read_bytes()
+    general = find_weights(None)
+    for words, said in (
+        ([path, "-o", path], "c.pth.tar is the checkpoint itself"),
+        ([path, "-o", tmp_path / "d.pth.tar", "--sigma", "-1"], "--sigma must be a number 0 or more"),
+        ([general, "-o", tmp_path / "d.pth.tar", "--sigma", "2"], "the decoder of a SmoothNet"),
+    ):
+        assert run_main(publish, [str(word) for word in words]) == 2
+        assert said in (error := capsys.readouterr().err) and error.count("\n") == 1
+    assert [*tmp_path.iterdir()] == [path] and path.read_bytes() == before
+    assert run_main(publish, [str(path), "-o", str(tmp_path / "d.safetensors"), "--taper", "late-hann"]) == 0
+    assert load_model(tmp_path / "d.safetensors")[0].window_size == 8
