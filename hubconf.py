@@ -15,7 +15,7 @@ def smoother(weights: str | None = None, window: int | None = None, **options: A
     Args:
         weights: file, folder or name of the weights; None: the default ones.
         window: frames, where there are several.
-        options: device, normalize, strength.
+        options: device, normalize, strength, fps.
     """
     from lib.inference import Smoother
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -19,9 +21,11 @@ from lib.dataset.poses import refuse_existing  # noqa: E402
 def _people(text: str) -> list[int]:
     """`1-8` or `1,2,9` -> numbers."""
     numbers: list[int] = []
-    for part in text.split(","):
+    for part in text.split(",") if re.fullmatch(r"\d{1,3}(-\d{1,3})?(,\d{1,3}(-\d{1,3})?)*", text) else ():
         first, _, last = part.partition("-")
         numbers += range(int(first), int(last or first) + 1)
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{text!r} names no people; write 1-8 or 1,2,9")
     return numbers
 
 

@@ -101,13 +101,14 @@ def train(
     if resumed is not None and _done(cfg, state.position):
         log.info("nothing is left to train: the run has had its epochs or steps; more with --epoch, or --step")
     loss = recipe.loss(cfg)
-    if not state.products and device.type == "cpu" and not cfg.TRAIN.COMPILE:
+    by_hand = device.type == "cpu" and dtype != torch.float16 and not cfg.TRAIN.COMPILE  # see TrainingObjective
+    if not state.products and by_hand:
         batch = source.size // world.size
         state.products = fastest_products(model, batch, source.channels, dtype or torch.float32)
     objective = world.wrap(make_objective(model, loss, cfg, source, device, state.products))
     for setting in recipe.ignored(cfg) if world.main else ():
         log.warning("%s has no effect on MODEL.NAME %s", setting, cfg.MODEL.NAME)
-    describe(cfg, model, source, world, dtype, state.products)
+    describe(cfg, model, source, world, dtype, state.products if by_hand else "")
     exam_sets = []
     for data in test_sets if cfg.TRAIN.VALIDATE else []:
         share = world.share(data.offsets.diff().tolist())

@@ -300,6 +300,15 @@ def test_a_run_keeps_to_the_products_that_it_began_with(tmp_path, monkeypatch):
     assert same(resumed["state_dict"], straight["state_dict"])
 
 
+@pytest.mark.parametrize(("kind", "chosen"), [("bfloat16", True), ("float16", False)])
+def test_the_plan_says_who_does_the_products_where_that_is_chosen(tmp_path, caplog, kind, chosen):
+    write_poses(tmp_path / "poses", phases=("train",))
+    with caplog.at_level(logging.INFO):
+        run_training(tmp_path, "run", "TRAIN.STEP", "1", "TRAIN.AUTOCAST", "True", "TRAIN.AUTOCAST_DTYPE", kind)
+    (plan,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("plan: ")]
+    assert f"products in {kind}" in plan and ("products by" in plan) == chosen
+
+
 def test_the_running_mean_follows_the_weights():
     model = nn.Linear(1, 1, bias=False)
     average = copy.deepcopy(model).requires_grad_(False)
