@@ -77,7 +77,7 @@ class Report:
     interpolated: int = 0  # of those: bridged for the method
     filled: int = 0  # of those: written (fill)
     split: int = 0  # gaps that cut a joint's track
-    short: int = 0  # pieces shorter than the window, edge-padded
+    short: int = 0  # pieces shorter than the window, padded
     outlier_frames: int | None = None  # frames in which outliers were rejected; None: nobody looked for them
     seen_frames: int = 0  # frames of tracks in which anything was found
     parts: dict[str, Part] = field(default_factory=dict)  # part of the recording -> what became of it

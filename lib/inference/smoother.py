@@ -157,7 +157,7 @@ class Smoother:
 
         Args:
             points: (T, K, D), or (T, C) with C = K x dims, of one person; array or tensor, NaN where a point
-                is missing. Any T: recordings shorter than W are padded with their last frame and cropped.
+                is missing. Any T: recordings shorter than W are padded (see overlap.pad_window) and cropped.
                 Or an xarray.DataArray, an xarray.Dataset or a pandas.DataFrame, of any number of individuals, by the
                 names of its axes: see the module labelled.
             step: frames between the starts of windows; larger is faster and a little less smooth. None: the network's
