@@ -284,8 +284,8 @@ def read_recording(
     except SmoothNetError as error:  # which may name a joint, a cell or a file in any encoding
         raise SmoothNetError(printable(error)) from error
     finally:
-        documents.read_document.cache_clear()
-        arrays.open_arrays.cache_clear()
+        documents.read_document.forget()
+        arrays.open_arrays.forget()
         forget()
 
 

@@ -9,7 +9,6 @@ is ever unpickled, and they are not even read until the file is written.
 from __future__ import annotations
 
 import copy
-import functools
 import io
 import math
 import re
@@ -24,6 +23,7 @@ import numpy as np
 from ..utils.blocks import blocks
 from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
+from ..utils.last_read import LastRead
 from ..utils.unpickle import refuse_bombs
 from .content import Content
 from .layout import ROTATION_WORDS, Layout, Piece, parse_layout
@@ -157,7 +157,7 @@ def is_numpy(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in (".npy", ".npz")
 
 
-@functools.lru_cache(maxsize=1)  # telling the format and reading it look at the same file
+@LastRead
 def open_arrays(path: Path) -> Arrays:
     """The headers of all arrays in the file.
 

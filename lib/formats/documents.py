@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.last_read import LastRead
 
 
 @dataclass
@@ -75,7 +75,7 @@ def frame_files(folder: Path, ending: str) -> list[Path]:
     return found
 
 
-@functools.lru_cache(maxsize=1)  # telling the format and reading it look at the same file
+@LastRead
 def read_document(path: Path) -> Document:
     try:
         raw = path.read_bytes()

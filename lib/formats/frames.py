@@ -103,7 +103,7 @@ class Frame:
 def read_documents(path: Path) -> list[Document | Spanned]:
     """The file, its lines, or the files of the folder; a line without anything in it has the value None."""
     if path.is_dir():
-        return [read_document.__wrapped__(file) for file in frame_files(path, ".json")]
+        return [read_document.read(file) for file in frame_files(path, ".json")]
     if path.suffix.lower() in LINES:
         return list(_lines(path))
     return [read_document(path)]

@@ -95,7 +95,7 @@ def _folder_of_frames(path: Path) -> tuple[list[Document], list[_Frame]]:
     if not files:
         raise SmoothNetError(f"{path} holds no .json file; OpenPose writes one a frame")
     check_one_sequence(path, files)
-    documents = [read_document.__wrapped__(file) for file in files]
+    documents = [read_document.read(file) for file in files]
     frames = [
         _Frame(index, (), document.path.name, str(document.path), _people(document.value, str(document.path)))
         for index, document in enumerate(documents)

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..utils.errors import SmoothNetError
+from ..utils.last_read import LastRead
 from ..utils.pickled import Changes, Drop, Tensor, Tree, holds_tree, write_tree
 from ..utils.pickled import read_tree as read_pickled
 from .layout import Layout
@@ -339,9 +339,7 @@ TOOLS = (
 # --------------------------------------------------------------------------------------------------------- reading
 
 
-@lru_cache(maxsize=1)  # each format's sniffer looks at the same file, and then it is read
-def read_tree(path: Path) -> Tree:
-    return read_pickled(path)
+read_tree = LastRead(read_pickled)  # each format's sniffer looks at the same file, and then it is read
 
 
 def _sniffer(tool: Tool) -> Callable[[Path], bool]:
@@ -351,7 +349,7 @@ def _sniffer(tool: Tool) -> Callable[[Path], bool]:
     return sniff
 
 
-@lru_cache(maxsize=1)
+@LastRead
 def _tool_of(path: Path) -> Tool | None:
     tree = read_tree(path)
     return next((tool for tool in TOOLS if tool.find(tree.value, str(path)) is not None), None)
@@ -359,8 +357,8 @@ def _tool_of(path: Path) -> Tool | None:
 
 def forget() -> None:
     """Let go of the file that was read last."""
-    read_tree.cache_clear()
-    _tool_of.cache_clear()
+    read_tree.forget()
+    _tool_of.forget()
 
 
 def _reader(tool: Tool) -> Callable[..., Recording]:

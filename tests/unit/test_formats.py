@@ -4,12 +4,13 @@
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from csv import reader
 
 import numpy as np
 import pytest
 
-from lib.formats import FORMATS, read_recording, write_recording
+from lib.formats import FORMATS, arrays, read_recording, write_recording
 from lib.formats.kit import contents
 from lib.formats.numbers import number_style
 from lib.formats.timeline import timeline
@@ -721,3 +722,14 @@ def test_arrays_that_lie_by_columns(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "b.npy"), values + 1)
     write_recording(recording, [recording.tracks[0].points], tmp_path / "c.npy")
     assert (tmp_path / "c.npy").read_bytes() == (tmp_path / "a.npy").read_bytes()
+
+
+def test_threads_that_read_one_file_do_not_share_what_they_take_from_it(tmp_path):
+    """The array of a large .npy is given away to be changed; another thread that told its format had none left."""
+    np.save(tmp_path / "big.npy", np.zeros((20, 5, 3), np.float32))
+    told = arrays.open_arrays(tmp_path / "big.npy")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: arrays.open_arrays(tmp_path / "big.npy").give()).result()
+    assert arrays.open_arrays(tmp_path / "big.npy") is told and not told.given
+    arrays.open_arrays.forget()
+    assert arrays.open_arrays(tmp_path / "big.npy") is not told
