@@ -150,6 +150,8 @@ class Report:
                 f"its joints leap by {100 * leaps:.0f} % of the body's size in each frame, as where lists have them in "
                 "changing order or rows are no frames; look whether the result can be right"
             )
+        if not self.frames:
+            return "it has no frames, so there is nothing to smooth; look whether all of it was written"
         if self.points > self.missing and self.frames < 3:
             return "one or two frames show no motion, so there is nothing to smooth; give all frames of the recording"
         moved = any(part.jitter is not None or (part.moved is not None and part.moved[2] > 0) for part in parts)
