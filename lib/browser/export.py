@@ -105,6 +105,8 @@ def words_module() -> str:
         "INDICES": plain_csv._INDICES,
         "SCORES": plain_csv.SCORES,
         "UNITS": plain_csv.UNITS,
+        "COPIES": plain_csv._COPIES,
+        "NO_LENGTHS": plain_csv._NO_LENGTHS,
         "NO_POINTS": plain_csv._NO_POINTS,
         "SENSORS": plain_csv._SENSORS,
         "CAMERA_NAMES": arrays._CAMERA_NAMES,

@@ -83,11 +83,20 @@ _NO_POINTS = {
     *("bbox", "box", "crop", "size", "vel", "speed", "acc", "accel", "gyro", "mag", "force", "torque", "moment"),
     *("euler", "rot", "rotation", "orient", "orientation", "quat", "quaternion", "angle", "rpy"),
     *("gaze", "dir", "direction", "normal", "forward", "scale", "gravity", "grf", "jerk"),
-    *("rotate", "rotations", "eulers", "gyr", "omega", "angvel", "velo", "acce"),
+    *("rotate", "eulers", "gyr", "omega", "angvel", "velo", "acce", "twist", "linear", "angular"),
+    *("gyroscope", "accelerometer", "magnetometer", "magnetic", "power", "momentum", "vector", "vec", "heading"),
+    *("delta", "diff", "displacement", "disp", "flow", "bias", "std", "sd", "var", "error", "err", "sigma", "cov"),
 }
 _NO_POINTS_ENDS = ("angles", "velocity", "velocities", "acceleration", "accelerations", "rotation", "orientation")
+# Units of what has x and y and is no length: x-axis (g), VX (cm/s), v_x [m s^-1]; so is all that has a / or s^-.
+_NO_LENGTHS = {
+    *("g", "mg", "G", "N", "mN", "kN", "Nm", "N.m", "N m", "Nmm", "W", "V", "mV", "Hz", "T", "mT", "uT", "µT", "dps"),
+    *("rad", "rads", "radian", "radians", "deg", "degs", "degree", "degrees", "°"),
+}
 # What may stand behind a name, or in its place: nose_x_px, pos_x.
 UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised", "pos", "position", "coord"}
+# Words by which a name says that it is another point's, in another unit or at another time: nose_norm_x, nose_raw_x.
+_COPIES = UNITS | {"raw", "filtered", "filt", "smoothed", "smooth", "interpolated", "interp"}
 BOX = {"1", "2"}  # what x1, y1, x2, y2 make
 # Places and turns that have an axis behind a letter: Hips_px beside Hips_rx, Hips.posX beside Hips.rotX.
 _PLACED, _TURNED = (
@@ -107,7 +116,7 @@ def column_role(name: str) -> tuple[str, str] | None:
     None where the name is of another kind. A unit behind it (nose_x (px), nose_x_px) is not part of the name.
     """
     name = re.sub(r"[\[(]([xyzXYZ])[\])]$", r"_\1", name.strip())  # nose[x]
-    if not name or len(name) > _LONGEST_NAME:
+    if not name or len(name) > _LONGEST_NAME or _is_no_length(name):
         return None
     if name.lower() in ("x", "y", "z"):
         return "", name.lower()
@@ -123,11 +132,38 @@ def is_world(joint: str) -> bool:
 def is_point(joint: str) -> bool:
     """Whether what has x and y can be a point by its name: no box, no velocity, no angles."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", joint).lower().translate(_BLANKS).split()
-    return not any(word in _NO_POINTS or word.endswith(_NO_POINTS_ENDS) for word in words)
+    return not any(
+        word in _NO_POINTS or word.removesuffix("s") in _NO_POINTS or word.endswith(_NO_POINTS_ENDS) for word in words
+    )
+
+
+def is_copy(joint: str, joints: set[str]) -> bool:
+    """Whether a joint is another one of these again, by its name: nose_norm or raw_nose beside nose."""
+    words = joint.lower().translate(_BLANKS).split()
+    first, last = 0, len(words)
+    while first < last and words[first] in _COPIES:
+        first += 1
+    while first < last and words[last - 1] in _COPIES:
+        last -= 1
+    same = words[first:last]
+    return len(same) < len(words) and any(other.lower().translate(_BLANKS).split() == same for other in joints)
+
+
+def _is_again(name: str, joint: str, names: list[str], joints: set[str]) -> bool:
+    """Whether a column is of the same point as others, which stays: nose_x_norm or nose_norm_x beside nose_x."""
+    return _without_unit(name) in set(names) - {name} or is_copy(joint, joints)
+
+
+def _is_no_length(name: str) -> bool:
+    """Whether a column's name has a unit in brackets behind it that no position has."""
+    unit = re.search(r"[\[(]([^\[\]()]+)[\])]\s*$", name)
+    return unit is not None and (unit[1].strip() in _NO_LENGTHS or "/" in unit[1] or "s^-" in unit[1])
 
 
 def _is_no_place(name: str) -> bool:
     """Whether a column of numbers has an axis and is called a rotation, a velocity, a force or the like."""
+    if _is_no_length(name):
+        return True
     role = column_role(name)
     joint = role[0] if role else name if name[-1:].lower() in ("x", "y", "z") else ""
     return bool(joint) and not is_point(joint)
@@ -222,6 +258,8 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     table, names = _read_table(path)
     said = layout is not None and (layout.columns is not None or layout.axes is not None)
     columns = _sort_columns(table, names, said)
+    if not said:
+        _refuse_sensors(path, columns.joints, names)
     box = None if said else box_columns(columns.joints)
     if box and are_boxes(np.stack([table.column(column, names[column]) for column in box], axis=1)):
         refuse_boxes(path, columns.joints)
@@ -262,15 +300,25 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     if not said and len(no_points) < len(plain) and {names[i][:-1].lower() for i in plain} <= _SENSORS:
         no_points = plain
     rest = [i for i in plain if i not in no_points]
-    alone = len(rest) == 1 and names[rest[0]][-1:].lower() not in _AXES_AND_COUNTS  # the size of a pupil beside gazes
-    if no_points and (not rest or alone):
-        raise SmoothNetError(
-            f"{path}: columns such as {names[no_points[0]]} hold no positions by their names (rotations, velocities, "
-            "sizes and the like); if they do, say --layout x,y or x,y,z"
-        )
+    # The size of a pupil beside gazes, clocks and counters beside accelerations.
+    if no_points and not any(names[i][-1:].lower() in _AXES_AND_COUNTS for i in rest):
+        raise _no_positions(path, names[no_points[0]])
     recording = _plain_recording(table, names, rest, columns.fps, dims, layout)
     recording.left_alone = [names[i] for i in no_points]
     return recording
+
+
+def _no_positions(path: Path, name: str) -> SmoothNetError:
+    return SmoothNetError(
+        f"{path}: columns such as {name} hold no positions by their names (rotations, velocities, sizes and the like); "
+        "if they do, say --layout x,y or x,y,z"
+    )
+
+
+def _refuse_sensors(path: Path, joints: dict[str, dict[str, int]], names: list[str]) -> None:
+    """Refuse tables of a_x, a_y, a_z, g_x, ..., whose joints are letters of sensors, two or more."""
+    if len(joints) > 1 and {name.lower() for name in joints} <= _SENSORS:
+        raise _no_positions(path, names[min(next(iter(joints.values())).values())])
 
 
 def _read_table(path: Path) -> tuple[Table, list[str]]:
@@ -362,6 +410,7 @@ def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
     frames, times, who, texts, indices = [], [], [], [], []
     _refuse_summaries(table, names)
     capital = _also_in_capitals(names)
+    places = {role[0] for name in names if header and (role := column_role(name)) and role[1] == "x"}
     for column, name in enumerate(names):
         if header and is_named(name, RECORDINGS) and _tell_apart(table, column):
             raise SmoothNetError(
@@ -384,8 +433,8 @@ def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
             who.append(column)
         elif header and name.lower() in _INDICES:
             indices.append(column)
-        elif role is not None and is_point(role[0]) and _without_unit(name) not in set(names) - {name}:
-            joint, what = role  # nose_x_norm beside nose_x is the same point again, and stays
+        elif role is not None and is_point(role[0]) and (said or not _is_again(name, role[0], names, places)):
+            joint, what = role
             if joint in capital and not name.strip().islower():
                 joint = f"{joint} 3D"
             if what not in columns.joints[joint]:
@@ -521,10 +570,11 @@ def _quaternions(table: Table, columns: _Columns, names: list[str]) -> tuple[dic
     is left of the columns."""
     parts: dict[str, dict[str, int]] = defaultdict(dict)
     for column in columns.plain:
-        cut = max(names[column].rfind(separator) for separator in _SEPARATORS) + 1
-        word = names[column][cut:].strip().lower()
+        name = _without_unit(names[column].strip())  # q_RS_w []
+        cut = max(name.rfind(separator) for separator in _SEPARATORS) + 1
+        word = name[cut:].strip().lower()
         if word in ("w", *_QUATERNION):
-            parts[names[column][:cut].strip(_SEPARATORS)][word] = column
+            parts[name[:cut].strip(_SEPARATORS)][word] = column
     turns: dict[str, list[int]] = {}
     points = dict(columns.joints)
     beside: dict[str, dict[str, int]] = defaultdict(dict)  # of rotations by their name, which are no points

@@ -513,6 +513,9 @@ REFUSED = {
     "m.xyz": ("x", "in no form that the page knows"),
     "n.jsonl": ('{"keypoints": [[1, 2]]}\n{"keypoints": "<b>"}\n7\n', "line 3 must be"),
     "o.json": ('{"people": []}', "holds nobody"),
+    "p.csv": ("x-axis (g),y-axis (g),z-axis (g)\n1,2,3\n2,2,3\n", "no positions by their names"),
+    "q.csv": ("a_x,a_y,a_z,g_x,g_y,g_z\n1,2,3,4,5,6\n2,2,3,4,5,6\n", "no positions by their names"),
+    "r.csv": ("Counter,SampleTime,Acc_X,Acc_Y\n1,2,3,4\n2,4,3,4\n3,9,3,4\n", "no positions by their names"),
 }
 
 
@@ -555,10 +558,12 @@ def test_what_lies_beside_points_comes_back_as_it_was(tmp_path):
     np.savez(tmp_path / "a.npz", keypoints=points, 速度=points, **arrays)
     points[20:23, 1] = -99  # a mark of missing points that lies near
     np.savez(tmp_path / "b.npz", 点=points, 框=arrays["more"], people=arrays["boxes of people"])
-    names = ["nose_x", "nose_y", "bbox_x", "bbox_y"]
-    np.savetxt(tmp_path / "c.csv", points.reshape(60, -1)[:, 4:8], delimiter=",", header=",".join(names), comments="")
+    beside = [["bbox_x", "bbox_y"], ["v_x [m s^-1]", "v_y [m s^-1]"], ["nose_raw_x", "nose_raw_y"]]
+    for table, others in zip("cdef", [*beside, ["twist.linear.x", "twist.linear.y"]], strict=True):
+        head = ",".join(["nose_x", "nose_y", *others])
+        np.savetxt(tmp_path / f"{table}.csv", points.reshape(60, -1)[:, 4:8], delimiter=",", header=head, comments="")
     smoothing = Smoothing(SmoothingOptions())
-    for name in ("a.npz", "b.npz", "c.csv"):
+    for name in ("a.npz", "b.npz", "c.csv", "d.csv", "e.csv", "f.csv"):
         smooth_files([tmp_path / name], tmp_path / f"python_{name}", smoothing)
         values(ask(tmp_path, [{"task": "file", "paths": [str(tmp_path / name)], "folder": str(tmp_path / "out")}]))
         old, python, ours = (read_columns(p / n) for p, n in (

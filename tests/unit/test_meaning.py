@@ -800,7 +800,11 @@ def test_cameras_that_see_alike_are_not_smoothed_across(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "angle", ["Head_rot", "Head rotation", "HeadRot", "hip.orientation", "gaze", "palm_normal", "nose_speed", "mag"]
+    "angle",
+    [
+        *("Head_rot", "Head rotation", "HeadRot", "hip.orientation", "gaze", "palm_normal", "nose_speed", "mag"),
+        *("field.twist.twist.linear", "gyroscope", "nose_delta", "knee_moments", "LKneePower", "nose_std"),
+    ],
 )
 def test_angles_and_directions_in_named_columns_are_no_points(angle, tmp_path):
     ends = "XYZ" if angle == "HeadRot" else ("_x", "_y", "_z")
@@ -811,6 +815,54 @@ def test_angles_and_directions_in_named_columns_are_no_points(angle, tmp_path):
     write_table(tmp_path / "b.csv", names[3:], METRES[20:60, 1])
     with pytest.raises(SmoothNetError, match="hold no positions by their names"):
         read_recording(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["v_{} [m s^-1]", "Gyro {} (rad/s)", "{}-axis (g)", "Roll {} (deg)", "V{} (cm/s)", "plate_{} (N)"]
+)
+def test_units_that_are_no_lengths_make_no_points(pattern, tmp_path):
+    """EuRoC, phyphox, MetaWear, TRex: velocities were smoothed as joints, and turns without a word for rotations."""
+    names = [pattern.format(axis) for axis in "xyz"]
+    write_table(
+        tmp_path / "a.csv", ["nose_x (mm)", "nose_y (mm)", "nose_z (mm)", *names], METRES[20:60, :2].reshape(40, -1)
+    )
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("nose",) and recording.left_alone == names
+    write_table(tmp_path / "b.csv", names, METRES[20:60, 1])
+    with pytest.raises(SmoothNetError, match="hold no positions by their names"):
+        read_recording(tmp_path / "b.csv")
+
+
+def test_quaternions_may_have_a_unit_behind_their_names(tmp_path):
+    """EuRoC: q_RS_w [] to q_RS_z [], of which x, y and z were smoothed as a point."""
+    turns = matrix_to_quaternion(turning(joints=1))[:, 0]
+    names = [f" p_{axis} [m]" for axis in "xyz"] + [f" q_RS_{axis} []" for axis in "wxyz"]
+    write_table(tmp_path / "a.csv", names, np.concatenate([METRES[:60, 1], turns], axis=1))
+    assert [track.kind for track in read_recording(tmp_path / "a.csv").tracks] == ["points", "rotations"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a_x", "a_y", "a_z", "g_x", "g_y", "g_z"],
+        ["PacketCounter", "SampleTimeFine", "Euler_X", "Euler_Y", "FreeAcc_X", "FreeAcc_Y"],
+    ],
+)
+def test_sensors_and_their_clocks_are_no_points(names, tmp_path):
+    """Letters of sensors were smoothed as joints; a clock beside accelerations as a channel."""
+    values = METRES[20:60, :2].reshape(40, -1).copy()
+    values[:, 0] = np.arange(40) if names[0] == "PacketCounter" else values[:, 0]
+    with pytest.raises(SmoothNetError, match="hold no positions by their names"):
+        read_recording(write_table(tmp_path / "a.csv", names, values))
+
+
+@pytest.mark.parametrize("again", ["nose_norm_x", "norm_nose_x", "nose.raw.x", "nose_x_norm"])
+def test_the_same_point_in_another_unit_stays(again, tmp_path):
+    """Pixels and shares of the picture are no two joints of one body."""
+    names = ["nose_x", "nose_y", again, again[:-1] + "y" if again.endswith("x") else again.replace("_x_", "_y_")]
+    write_table(tmp_path / "a.csv", names, PIXELS[20:60, :2].reshape(40, -1))
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("nose",) and recording.left_alone == names[2:]
 
 
 def test_rows_of_points_leave_their_orientations_alone(tmp_path):

@@ -7,7 +7,7 @@ import { flatRows, isRotation, lookLikeBoxes, ROTATIONS } from "./meaning.js";
 import { peopleRecording } from "./people.js";
 import { medianOf } from "./tracks.js";
 import {
-  CLOCKS, FRAMES, IMAGES, INDICES, JOINTS, NOTHING, NO_POINTS, NO_POINTS_ENDS, NO_POINT_IN, PEOPLE, RECORDINGS, SCORES, SENSORS, SOMEBODY,
+  CLOCKS, COPIES, FRAMES, IMAGES, INDICES, JOINTS, NOTHING, NO_LENGTHS, NO_POINTS, NO_POINTS_ENDS, NO_POINT_IN, PEOPLE, RECORDINGS, SCORES, SENSORS, SOMEBODY,
   SUMMARIES, SURE_JOINTS, TIMES, UNITS, VIDEO_ENDINGS,
 } from "./words.js";
 
@@ -257,7 +257,7 @@ function rateOf(times) {
 /** [joint, "x" | "y" | "z" | "score"] of a column name: nose_x, noseX, x3, "Left hip.z", nose_conf, x; null: another kind. */
 export function columnRole(name) {
   name = name.trim().replace(/[[(]([xyzXYZ])[\])]$/, "_$1"); // nose[x]
-  if (!name || name.length > LONGEST_NAME) return null;
+  if (!name || name.length > LONGEST_NAME || isNoLength(name)) return null;
   if (["x", "y", "z"].includes(name.toLowerCase())) return ["", name.toLowerCase()];
   return suffixed(name) ?? suffixed(withoutUnit(name)) ?? camelCase(name) ?? prefixed(name);
 }
@@ -322,12 +322,30 @@ function isRow(first, lines, top, delimiter) {
 
 /** Whether what has x and y can be a point by its name: no box, no velocity, no angles (lib/formats/plain_csv.py). */
 function isPoint(joint) {
-  const words = joint.replace(/([a-z])(?=[A-Z])/g, "$1 ").toLowerCase().split(/[ \t_.\-:/]+/);
-  return !words.some((word) => NO_POINTS.has(word) || NO_POINTS_ENDS.some((end) => word.endsWith(end)));
+  const words = nameWords(joint.replace(/([a-z])(?=[A-Z])/g, "$1 "));
+  return !words.some((word) => NO_POINTS.has(word) || NO_POINTS.has(word.replace(/s$/, "")) || NO_POINTS_ENDS.some((end) => word.endsWith(end)));
+}
+
+function nameWords(name) {
+  return name.toLowerCase().split(/[ \t_.\-:/]+/).filter(Boolean);
+}
+
+/** Whether a joint is another one of these again, by its name: nose_norm or raw_nose beside nose. */
+function isCopy(joint, joints) {
+  const words = nameWords(joint), first = words.findIndex((word) => !COPIES.has(word));
+  const same = first < 0 ? [] : words.slice(first, words.findLastIndex((word) => !COPIES.has(word)) + 1);
+  return same.length < words.length && [...joints].some((other) => nameWords(other).join(" ") === same.join(" "));
+}
+
+/** Whether a column's name has a unit in brackets behind it that no position has. */
+function isNoLength(name) {
+  const unit = /[[(]([^[\]()]+)[\])]\s*$/.exec(name)?.[1];
+  return unit !== undefined && (NO_LENGTHS.has(unit.trim()) || unit.includes("/") || unit.includes("s^-"));
 }
 
 /** Whether a column of numbers has an axis and is called a rotation, a velocity, a force or the like. */
 function isNoPlace(name) {
+  if (isNoLength(name)) return true;
   const role = columnRole(name), joint = role ? role[0] : /[xyz]$/i.test(name) ? name : "";
   return joint !== "" && !isPoint(joint);
 }
@@ -409,8 +427,11 @@ export function readCsv(file, layout = null) {
     return readPeople(file, table, people);
   }
   const { joints, plain, fps } = sortColumns(table, names, header, layout !== null);
+  if (!layout && joints.size > 1 && [...joints.keys()].every((joint) => SENSORS.has(joint.toLowerCase()))) { // a_x, a_y, a_z, g_x, ...
+    throw noPositions(file.name, names[Math.min(...joints.values().next().value.values())]);
+  }
   for (const column of layout ? [] : plain) { // w beside x, y, z
-    const columns = /w$/i.test(names[column]) ? joints.get(strip(names[column].slice(0, -1))) : null;
+    const name = withoutUnit(names[column].trim()), columns = /w$/i.test(name) ? joints.get(strip(name.slice(0, -1))) : null; // q_RS_w []
     if (!["x", "y", "z"].every((axis) => columns?.has(axis))) continue;
     const four = [column, ...["x", "y", "z"].map((axis) => columns.get(axis))].map((c) => table.column(c, names[c]));
     if (isRotation(Array.from(four[0], (_, t) => four.map((values) => values[t])), 4)) throw new FileError(`${file.name}: ${ROTATIONS}`);
@@ -433,15 +454,22 @@ export function readCsv(file, layout = null) {
   plain.sort((a, b) => a - b);
   const sensors = header && plain.every((column) => SENSORS.has(names[column].slice(0, -1).toLowerCase()));
   const noPoints = layout ? [] : plain.filter((column) => sensors || isNoPlace(names[column])), rest = plain.filter((column) => !noPoints.includes(column));
-  // The size of a pupil beside gazes is no position either.
-  if (noPoints.length && (!rest.length || (rest.length === 1 && !/[xyzuvw\d]$/i.test(names[rest[0]])))) throw new FileError(`${file.name}: columns such as ${names[noPoints[0]]} hold no positions by their names (rotations, velocities, sizes and the like); if they do, say what the numbers of a joint are`);
+  // The size of a pupil beside gazes is no position either, nor a clock beside accelerations.
+  if (noPoints.length && !rest.some((column) => /[xyzuvw\d]$/i.test(names[column]))) throw noPositions(file.name, names[noPoints[0]]);
   return plainColumns(file, table, names, rest, fps, layout);
+}
+
+function noPositions(file, name) {
+  return new FileError(`${file}: columns such as ${name} hold no positions by their names (rotations, velocities, sizes and the like); if they do, say what the numbers of a joint are`);
 }
 
 /** The columns by what they are, the rows put in the order of time. */
 function sortColumns(table, names, header, said) {
   const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [], indices = [];
   const capital = header ? alsoInCapitals(names) : new Set();
+  const places = header ? new Set(names.map(columnRole).filter((role) => role?.[1] === "x").map(([joint]) => joint)) : new Set();
+  // nose_x_norm or nose_norm_x beside nose_x is the same point again, and stays.
+  const isAgain = (name, joint) => names.some((other) => other !== name && other === withoutUnit(name)) || isCopy(joint, places);
   let fps = null;
   names.forEach((name, column) => {
     const role = header ? columnRole(name) : null;
@@ -459,7 +487,7 @@ function sortColumns(table, names, header, said) {
       if (new Set(table.cells.map((cells) => cells[column])).size === table.rows.length) frames.push(column);
     } else if (isOf(PEOPLE, new Set(["id", "idx"]))) who.push(column);
     else if (header && INDICES.has(name.toLowerCase())) indices.push(column);
-    else if (role && isPoint(role[0])) {
+    else if (role && isPoint(role[0]) && (said || !isAgain(name, role[0]))) {
       const what = role[1], joint = capital.has(role[0]) && name !== name.toLowerCase() ? `${role[0]} 3D` : role[0];
       if (!joints.has(joint)) joints.set(joint, new Map());
       if (!joints.get(joint).has(what)) joints.get(joint).set(what, column);
