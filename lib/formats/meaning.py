@@ -446,10 +446,68 @@ def steadiness(poses: np.ndarray) -> float:
 
 # ------------------------------------------------------------------------------------------------------- flat rows
 
+_MOST_LABELS = 20  # what is done, or who does it, by number
+_EPOCH = 1e8  # seconds or less since 1970 that no coordinate reaches
+
+
+def tells_time(matrix: np.ndarray) -> bool:
+    """Whether the first column of (T, N) counts the frames or tells their time: it grows from row to row as no other
+    does, and evenly, or without it the joints are whole, or it is a time of day."""
+    rows, columns = matrix.shape
+    if rows < 10 or columns < 3:
+        return False
+    first = matrix[:, 0].astype(np.float64)
+    steps = np.diff(first)
+    if not np.isfinite(first).all() or steps.min() <= 0:
+        return False
+    others = np.diff(matrix[:2000, 1:].astype(np.float64), axis=0)
+    if ((others > 0).all(axis=0) | (others < 0).all(axis=0)).any():
+        return False
+    step = float(np.median(steps))
+    room = max(0.02 * step, 1.1e-3 if 5e-3 < step < 0.5 else 0)  # of seconds with three decimals
+    return bool(np.abs(steps - step).max() <= room) or first[0] > _EPOCH or is_one_over(columns)
+
+
+def holds_labels(matrix: np.ndarray) -> bool:
+    """Whether the last column of (T, N) has a few whole numbers for what is done: all others have fractions, or many
+    values and are whole joints without it."""
+    rows, columns = matrix.shape
+    if columns < 5 or not ((columns - 1) % 2 == 0 or (columns - 1) % 3 == 0):
+        return False
+    last, others = matrix[:, -1].astype(np.float64), matrix[:2000, :-1].astype(np.float64)
+    if not np.isfinite(last).all() or (last != np.round(last)).any():
+        return False
+    odd = is_one_over(columns)
+    if not (1 if odd else 2) <= len(np.unique(last)) <= min(_MOST_LABELS, rows / 5):
+        return False
+    if not odd:
+        return bool(((others != np.round(others)) & np.isfinite(others)).any(axis=0).all())
+    return all(len(np.unique(column)) > _MOST_LABELS for column in others.T)
+
+
+def is_one_over(columns: int) -> bool:
+    """Whether so many columns are no whole joints of two or three numbers, but would be without one."""
+    return columns > 3 and columns % 2 != 0 and columns % 3 != 0  # one less is even
+
+
+def _refuse_beside(array: np.ndarray, where: str) -> None:
+    """Refuse (T, N) with a column beside the joints, which would be smoothed as one of their coordinates."""
+    for found, which, what, rest in (
+        (tells_time, "first", "counts the frames or tells their time", "1:"),
+        (holds_labels, "last", "holds whole numbers, as labels are", ":-1"),
+    ):
+        if found(array):
+            raise SmoothNetError(
+                f"{where}: its {which} column {what}; leave it out: numpy.save('poses.npy', a[:, {rest}]), or say "
+                "--layout x,y or x,y,z if it is a coordinate"
+            )
+
 
 def _flat(array: np.ndarray, where: str, dims: int | None, layout: Layout) -> Meaning:
     """(T, K*D), or (K*D, T) where the values clearly say so."""
     first, second = array.shape
+    if layout.columns is None and dims is None:
+        _refuse_beside(array, where)
     if layout.columns is None and _lies_on_its_side(array):
         if second <= 2 * first:
             raise SmoothNetError(
@@ -532,6 +590,19 @@ def refuse_holistic(matrix: np.ndarray, where: str) -> None:
         )
 
 
+_MOTION_X = 322
+
+
+def _refuse_motion_x(columns: int, where: str) -> None:
+    """Refuse rows of Motion-X, whose turns, expressions and shapes would be smoothed as pairs of coordinates."""
+    if columns == _MOTION_X:
+        raise SmoothNetError(
+            f"{where} looks like Motion-X, whose 322 numbers are turns, expressions, shapes and a place; give them by "
+            "name: numpy.savez('body.npz', root_orient=a[:, :3], pose_body=a[:, 3:66], pose_hand=a[:, 66:156], "
+            "pose_jaw=a[:, 156:159], trans=a[:, 309:312]), or say --layout x,y if they are 161 points"
+        )
+
+
 _POSE = 33 * 4
 _HOLISTIC = {_POSE + 3 * (face + hands) for face in (0, 468, 478) for hands in (0, 21, 42)} - {_POSE}
 
@@ -550,6 +621,7 @@ def _flat_rows(matrix: np.ndarray, where: str, dims: int | None, layout: Layout)
     frames, columns = matrix.shape
     if layout.columns is None and layout.axes is None and dims is None:
         refuse_holistic(matrix, where)
+        _refuse_motion_x(columns, where)
     if layout.columns is not None:
         numbers, pieces = len(layout.columns), layout.pieces
     else:

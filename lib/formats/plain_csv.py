@@ -18,7 +18,7 @@ from ..utils.errors import SmoothNetError
 from ..utils.files import atomic_write
 from .content import Content
 from .layout import Layout
-from .meaning import Meaning, are_boxes, of_table, refuse_rows_of_joints
+from .meaning import Meaning, are_boxes, holds_labels, is_one_over, of_table, refuse_rows_of_joints, tells_time
 from .recording import Recording, Track
 from .rotations import looks_like
 from .tables import (
@@ -616,26 +616,10 @@ def _plain_recording(
     """Columns without names for their joints: a leading one that counts or tells the time goes, the rest is a
     matrix."""
     notes = [*table.notes]
-    if not any(names):
-        _refuse_rows_of_several(table, plain)
-        if len(plain) > 1 and _is_id(table, plain[0]) and _constant_step(table.column(plain[1], "2")) == 1:
-            plain = plain[1:]
-            notes.append("the first column taken for an id")
-    if plain:
-        leading = table.column(plain[0], "1")
-        step = _constant_step(leading)
-        counts = step == 1 and (leading[0] in (0, 1) or len(leading) >= 10)
-        if counts or (step is not None and 0 < step < 1 and len(leading) >= 10):
-            plain = plain[1:]
-            fps = fps if counts else rate(leading)
-            which, what = "next" if notes else "first", "a count of the rows" if counts else "the time"
-            notes.append(f"the {which} column taken for {what}")
-            if not any(names) and len(plain) > 1 and _is_id(table, plain[0]) and not _is_id(table, plain[1]):
-                plain = plain[1:]
-                notes.append("the column behind it for an id")
-        elif not any(names) and len(plain) > 1 and (frames := _with_gaps(leading)) is not None:
-            table.frames, plain = frames[0], plain[1:]
-            notes += ["the first column taken for the frame or the time", frames[1]]
+    plain, fps = _leading(table, names, plain, fps, notes)
+    if not any(names) and len(plain) > 1 and holds_labels(_matrix(table, plain, names)):
+        plain = plain[:-1]
+        notes.append("the last column taken for labels")
     if not plain:
         first = table.cells[0] if table.cells else []
         several = next(
@@ -665,7 +649,7 @@ def _plain_recording(
             "give the .bvh or .mot that they come from, or quaternions qw, qx, qy, qz; say --layout axis-angle where "
             "they are the axis times the angle, or --layout x,y,z if they are positions"
         )
-    matrix = np.stack([table.column(column, f"{column + 1} {names[column]}".strip()) for column in plain], axis=1)
+    matrix = _matrix(table, plain, names)
     if dims is None and not said:
         _refuse_names_without_axes(table, names, plain)
     meaning = of_table(matrix, str(table.path), dims, layout)
@@ -688,6 +672,61 @@ def _plain_recording(
         tracks.append(track)
     notes += [meaning.note] if meaning.note else []
     return Recording(table.path, "csv", tracks, frame_count(table), fps, source=table, notes=notes)
+
+
+def _matrix(table: Table, columns: list[int], names: list[str]) -> np.ndarray:
+    """(rows, columns) of numbers."""
+    return np.stack([table.column(column, f"{column + 1} {names[column]}".strip()) for column in columns], axis=1)
+
+
+def _leading(
+    table: Table, names: list[str], plain: list[int], fps: float | None, notes: list[str]
+) -> tuple[list[int], float | None]:
+    """Leave out the columns before the coordinates that count the frames, tell their time or name somebody; gives the
+    others, and the frame rate where one tells it."""
+    if not any(names):
+        _refuse_rows_of_several(table, plain)
+        if len(plain) > 1 and _is_id(table, plain[0]) and _constant_step(table.column(plain[1], "2")) == 1:
+            plain = plain[1:]
+            notes.append("the first column taken for an id")
+    if plain:
+        leading = table.column(plain[0], "1")
+        step = _constant_step(leading)
+        counts = step == 1 and (leading[0] in (0, 1) or len(leading) >= 10)
+        if counts or (step is not None and 0 < step < 1 and len(leading) >= 10):
+            plain = plain[1:]
+            fps = fps if counts else rate(leading)
+            which, what = "next" if notes else "first", "a count of the rows" if counts else "the time"
+            notes.append(f"the {which} column taken for {what}")
+            if not any(names) and len(plain) > 3 and counts and tells_time(_matrix(table, plain, names)):
+                fps, plain = rate(table.column(plain[0], "2")), plain[1:]
+                notes.append("the column behind it for the time")
+            if not any(names) and len(plain) > 1 and _is_id(table, plain[0]) and not _is_id(table, plain[1]):
+                plain = plain[1:]
+                notes.append("the column behind it for an id")
+        elif not any(names) and len(plain) > 1 and (frames := _with_gaps(leading)) is not None:
+            table.frames, plain = frames[0], plain[1:]
+            notes += ["the first column taken for the frame or the time", frames[1]]
+        elif not any(names) and tells_time(_matrix(table, plain, names)):
+            table.frames, note = by_times(leading)
+            fps, plain = rate(leading), plain[1:]
+            notes += ["the first column taken for the time", *([note] if note else [])]
+        elif not any(names) and is_one_over(len(plain)) and _is_id(table, plain[0]):
+            plain = plain[1:]
+            notes.append("the first column taken for an id")
+    if not any(names):
+        _refuse_text_between(table, plain)
+    return plain, fps
+
+
+def _refuse_text_between(table: Table, plain: list[int]) -> None:
+    """Refuse tables without names that have texts among their numbers: nothing says where the coordinates begin."""
+    text = next((column for column in range(plain[0], plain[-1]) if column not in plain), None) if plain else None
+    if text is not None:
+        raise SmoothNetError(
+            f"{table.path}: column {text + 1} holds text among numbers; name the columns in a first line, such as "
+            "frame,time,nose_x,nose_y"
+        )
 
 
 def _is_id(table: Table, column: int) -> bool:

@@ -537,6 +537,9 @@ def test_what_is_not_understood_gets_a_sentence(tmp_path):
         ("quaternions.npy", quaternions, "rotations"),
         ("time.npy", np.ascontiguousarray(motion(80, 6, 3).transpose(1, 0, 2)), "frames first"),
         ("objects.npy", np.array([None, {}]), "never unpickled"),
+        ("seconds.npy", np.column_stack([np.arange(60) / 30, motion(60, 6, 2).reshape(60, 12)]), "first column counts"),
+        ("labels.npy", np.column_stack([motion(60, 6, 2).reshape(60, 12), np.arange(60) // 20]), "as labels are"),
+        ("motion.npy", np.ones((60, 322)), "Motion-X"),
     ):
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=True)

@@ -583,6 +583,54 @@ def test_many_numbers_a_frame_that_are_no_whole_joints_are_doubted(tmp_path):
     assert "no whole joints" not in read(tmp_path, features[:, :7]).understood
 
 
+def test_rows_of_motion_x_are_parted(tmp_path):
+    """Turns and shapes were smoothed as 161 points."""
+    with pytest.raises(SmoothNetError, match=r"looks like Motion-X.*pose_hand=a\[:, 66:156\]"):
+        read(tmp_path, np.random.default_rng(0).normal(size=(60, 322)).cumsum(axis=0))
+
+
+UNEVEN = np.cumsum(np.random.default_rng(1).uniform(0.02, 0.05, 60))
+BESIDE = {  # what stands before or behind the coordinates of joints -> whether it is first
+    "a count": (np.arange(60.0), True),
+    "seconds": (np.arange(60) / 30, True),
+    "seconds as they came": (UNEVEN, True),
+    "a time of day": (1.7e9 + UNEVEN, True),
+    "labels": (np.arange(60) // 20, False),
+}
+
+
+@pytest.mark.parametrize("joints", [11, 12])
+@pytest.mark.parametrize("what", BESIDE)
+def test_frames_times_and_labels_beside_flat_joints_are_no_coordinates(what, joints, tmp_path):
+    """They were smoothed as one: 17 joints and a time came back as 35 channels, or as pairs that begin with it."""
+    column, first = BESIDE[what]
+    points = PIXELS[20:80, :joints].reshape(60, -1)
+    table = np.column_stack([column, points] if first else [points, column])
+    with pytest.raises(SmoothNetError, match="its first column counts" if first else "its last column holds whole"):
+        read(tmp_path, table)
+    np.savetxt(tmp_path / "b.csv", table, delimiter=",", fmt="%.6f")
+    recording = read_recording(tmp_path / "b.csv")
+    np.testing.assert_allclose(recording.tracks[0].points.reshape(60, -1), points, atol=1e-6)
+    assert "column taken for" in recording.understood
+
+
+def test_times_and_ids_behind_a_count_are_no_coordinates(tmp_path):
+    points = PIXELS[20:80, :12].reshape(60, -1)
+    table = np.column_stack([np.arange(60), np.round(np.arange(60) / 30, 3), np.full(60, 3), points])
+    np.savetxt(tmp_path / "a.csv", table, delimiter=",", fmt="%.3f")
+    recording = read_recording(tmp_path / "a.csv")
+    np.testing.assert_allclose(recording.tracks[0].points.reshape(60, -1), points, atol=1e-3)
+    assert recording.fps == pytest.approx(30, rel=0.02)
+
+
+def test_a_table_without_names_that_has_texts_among_its_numbers_is_refused(tmp_path):
+    """Frame, confidence, R, then the hand: all were smoothed as joints."""
+    rows = [f"{t},0.9,R," + ",".join(f"{n:.3f}" for n in PIXELS[t, :4].ravel()) for t in range(20, 60)]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(SmoothNetError, match="column 3 holds text among numbers; name the columns"):
+        read_recording(tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize("name", ["resized_keypoints", "triangle_points", "boxing_joints", "reinforced_kpts"])
 def test_words_that_hold_another_by_chance_say_nothing(name, tmp_path):
     np.savez(tmp_path / "a.npz", **{name: PIXELS, "joint_angles": METRES, "object_size": METRES})

@@ -53,8 +53,11 @@ export function flatRows(matrix, rows, columns, where, layout = null) {
     const seen = Array.from({ length: rows * 33 }, (_, i) => matrix[Math.floor(i / 33) * columns + 3 + 4 * (i % 33)]).filter(Number.isFinite);
     if (seen.length && seen.every((v) => v >= 0 && v <= 1)) throw new FileError(`${where} looks like MediaPipe Holistic: 33 landmarks of x, y, z, visibility, then ${(columns - 132) / 3} of x, y, z; drop them as two files`);
   }
+  if (!layout && columns === 322) throw new FileError(`${where} looks like Motion-X, whose 322 numbers are turns, expressions, shapes and a place; the command line says how to part them`);
   let meaning = layout ? LAYOUTS[layout] : null;
   if (!meaning) {
+    if (tellsTime(matrix, rows, columns)) throw new FileError(`${where}: its first column counts the frames or tells their time; leave it out, or ${SAY}`);
+    if (holdsLabels(matrix, rows, columns)) throw new FileError(`${where}: its last column holds whole numbers, as labels are; leave it out, or ${SAY}`);
     if (liesOnItsSide(matrix, rows, columns)) throw new FileError(`${where}: its values change more smoothly along its rows than from row to row, as if frames stood side by side; turn it, or ${SAY}`);
     for (const numbers of [9, 4, 7, 6]) {
       if (columns % numbers === 0 && matrix.length && isRotation(sampleRows(matrix, numbers), numbers)) throw new FileError(`${where}: ${ROTATIONS}`);
@@ -63,6 +66,32 @@ export function flatRows(matrix, rows, columns, where, layout = null) {
   }
   if (columns % meaning.numbers || !columns) throw new FileError(`${where}: ${columns} columns are not whole joints of ${meaning.numbers}; ${SAY}`);
   return meaning;
+}
+
+/** Whether so many columns are no whole joints of two or three numbers, but would be without one. */
+const isOneOver = (columns) => columns > 3 && columns % 2 !== 0 && columns % 3 !== 0;
+
+/** Whether the first column counts the frames or tells their time: lib/formats/meaning.py. */
+function tellsTime(matrix, rows, columns) {
+  if (rows < 10 || columns < 3) return false;
+  const stepsOf = (c, n) => Array.from({ length: n - 1 }, (_, t) => matrix[(t + 1) * columns + c] - matrix[t * columns + c]), steps = stepsOf(0, rows);
+  if (!steps.every((s) => s > 0 && Number.isFinite(s))) return false;
+  for (let c = 1; c < columns; c++) {
+    const others = stepsOf(c, Math.min(rows, 2000));
+    if (others.every((s) => s > 0) || others.every((s) => s < 0)) return false;
+  }
+  const step = medianOf(steps), room = Math.max(0.02 * step, step > 5e-3 && step < 0.5 ? 1.1e-3 : 0);
+  return steps.every((s) => Math.abs(s - step) <= room) || matrix[0] > 1e8 || isOneOver(columns);
+}
+
+/** Whether the last column has a few whole numbers for what is done: lib/formats/meaning.py. */
+function holdsLabels(matrix, rows, columns) {
+  if (columns < 5 || ((columns - 1) % 2 && (columns - 1) % 3)) return false;
+  const valuesOf = (c, n) => new Set(Array.from({ length: n }, (_, t) => matrix[t * columns + c]));
+  const labels = [...valuesOf(columns - 1, rows)], odd = isOneOver(columns), few = Math.min(rows, 2000);
+  if (!labels.every(Number.isInteger) || labels.length < (odd ? 1 : 2) || labels.length > Math.min(20, rows / 5)) return false;
+  return Array.from({ length: columns - 1 }, (_, c) => valuesOf(c, few))
+    .every((values) => (odd ? values.size > 20 : [...values].some((v) => Number.isFinite(v) && !Number.isInteger(v))));
 }
 
 function flatMeaning(matrix, rows, columns, where) {
