@@ -23,6 +23,7 @@ from .documents import Slot, Spanned
 from .meaning import are_boxes
 from .plain_csv import (
     BOX,
+    CLOCKS,
     FRAMES,
     IMAGES,
     JOINTS,
@@ -36,7 +37,9 @@ from .plain_csv import (
     box_columns,
     column_role,
     delimiter_of,
+    drop_others,
     header_at,
+    is_again,
     is_named,
     is_point,
     is_world,
@@ -50,7 +53,8 @@ from .tables import by_axes, come_again, is_number, label_in, no_number, number_
 from .timeline import by_times, doubt_pictures, refuse_sequences, timeline
 
 _PEOPLE = PEOPLE | {
-    *("id", "idx", "pose", "pose_id", "pose_idx", "hand", "hand_id", "hand_index", "handedness", "face", "face_id"),
+    *("id", "idx", "pose", "pose_id", "pose_idx", "hand", "hand_id", "hand_index", "handedness", "hand_label"),
+    *("face", "face_id"),
 }
 _JOINTS = JOINTS | MAYBE_JOINTS
 # What the coordinates of rows of points are called beside x and y: pos_x, x_px; u and v.
@@ -82,14 +86,15 @@ class _Columns:
 def _sort(names: list[str]) -> _Columns:
     columns, numbered = _Columns(), False
     spelt = {name.lower() for name in names}
+    places = {role[0] for name in names if (role := column_role(name)) and role[1] == "x"}
     in_images = {"u", "v"} <= spelt and not {"x", "y"} & spelt and any(is_named(name, _JOINTS) for name in names)
     for column, name in enumerate(names):
         lowered = name.lower()
         role = column_role(name) if not any(word in lowered for word in _NO_POINT) else None
-        role = role if role is None or is_point(role[0]) else None
+        role = role if role and is_point(role[0]) and not is_again(name, role[0], names, places) else None
         if is_named(name, FRAMES | IMAGES) and (columns.frame is None or (not numbered and is_named(name, FRAMES))):
             columns.frame, numbered = column, is_named(name, FRAMES)  # a number before the name of a file
-        elif is_named(name, TIMES) and columns.time is None:
+        elif is_named(name, TIMES | CLOCKS) and columns.time is None:
             columns.time = column
         elif is_named(name, _PEOPLE):
             columns.people.append(column)
@@ -103,9 +108,9 @@ def _sort(names: list[str]) -> _Columns:
             columns.roles[role[0]][role[1]] = column
         elif name:
             columns.other.append(name)
-    places = [name for name, roles in columns.roles.items() if {"x", "y"} <= roles.keys()]
-    if columns.joints and len(places) == 1 and places[0].lower() in _PLACES:
-        columns.roles[""] |= columns.roles.pop(places[0])
+    points = [name for name, roles in columns.roles.items() if {"x", "y"} <= roles.keys()]
+    if columns.joints and len(points) == 1 and points[0].lower() in _PLACES:
+        columns.roles[""] |= columns.roles.pop(points[0])
     return columns
 
 
@@ -163,6 +168,11 @@ def read_long(path: Path, **_: Any) -> Recording:
     for number, cells in rows:
         if len(cells) != len(names):
             raise SmoothNetError(f"{path}, line {number + 1}: {len(cells)} cells where the header has {len(names)}")
+
+    def column_of(column: int, _: str) -> np.ndarray:
+        return np.array([_float(cells[column].text) for _, cells in rows])
+
+    columns.other += [names[column] for column in drop_others(names, columns.roles, column_of)]
     box = box_columns(columns.roles)
     if box and are_boxes(np.array([[_float(cells[column].text) for column in box] for _, cells in rows])):
         refuse_boxes(path, columns.roles)
@@ -190,7 +200,7 @@ def read_long(path: Path, **_: Any) -> Recording:
     recording.names = joint_names
     recording.left_alone = columns.other
     recording.notes = [*([note] if note else []), *doubt_pictures(labels)]
-    if columns.time is not None:
+    if columns.time is not None and is_named(names[columns.time], TIMES):
         recording.fps = rate(np.unique([_float(cells[columns.time].text) for _, cells in rows]))
     return recording
 
@@ -284,7 +294,11 @@ def _read_points(
     path: Path, columns: _Columns, rows: list, frames: list[int], spans: list[tuple[int, int]]
 ) -> tuple[list[Detection], tuple[str, ...] | None]:
     """A row a point; joints in the order in which they come first."""
-    groups = _groups(columns.roles)
+    groups = [  # pixels beside shares of the picture: each by itself
+        (part if len(order) == 1 else f"{part} {name}".rstrip(), axes, [name])
+        for part, axes, order in _groups(columns.roles)
+        for name in order
+    ]
     words = [tuple(cells[column].text.strip().strip('"') for column in columns.joints) for _, cells in rows]
     # Of several columns that say which joint it is (number and name) the one with most words, names before numbers.
     column = max(

@@ -8,6 +8,7 @@ import csv
 import functools
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -54,6 +55,8 @@ PEOPLE = {
     *("track", "track_id", "tracking_id", "person", "person_id", "individual", "individuals", "instance", "subject"),
     *("instance_id", "subject_id", "animal", "animal_id", "player", "player_id", "body", "body_id", "body_index"),
     *("skeleton", "skeleton_id", "user", "user_id", "actor", "actor_id", "object_id", "obj_id", "person_idx", "pid"),
+    *("tracker_id", "tracklet", "tracklet_id", "participant", "participant_id", "patient", "patient_id", "agent_id"),
+    "person_index",
 }
 # What is the same in all rows of one recording.
 RECORDINGS = {
@@ -149,7 +152,7 @@ def is_copy(joint: str, joints: set[str]) -> bool:
     return len(same) < len(words) and any(other.lower().translate(_BLANKS).split() == same for other in joints)
 
 
-def _is_again(name: str, joint: str, names: list[str], joints: set[str]) -> bool:
+def is_again(name: str, joint: str, names: list[str], joints: set[str]) -> bool:
     """Whether a column is of the same point as others, which stays: nose_x_norm or nose_norm_x beside nose_x."""
     return _without_unit(name) in set(names) - {name} or is_copy(joint, joints)
 
@@ -188,6 +191,26 @@ def refuse_boxes(path: Path, joints: dict[str, dict[str, int]]) -> None:
             f"{path}: columns x1, y1, x2, y2 hold boxes (left, top, right, bottom), no joints; if they are two points, "
             "call them a_x, a_y, b_x, b_y"
         )
+
+
+def drop_others(
+    names: list[str], joints: dict[str, dict[str, int]], column_of: Callable[[int, str], np.ndarray]
+) -> list[int]:
+    """Take out of the joints, in place, what is no coordinate of theirs, and give its columns: z of a picture, which
+    never has a number, and x, y of a box whose width and height stand beside them."""
+    dropped = []
+
+    def is_empty(column: int) -> bool:
+        return not np.isfinite(column_of(column, names[column])).any()
+
+    for own in joints.values():
+        if {"x", "y", "z"} <= own.keys() and is_empty(own["z"]) and not is_empty(own["x"]):
+            dropped.append(own.pop("z"))
+    spelt, box = {name.lower() for name in names}, joints.get("", {})
+    others = any({"x", "y"} <= own.keys() for name, own in joints.items() if name)
+    if others and {"x", "y"} <= box.keys() and ({"w", "h"} <= spelt or {"width", "height"} <= spelt):
+        dropped += [box.pop(axis) for axis in "xyz" if axis in box]
+    return dropped
 
 
 def _what(word: str) -> str | None:
@@ -260,6 +283,7 @@ def read_csv(path: Path, dims: int | None = None, layout: Layout | None = None) 
     columns = _sort_columns(table, names, said)
     if not said:
         _refuse_sensors(path, columns.joints, names)
+        columns.plain = sorted([*columns.plain, *drop_others(names, columns.joints, table.column)])
     box = None if said else box_columns(columns.joints)
     if box and are_boxes(np.stack([table.column(column, names[column]) for column in box], axis=1)):
         refuse_boxes(path, columns.joints)
@@ -433,7 +457,7 @@ def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
             who.append(column)
         elif header and name.lower() in _INDICES:
             indices.append(column)
-        elif role is not None and is_point(role[0]) and (said or not _is_again(name, role[0], names, places)):
+        elif role is not None and is_point(role[0]) and (said or not is_again(name, role[0], names, places)):
             joint, what = role
             if joint in capital and not name.strip().islower():
                 joint = f"{joint} 3D"

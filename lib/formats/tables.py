@@ -167,7 +167,7 @@ def number_frames(table: Table, column: int, name: str) -> None:
         if label in seen:
             raise SmoothNetError(
                 f"{table.path}, line {row + 1}: a second row for frame {label}; a table of several people needs a "
-                "column person or track_id, or columns of its own for each"
+                "column person or track_id, or columns of its own for each, one with a row a joint a column joint"
             )
         seen.add(label)
     if whole:

@@ -319,3 +319,62 @@ def test_the_line_by_which_excel_parts_cells_is_no_header(first, tmp_path):
     assert recording.names == ("nose",) and recording.frame_count == 12
     write_recording(recording, [recording.tracks[0].points + 1], tmp_path / "b.csv")
     assert (tmp_path / "b.csv").read_bytes() == content(1)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("pair", [("x_norm", "y_norm"), ("x_pixel", "y_pixel")])
+def test_rows_of_points_that_have_them_twice_leave_the_other_unit_alone(pair, order, tmp_path):
+    """Whichever came first was smoothed, and of the other nothing was said."""
+    twice = [pair, ("x", "y")][:: 1 - 2 * order]
+    rows = [
+        {"frame": f, "joint": k, **{name: f + k + 10 * d for names in twice for d, name in enumerate(names)}}
+        for f in range(FRAMES)
+        for k in range(3)
+    ]
+    recording = read_recording(table(tmp_path / "a.csv", rows))
+    write_recording(recording, [track.points + 0.5 for track in recording.tracks], tmp_path / "b.csv")
+    before, after = (np.genfromtxt(tmp_path / f, delimiter=",", names=True) for f in ("a.csv", "b.csv"))
+    assert [name for name in before.dtype.names if (before[name] != after[name]).any()] == ["x", "y"]
+    assert recording.left_alone == list(pair)
+
+
+def test_rows_of_points_in_two_pictures_have_both_smoothed(tmp_path):
+    rows = [
+        {"frame": f, "joint": k, "left_x": f, "left_y": k, "right_x": f + 5, "right_y": k, "x": f, "y": k}
+        for f in range(FRAMES)
+        for k in range(3)
+    ]
+    assert len(read_recording(table(tmp_path / "a.csv", rows)).tracks) == 3
+
+
+def test_people_are_told_apart_by_clocks_of_milliseconds_too(tmp_path):
+    rows = [row(t, p, timestamp_ms=33 * t, track_id=p) for t in range(FRAMES) for p in (0, 1)]
+    path = table(tmp_path / "a.csv", rows)
+    assert people(path) == [[100 * p + t for t in range(FRAMES)] for p in (0, 1)]
+    assert read_recording(path).fps is None
+
+
+@pytest.mark.parametrize("who", ["tracker_id", "participant", "hand_label"])
+def test_more_names_for_those_who_are_in_a_row(who, tmp_path):
+    rows = [row(t, p, frame=t, **{who: "lr"[p]}) for t in range(FRAMES) for p in (0, 1)]
+    assert people(table(tmp_path / "a.csv", rows)) == [[100 * p + t for t in range(FRAMES)] for p in (0, 1)]
+
+
+@pytest.mark.parametrize("who", [{}, {"track_id": 1}])
+def test_a_depth_that_never_has_a_number_does_not_make_points_missing(who, tmp_path):
+    """Joints of x, y and an empty z were all missing, and nothing was smoothed."""
+    rows = [row(t, frame=t, **who) | {"nose_z": "", "hip_x": t, "hip_y": 5, "hip_z": "nan"} for t in range(FRAMES)]
+    recording = read_recording(table(tmp_path / "a.csv", rows))
+    assert [track.points.shape for track in recording.tracks] == [(FRAMES, 2, 2)]
+    assert np.isfinite(recording.tracks[0].points).all() and recording.left_alone == ["nose_z", "hip_z"]
+
+
+@pytest.mark.parametrize("who", [{}, {"track_id": 1}])
+@pytest.mark.parametrize("size", [("w", "h"), ("width", "height")])
+def test_boxes_of_a_place_and_a_size_are_no_joints(size, who, tmp_path):
+    """x, y of the box were smoothed as a joint beside its width and height, which stayed."""
+    rows = [row(t, frame=t, **who, x=t, y=2 * t) | dict.fromkeys(size, 50) for t in range(FRAMES)]
+    recording = read_recording(table(tmp_path / "a.csv", rows))
+    assert recording.names == ("nose",) and {"x", "y"} <= set(recording.left_alone)
+    ball = [{name: row[name] for name in row if not name.startswith("nose")} for row in rows]
+    assert read_recording(table(tmp_path / "b.csv", ball)).tracks[0].points.shape == (FRAMES, 1, 2)  # it has no other

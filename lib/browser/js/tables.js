@@ -337,6 +337,13 @@ function isCopy(joint, joints) {
   return same.length < words.length && [...joints].some((other) => nameWords(other).join(" ") === same.join(" "));
 }
 
+const placesOf = (names) => new Set(names.map(columnRole).filter((role) => role?.[1] === "x").map(([joint]) => joint));
+
+/** Whether a column is of the same point as others, which stays: nose_x_norm or nose_norm_x beside nose_x. */
+function isAgain(name, joint, names, places) {
+  return names.some((other) => other !== name && other === withoutUnit(name)) || isCopy(joint, places);
+}
+
 /** Whether a column's name has a unit in brackets behind it that no position has. */
 function isNoLength(name) {
   const unit = /[[(]([^[\]()]+)[\])]\s*$/.exec(name)?.[1];
@@ -405,6 +412,19 @@ function refuseBoxes(table, joints) {
   throw new FileError(`${table.name}: columns x1, y1, x2, y2 hold boxes (left, top, right, bottom), no joints; if they are two points, call them a_x, a_y, b_x, b_y`);
 }
 
+/** Take out of the joints what is no coordinate of theirs, and give its columns: z that never has a number, x and y of a box. */
+function dropOthers(table, names, joints) {
+  const dropped = [], spelt = new Set(names.map((name) => name.toLowerCase())), box = joints.get(""), has = (own, axes) => [...axes].every((axis) => own?.has(axis));
+  const isEmpty = (column) => !table.column(column, names[column]).some(Number.isFinite);
+  const drop = (own, axis) => { dropped.push(own.get(axis)); own.delete(axis); };
+  for (const own of joints.values()) if (has(own, "xyz") && isEmpty(own.get("z")) && !isEmpty(own.get("x"))) drop(own, "z");
+  const others = [...joints].some(([joint, own]) => joint && has(own, "xy"));
+  if (others && has(box, "xy") && (["w", "h"].every((name) => spelt.has(name)) || ["width", "height"].every((name) => spelt.has(name)))) {
+    for (const axis of "xyz") if (box.has(axis)) drop(box, axis);
+  }
+  return dropped;
+}
+
 export function readCsv(file, layout = null) {
   const { lines, bytes } = tableLines(file), top = headerAt(lines);
   if (top < 0) throw new FileError(`${file.name} is empty; a .csv needs one row a frame`);
@@ -423,6 +443,7 @@ export function readCsv(file, layout = null) {
   if (header) refuseOthers(table, names);
   const people = header && rowsOfPeople(table, names);
   if (people) {
+    dropOthers(table, names, people.joints);
     refuseBoxes(table, people.joints);
     return readPeople(file, table, people);
   }
@@ -430,6 +451,7 @@ export function readCsv(file, layout = null) {
   if (!layout && joints.size > 1 && [...joints.keys()].every((joint) => SENSORS.has(joint.toLowerCase()))) { // a_x, a_y, a_z, g_x, ...
     throw noPositions(file.name, names[Math.min(...joints.values().next().value.values())]);
   }
+  if (header && !layout) plain.push(...dropOthers(table, names, joints));
   for (const column of layout ? [] : plain) { // w beside x, y, z
     const name = withoutUnit(names[column].trim()), columns = /w$/i.test(name) ? joints.get(strip(name.slice(0, -1))) : null; // q_RS_w []
     if (!["x", "y", "z"].every((axis) => columns?.has(axis))) continue;
@@ -467,9 +489,7 @@ function noPositions(file, name) {
 function sortColumns(table, names, header, said) {
   const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [], indices = [];
   const capital = header ? alsoInCapitals(names) : new Set();
-  const places = header ? new Set(names.map(columnRole).filter((role) => role?.[1] === "x").map(([joint]) => joint)) : new Set();
-  // nose_x_norm or nose_norm_x beside nose_x is the same point again, and stays.
-  const isAgain = (name, joint) => names.some((other) => other !== name && other === withoutUnit(name)) || isCopy(joint, places);
+  const places = header ? placesOf(names) : new Set();
   let fps = null;
   names.forEach((name, column) => {
     const role = header ? columnRole(name) : null;
@@ -487,7 +507,7 @@ function sortColumns(table, names, header, said) {
       if (new Set(table.cells.map((cells) => cells[column])).size === table.rows.length) frames.push(column);
     } else if (isOf(PEOPLE, new Set(["id", "idx"]))) who.push(column);
     else if (header && INDICES.has(name.toLowerCase())) indices.push(column);
-    else if (role && isPoint(role[0]) && (said || !isAgain(name, role[0]))) {
+    else if (role && isPoint(role[0]) && (said || !isAgain(name, role[0], names, places))) {
       const what = role[1], joint = capital.has(role[0]) && name !== name.toLowerCase() ? `${role[0]} 3D` : role[0];
       if (!joints.has(joint)) joints.set(joint, new Map());
       if (!joints.get(joint).has(what)) joints.get(joint).set(what, column);
@@ -542,7 +562,7 @@ function pointRole(name) {
 
 /** The columns of a table with a row a person, {frame, time, people, joints}; null where each frame has one row. */
 function rowsOfPeople(table, names) {
-  const people = [], rowsOfJoints = [], joints = new Map();
+  const people = [], rowsOfJoints = [], joints = new Map(), places = placesOf(names);
   let frame = null, numbered = false, time = null;
   const add = (joint, what, column) => {
     if (!joints.has(joint)) joints.set(joint, new Map());
@@ -552,10 +572,11 @@ function rowsOfPeople(table, names) {
     return true;
   };
   names.forEach((name, column) => {
-    const lowered = name.toLowerCase(), role = NO_POINT_IN.some((word) => lowered.includes(word)) ? null : pointRole(name);
+    const lowered = name.toLowerCase(), found = NO_POINT_IN.some((word) => lowered.includes(word)) ? null : pointRole(name);
+    const role = found && !isAgain(name, found[0], names, places) ? found : null;
     const number = isNamed(name, FRAMES);
     if ((number || isNamed(name, IMAGES)) && (frame === null || (!numbered && number))) [frame, numbered] = [column, number]; // a number before the name of a file
-    else if (isNamed(name, TIMES) && time === null) time = column;
+    else if ((isNamed(name, TIMES) || isNamed(name, CLOCKS)) && time === null) time = column;
     else if (isNamed(name, SOMEBODY)) people.push(column);
     else if (isNamed(name, JOINTS)) rowsOfJoints.push(column);
     else if (!(SCORES.has(lowered) && add("", "score", column)) && role) add(...role, column);
@@ -564,7 +585,7 @@ function rowsOfPeople(table, names) {
   const long = rowsOfJoints.length > 0 && isPlace(joints.has("") ? "" : "world");
   if (when === null || ![...joints.keys()].some(isPlace) || !(long || people.length || frame !== null)) return null;
   if (long) throw new FileError(`${table.name} has a row a point, which the command line reads: smoothnet smooth FILE -o OUT`);
-  const labels = table.cells.map((cells) => cells[when]), count = new Set(labels).size, found = { frame, time, people, joints };
+  const labels = table.cells.map((cells) => cells[when]), count = new Set(labels).size, found = { frame, time, seconds: time !== null && isNamed(names[time], TIMES), people, joints };
   // People who follow one another are people too.
   if (count === labels.length) return people.some((column) => isNamed(names[column], PEOPLE) && table.tellsApart(column)) ? found : null;
   if (count === 1 && !isNumberCell(labels[0])) return null; // a video's name in all rows numbers no frame
@@ -572,7 +593,7 @@ function rowsOfPeople(table, names) {
 }
 
 /** A row a person. */
-function readPeople(file, table, { frame, time, people, joints }) {
+function readPeople(file, table, { frame, time, seconds: told, people, joints }) {
   const seconds = time === null ? [] : table.words(time).map((text) => toNumber(text.trim()) ?? NaN);
   const untold = frame === null ? seconds.findIndex(Number.isNaN) : -1;
   if (untold >= 0) throw new FileError(`${file.name}, line ${table.rows[untold] + 1}: no time in seconds; give every row one, or a frame`);
@@ -598,7 +619,7 @@ function readPeople(file, table, { frame, time, people, joints }) {
   });
   const moments = Float64Array.from(new Set(seconds)).sort(), count = detections.reduce((most, d) => Math.max(most, d.frame + 1), 0);
   const recording = peopleRecording("CSV", file.name, [table], detections, count, {
-    fps: time === null ? null : rateOf(moments), names: bodies.length === 1 ? bodies[0].order : null,
+    fps: told ? rateOf(moments) : null, names: bodies.length === 1 ? bodies[0].order : null,
   });
   const save = recording.save;
   recording.save = async (smoothed) => (await save(smoothed)).map(({ name, text }) => ({ name, bytes: table.bytes(text) }));
