@@ -109,6 +109,7 @@ def words_module() -> str:
         "NO_LENGTHS": plain_csv._NO_LENGTHS,
         "NO_POINTS": plain_csv._NO_POINTS,
         "SENSORS": plain_csv._SENSORS,
+        "NO_POSITION_WORDS": arrays._NO_POSITION_WORDS,
         "CAMERA_NAMES": arrays._CAMERA_NAMES,
     }
     parts = {

@@ -45,10 +45,12 @@ _NO_POSITION = (
     *("bbox", "box", "veloc", "accel", "angle", "euler", "torque", "force", "gyro", "resolution", "size"),
     *("intrinsic", "extrinsic", "框", "速度", "角", "力矩", "内参", "外参"),
     *("world2cam", "cam2world", "world_to_cam", "cam_to_world", "camera_to_world", "w2c", "c2w", "viewmat"),
-    *("projection", "head_pose", "headpose", "joint_vec", "normals", "pred_phi"),
+    *("projection", "head_pose", "headpose", "joint_vec", "normals", "pred_phi", "world_scale"),
     # What does not move: a pose at rest.
     *("rest_joint", "rest_pos", "joints_rest", "template", "bind_pose"),
 )
+# The same of whole words: body_lin_vel_w, jointVel.
+_NO_POSITION_WORDS = {"vel", "vels", "linvel", "angvel", "qvel", "acc", "accs", "omega"}
 # Words that hold one of those by chance.
 _BY_CHANCE = re.compile(r"(?:tri|rect|quadr)angl|resiz|boxer|boxing|(?:re|en)?inforc")
 _CAMERA_NAMES = {"r", "k", "p", "rt", "r_wc", "r_cw"}  # of a camera, beside arrays that say that they are points
@@ -69,7 +71,7 @@ _ROTATION_NAMES = ("quat", "rotmat", "rot_mat", "rotation", "orient", "rot6d", *
 BODY_JOINTS = (24, 23, 22, 21, 52, 51, 55, 54)
 FRAME_OF_REFERENCE = r"(?:_(?:world|w|global|cam|c|incam|camera))?"
 TRANSLATION = re.compile(
-    rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation){FRAME_OF_REFERENCE}"
+    rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation|th){FRAME_OF_REFERENCE}"
 )
 _JOINT_NAMES = ("joint_names", "keypoint_names", "joints_names", "names", "node_names", "marker_names")
 # Bytes from which on an array becomes the track itself, in its own type, rather than a copy in float64.
@@ -298,7 +300,8 @@ def says_points(name: str) -> bool:
 def _says_no_position(name: str) -> bool:
     """Whether the name says that they are no positions, whatever else it says."""
     meant = _BY_CHANCE.sub("", name.lower())
-    return any(word in meant for word in _NO_POSITION)
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_")
+    return any(word in meant for word in _NO_POSITION) or not _NO_POSITION_WORDS.isdisjoint(words)
 
 
 def _without_rotations(layout: Layout | None) -> Layout | None:

@@ -38,7 +38,7 @@ from .rotations import looks_like
 _NAMES = (
     (re.compile(rf"(?:smplx?_|smplh_)?(?:full_?)?poses?{FRAME_OF_REFERENCE}"), BODY_JOINTS),
     (re.compile(rf"(?:smplx?_|smplh_)?(?:body_poses?|poses?_body|thetas?){FRAME_OF_REFERENCE}"), None),
-    (re.compile(rf"(?:smplx?_|smplh_)?(?:global_orient|root_orient|root_pose){FRAME_OF_REFERENCE}"), (1,)),
+    (re.compile(rf"(?:smplx?_|smplh_)?(?:global_orient|root_orient|root_pose|rh){FRAME_OF_REFERENCE}"), (1,)),
     (re.compile(r"(?:left|right|l|r)_?hand_pose|pose_(?:left|right|l|r)_?hand"), (15,)),
     (re.compile(r"hand_pose|pose_hand"), (15, 30)),
     (re.compile(r"jaw_pose|pose_jaw|[lr]eye_pose|(?:left|right)_eye_pose|pose_[lr]eye"), (1,)),
@@ -46,7 +46,9 @@ _NAMES = (
 )
 _WHOLE = _NAMES[0][0]
 # "poses" alone can be points; these beside it say whose poses they are.
-_COMPANY = {"betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"}
+_COMPANY = {
+    *("betas", "shape", "shapes", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"),
+}
 # Made from the poses: smoothing them apart would take an hour, leaving them makes them disagree. They are dropped.
 _SURFACES = re.compile(r"(?:.*_)?(?:verts|vertices)(?:_.*)?")
 

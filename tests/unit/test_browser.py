@@ -528,6 +528,7 @@ def test_what_is_not_understood_gets_a_sentence(tmp_path):
     files["quaternions.csv"] = (f"hip_w,hip_x,hip_y,hip_z\n{table}", "rotations")
     for name, arrays in (
         ("people.npz", {"pose": np.ones((30, 2, 72)), "trans": np.ones((30, 2, 3))}),
+        ("shapes.npz", {"poses": np.ones((30, 72)), "shapes": np.ones((30, 10))}),
         ("body.npz", {"body_pose": np.ones((30, 69)), "joints": np.ones((30, 5, 3))}),
     ):
         buffer = io.BytesIO()
@@ -558,7 +559,7 @@ def test_what_lies_beside_points_comes_back_as_it_was(tmp_path):
     points, rng = motion(60, 5, 2, scale=300), np.random.default_rng(0)
     corner = rng.uniform(0, 50, (60, 1, 2)) + np.array([0, 400])
     arrays = {"boxes of people": np.concatenate([corner, corner + 60], axis=-1), "more": rng.normal(size=(60, 1, 4))}
-    np.savez(tmp_path / "a.npz", keypoints=points, 速度=points, **arrays)
+    np.savez(tmp_path / "a.npz", keypoints=points, 速度=points, body_lin_vel_w=points, **arrays)
     points[20:23, 1] = -99  # a mark of missing points that lies near
     np.savez(tmp_path / "b.npz", 点=points, 框=arrays["more"], people=arrays["boxes of people"])
     beside = [["bbox_x", "bbox_y"], ["v_x [m s^-1]", "v_y [m s^-1]"], ["nose_raw_x", "nose_raw_y"]]

@@ -991,6 +991,23 @@ def test_poses_at_rest_and_other_arrays_beside_joints_stay(tmp_path):
     assert set(recording.left_alone) == set(others)
 
 
+@pytest.mark.parametrize("name", ["joint_vel", "body_lin_vel_w", "jointVel", "ang_acc", "world_scale"])
+def test_velocities_and_scales_beside_positions_stay(name, tmp_path):
+    """Those of motions for robots were smoothed as joints of the body, a scale as a channel."""
+    np.savez(tmp_path / "a.npz", body_pos_w=METRES, **{name: METRES[:, :1, 0] if name == "world_scale" else METRES})
+    recording = read_recording(tmp_path / "a.npz")
+    assert [track.part for track in recording.tracks] == ["body_pos_w"] and recording.left_alone == [name]
+
+
+def test_poses_beside_shapes_are_rotations(tmp_path):
+    """EasyMocap: poses, Rh, Th and shapes; poses were smoothed as points, Rh and Th not at all."""
+    rng = np.random.default_rng(0)
+    turns = rng.normal(size=(60, 72)).cumsum(axis=0) * 0.05
+    np.savez(tmp_path / "a.npz", poses=turns, Rh=turns[:, :3] + 0.5, Th=METRES[:60, 0], shapes=np.zeros((60, 10)))
+    kinds = {track.part: track.kind for track in read_recording(tmp_path / "a.npz").tracks}
+    assert kinds == {"poses": "rotations", "Rh": "rotations", "Th": "points"}
+
+
 def test_poses_called_axis_angle_are_rotations(tmp_path):
     np.savez(tmp_path / "a.npz", pose_aa=0.1 * METRES[:, :24].reshape(FRAMES, -1) + 0.3)
     (track,) = read_recording(tmp_path / "a.npz").tracks

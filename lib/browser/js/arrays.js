@@ -4,12 +4,12 @@
 import { FileError } from "./documents.js";
 import { emptyPoints } from "./gaps.js";
 import { ROTATIONS, flatRows, isRotation, jointNumbers, lookLikeBoxes, refuseAngles, refuseSecondAxisTime, sampleRows } from "./meaning.js";
-import { CAMERA_NAMES, FPS_NAMES, NO_POSITION, OTHER_WORDS, POINT_WORDS, POSITION_WORDS, ROTATION_NAMES, SCORE_WORDS } from "./words.js";
+import { CAMERA_NAMES, FPS_NAMES, NO_POSITION, NO_POSITION_WORDS, OTHER_WORDS, POINT_WORDS, POSITION_WORDS, ROTATION_NAMES, SCORE_WORDS } from "./words.js";
 
 const LARGEST = 2 ** 29; // bytes that an .npz may unpack to
 // Names of SMPL: lib/formats/smpl.py. A pose alone can be points; the company says that it is none.
-const SMPL_POSE = /^(smplx?_|smplh_)?((full_?)?poses?|body_poses?|poses?_body|thetas?|(global|root)_orient|root_pose)(_(world|w|global|cam|c|incam|camera))?$/i;
-const SMPL_COMPANY = ["betas", "shape", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"];
+const SMPL_POSE = /^(smplx?_|smplh_)?((full_?)?poses?|body_poses?|poses?_body|thetas?|(global|root)_orient|root_pose|rh)(_(world|w|global|cam|c|incam|camera))?$/i;
+const SMPL_COMPANY = ["betas", "shape", "shapes", "trans", "transl", "gender", "mocap_framerate", "mocap_frame_rate", "smpl_trans"];
 // Words that hold one of NO_POSITION by chance.
 const BY_CHANCE = /(tri|rect|quadr)angl|resiz|boxer|boxing|(re|en)?inforc/g;
 const BODY_JOINTS = [24, 23, 22, 21, 52, 51, 55, 54]; // of SMPL, SMPL-H and SMPL-X, with and without the root
@@ -269,7 +269,8 @@ const saysPoints = (name) => named(name, POINT_WORDS) && !named(name, ROTATION_N
 /** The arrays that hold positions, by shape and name. */
 function pointArrays(arrays) {
   const cameras = [...arrays.keys()].some(saysPoints) ? CAMERA_NAMES : new Set();
-  const usable = (n) => !named(n, SCORE_WORDS) && !named(n.toLowerCase().replace(BY_CHANCE, ""), NO_POSITION) && !cameras.has(n.toLowerCase());
+  const moves = (n) => n.replace(/([a-z])(?=[A-Z])/g, "$1_").toLowerCase().split("_").some((word) => NO_POSITION_WORDS.has(word)); // body_lin_vel_w
+  const usable = (n) => !named(n, SCORE_WORDS) && !named(n.toLowerCase().replace(BY_CHANCE, ""), NO_POSITION) && !moves(n) && !cameras.has(n.toLowerCase());
   const shapes = new Map([...arrays].filter(([n, a]) => "fiu".includes(a.kind) && usable(n)).map(([n, a]) => [n, a.shape]));
   if (shapes.has("")) return [2, 3, 4].includes(shapes.get("").length) ? [""] : [];
   for (const name of [...shapes.keys()]) if (!named(name, POSITION_WORDS) && named(name, [...OTHER_WORDS, ...ROTATION_NAMES])) shapes.delete(name);
