@@ -253,6 +253,11 @@ def _no_points(source: Arrays) -> SmoothNetError:
             f'; put its fields side by side: import numpy; a = numpy.load("{source.path.name}"){place}; '
             'numpy.save("poses.npy", numpy.stack([a[field] for field in a.dtype.names], -1))'
         )
+    elif pair := _pair(source):
+        advice = (
+            f'; put coordinates side by side: import numpy; a = numpy.load("{source.path.name}"); '
+            f'numpy.save("poses.npy", numpy.stack([a["{pair[0]}"], a["{pair[1]}"]], -1))'
+        )
     elif source.objects:
         advice = f"; {_trusted(next(filter(says_points, source.objects), source.objects[0]))}"
     if not shapes and source.objects:
@@ -261,6 +266,13 @@ def _no_points(source: Arrays) -> SmoothNetError:
         f"{source.path} holds no array of points: needed are numbers of shape (T, K, D), (T, K*D) or "
         f"(T, P, K, D), found {shapes or 'no array'}{advice}"
     )
+
+
+def _pair(source: Arrays) -> tuple[str, str] | None:
+    """The names of two arrays with a number a frame that are x and y of something: poseX0 and poseY0."""
+    lists = {name for name, header in source.headers.items() if len(header.shape) == 1 and header.shape[0] > 1}
+    pairs = ((name, name.replace("X", "Y").replace("x", "y")) for name in sorted(lists))
+    return next(((x, y) for x, y in pairs if x != y and y in lists), None)
 
 
 def read_points_of(

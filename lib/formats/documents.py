@@ -92,7 +92,9 @@ def parse_document(path: Path, raw: bytes, where: str) -> Document:
     except RecursionError as error:
         raise SmoothNetError(f"{where} is nested too deeply to be a file of poses") from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, a number of thousands of digits
-        raise SmoothNetError(f"{where} is not valid JSON: {error}") from error
+        lines = where == str(path) and str(error).startswith("Extra data: line 2 column 1")
+        advice = f"; if it has a frame a line, name it {path.stem}.jsonl" if lines else ""
+        raise SmoothNetError(f"{where} is not valid JSON: {error}{advice}") from error
     return Document(path, text, value)
 
 

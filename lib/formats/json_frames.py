@@ -173,8 +173,10 @@ class _Reader:
     def _meaning(self, key: str, table: np.ndarray, where: str) -> tuple[np.ndarray, int, Piece]:
         """The list as a row a joint, the numbers of a joint and what they are; a stand-in before `settle`."""
         if table.ndim not in (1, 2) or not table.shape[-1]:
+            several = '; write an object for each of several: {"people": [{"keypoints": [[x, y], ...]}, ...]}'
             raise SmoothNetError(
                 f"{where} must be [[x, y], ...] or [x, y, ...] of one person in one frame; it has shape {table.shape}"
+                + several * (table.ndim == 3)
             )
         what = key, table.ndim, table.shape[-1]
         if what not in self.meanings:

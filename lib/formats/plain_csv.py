@@ -646,6 +646,11 @@ def _plain_recording(
         notes.append("the last column taken for labels")
     if not plain:
         first = table.cells[0] if table.cells else []
+        if len(names) == 1 and first and 1 < len(names[0].split()) == len(first[0].split()):
+            raise SmoothNetError(
+                f"{table.path}: its cells are parted by blanks; part them by commas: import pandas; "
+                f'pandas.read_csv("{table.path.name}", sep=r"\\s+").to_csv("commas.csv", index=False)'
+            )
         several = next(
             ((names[i], cell) for i, cell in enumerate(first[: len(names)]) if _SEVERAL.fullmatch(cell)), None
         )

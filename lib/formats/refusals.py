@@ -204,6 +204,11 @@ def _json(path: Path) -> tuple[str, str]:
     array = _array(value)
     if array is not None:
         place, shape = array
+        if isinstance(value, dict) and len(value) > 1 and all(_array(item) == ("", shape) for item in value.values()):
+            order = "sorted(d, key=int)" if all(key.isdigit() for key in value) else "d"  # "10" stands before "2"
+            line = f'import json; d = json.load(open("{path.name}")); {_LINE.format(f"[d[k] for k in {order}]")}'
+            looks = f"a JSON object of {len(value)} lists of numbers, each of shape {shape}"
+            return looks, f"the nearest is npy, which is no JSON; if each is a frame: {line}"
         axes = " and --layout to say what its axes are" if len(shape) != 3 else ""
         line = f'import json; {_LINE.format(f"""json.load(open("{path.name}")){place}""")}'
         return f"JSON with numbers of shape {shape}", f"the nearest is npy, which is no JSON: {line}{axes}"

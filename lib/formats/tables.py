@@ -26,12 +26,13 @@ from .rotations import from_6d, to_6d
 from .timeline import by_times, doubt_pictures, refuse_sequences, timeline
 
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}
+_MISSING |= {"-", "--", "."}  # EthoVision, EyeLink, SAS
 
 
 _HEAD = 10  # lines in which names and units stand
 # 1,5 and 1.234,5
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
-_LONGEST_STEP = 5  # seconds between two frames of a motion
+_LONGEST_STEP = 1  # second between two frames of a motion: 4 and the like are milliseconds
 
 
 @dataclass
@@ -94,6 +95,7 @@ def no_number(path: Path, line: int, column: str, text: str, delimiter: str = ";
         advice = ", its minus is another sign; write -"
     elif line <= _HEAD:
         advice = "; remove lines that are no frames, such as units or a second line of names"
+        advice += ", which is to stand in the first: nose_x" if text.lower() in ("x", "y", "z") else ""
     return SmoothNetError(f"{path}, line {line}, column {column}: {text!r} is not a number{advice}")
 
 
@@ -241,7 +243,7 @@ def rate(times: np.ndarray) -> float | None:
     """Frames a second from a column of seconds, None where it is none, as where it holds milliseconds or counts."""
     steps = np.diff(times)
     steps = steps[np.isfinite(steps) & (steps > 0)]
-    if len(steps) and (np.median(steps) >= _LONGEST_STEP or (steps == 1).all()):
+    if len(steps) and np.median(steps) >= _LONGEST_STEP:
         return None
     return round(float(1 / np.median(steps)), 4) or None if len(steps) else None
 
@@ -255,7 +257,7 @@ def refuse_ragged(table: Table, width: int, what: str) -> None:
     """Every row must have as many cells as the header, or as the first line."""
     for row, cells in zip(table.rows, table.cells, strict=True):
         if len(cells) != width:
-            advice = "; remove lines above the names of the columns" if width == 1 else ""
+            advice = "; remove lines above the names of the columns" if width <= len(cells) / 2 else ""
             raise SmoothNetError(f"{table.path}, line {row + 1}: {len(cells)} cells where {what} has {width}{advice}")
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 
 import numpy as np
@@ -64,6 +65,28 @@ FILES = {
     "zeros.dat": (lambda p: p.write_bytes(b"ABCD" + bytes(30)), "like binary data of no kind"),
     "app.dat": (zipped, "like an archive; unpack it"),
     "ragged.txt": (lambda p: p.write_text("60\n1 2 3\n4 5 6\n7 8 9\n"), "lines of different length; save positions"),
+    "blanks.csv": (lambda p: p.write_text(table(" ", ".", False)), r"parted by blanks; part them by commas: .*sep=r"),
+    "head.csv": (lambda p: p.write_text("Video,a.mp4\n" + table(",", ".", True)), "line 2: .*; remove lines above"),
+    "axes.csv": (
+        lambda p: p.write_text("frame,nose,nose\n,x,y\n0,1,2\n1,2,3\n"),
+        "which is to stand in the first: nose_x",
+    ),
+    "point.csv": (
+        lambda p: p.write_text("frame,place,x,y\n0,a,1,2\n0,b,2,3\n"),
+        "one with a row a joint a column joint",
+    ),
+    "lines.json": (
+        lambda p: p.write_text("".join(f"{json.dumps({'keypoints': pose.tolist()})}\n" for pose in POINTS)),
+        r"a frame a line, name it lines\.jsonl",
+    ),
+    "people.json": (
+        lambda p: p.write_text(json.dumps([{"keypoints": [pose.tolist()] * 2} for pose in POINTS])),
+        r'an object for each of several: \{"people": ',
+    ),
+    "columns.npz": (
+        lambda p: np.savez(p, time=POINTS[:, 0, 0], poseX0=POINTS[:, 0, 0], poseY0=POINTS[:, 0, 1]),
+        r'numpy.stack\(\[a\["poseX0"\], a\["poseY0"\]\], -1\)',
+    ),
     "walk.mvnx": (lambda p: p.write_text("<mvnx/>"), r"a recording of Xsens; export it as \.c3d or \.bvh"),
 }
 
@@ -84,6 +107,17 @@ def test_the_advice_on_movenet_works(tmp_path):
         read_recording(tmp_path / "a.npy")
     (track,) = read_recording(tmp_path / "a.npy", layout="tcpkd y,x,score").tracks
     assert np.array_equal(track.points, POINTS) and (track.scores == 0.5).all()
+
+
+def test_the_advice_on_frames_by_number_keeps_their_order(tmp_path, monkeypatch):
+    """It was to save the first of the lists, one pose, as if it were all frames."""
+    (tmp_path / "a.json").write_text(json.dumps({str(t): POINTS[t].tolist() for t in sorted(range(20), key=str)}))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SmoothNetError, match="20 lists of numbers, each of shape") as refused:
+        read_recording("a.json")
+    line = str(refused.value).split("if each is a frame: ")[1].split(" (smooth --formats")[0]
+    exec(line, {})
+    assert np.array_equal(np.load(tmp_path / "poses.npy"), POINTS)
 
 
 def test_the_advice_on_fields_works(tmp_path):

@@ -378,3 +378,17 @@ def test_boxes_of_a_place_and_a_size_are_no_joints(size, who, tmp_path):
     assert recording.names == ("nose",) and {"x", "y"} <= set(recording.left_alone)
     ball = [{name: row[name] for name in row if not name.startswith("nose")} for row in rows]
     assert read_recording(table(tmp_path / "b.csv", ball)).tracks[0].points.shape == (FRAMES, 1, 2)  # it has no other
+
+
+@pytest.mark.parametrize("mark", ["-", "--", "."])
+def test_marks_of_trackers_for_a_missing_number_are_missing(mark, tmp_path):
+    """EthoVision writes - for a sample in which it did not see the animal."""
+    rows = [row(t, frame=t) | ({"nose_x": mark, "nose_y": mark} if t == 5 else {}) for t in range(FRAMES)]
+    points = read_recording(table(tmp_path / "a.csv", rows)).tracks[0].points
+    assert np.flatnonzero(np.isnan(points).all(axis=(1, 2))).tolist() == [5]
+
+
+def test_times_in_milliseconds_of_a_fast_camera_are_no_seconds(tmp_path):
+    """Steps of 4 were taken for one frame in four seconds, and a cut-off of 6 Hz was refused."""
+    rows = [row(t, time=4 * t) for t in range(FRAMES)]
+    assert read_recording(table(tmp_path / "a.csv", rows)).fps is None

@@ -248,7 +248,7 @@ function tableRecording(format, file, table, tracks, more) {
 function rateOf(times) {
   const steps = [];
   for (let i = 1; i < times.length; i++) if (times[i] > times[i - 1]) steps.push(times[i] - times[i - 1]);
-  if (!steps.length || medianOf(steps) >= 5 || steps.every((step) => step === 1)) return null;
+  if (!steps.length || medianOf(steps) >= 1) return null;
   return Number((1 / medianOf(steps)).toFixed(4));
 }
 
@@ -436,7 +436,7 @@ export function readCsv(file, layout = null) {
   const header = (!first.every((cell) => isNumberCell(cell) || !cell) || countedHeader(first, lines, top, delimiter)) && !isRow(first, lines, top, delimiter);
   const table = new CellTable(file, lines, bytes, delimiter, header ? top + 1 : top);
   table.cells.forEach((cells, row) => {
-    if (cells.length !== first.length) throw new FileError(`${file.name}, line ${table.rows[row] + 1}: ${cells.length} cells where the first line has ${first.length}${first.length === 1 ? "; remove lines above the names of the columns" : ""}`);
+    if (cells.length !== first.length) throw new FileError(`${file.name}, line ${table.rows[row] + 1}: ${cells.length} cells where the first line has ${first.length}${first.length <= cells.length / 2 ? "; remove lines above the names of the columns" : ""}`);
   });
   if (header && first.some((name) => [FRAMES, IMAGES, TIMES, CLOCKS].some((words) => isNamed(name, words)))) table.dropEmpty();
   const names = header ? first : first.map(() => "");
