@@ -111,6 +111,7 @@ def smooth_recording(
         found = track.shown(min_score)
         values = place(track)
         rejected = _smooth_track(track, found, ready, max_gap, values)
+        _keep_still(track, found, values)
         bridged = _count_gaps(report, found, max_gap, ready.window)
         if rejected is not None:
             report.outlier_frames = (report.outlier_frames or 0) + int(rejected.any(axis=1).sum())
@@ -228,6 +229,22 @@ def _smooth_track(track: Track, found: np.ndarray, ready: Ready, max_gap: int, v
             put(begin + first, piece)
     put(len(found), np.empty((0, *values.shape[1:])))
     return rejected
+
+
+def _keep_still(track: Track, found: np.ndarray, values: np.ndarray) -> None:
+    """Put back what never moves, in place: a coordinate of a joint that is one number wherever it was found, as the
+    depth of a picture or the root that all others refer to. A network gives back what is nearly it."""
+    if track.kind == "rotations":
+        return
+    known = _Known(track.points, found)
+    low, high = np.full(known.shape[1:], np.nan), np.full(known.shape[1:], np.nan)
+    for frames in blocks(len(found)):
+        part = known[frames]
+        low, high = np.fmin(low, np.fmin.reduce(part, axis=0)), np.fmax(high, np.fmax.reduce(part, axis=0))
+    still = (low == high) & (found.sum(axis=0) > 1)[:, None]
+    for frames in blocks(len(found)) if still.any() else ():
+        part = values[frames]
+        values[frames] = np.where(still & np.isfinite(part), low, part)
 
 
 @dataclass(frozen=True)

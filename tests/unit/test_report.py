@@ -26,8 +26,7 @@ def report(points, smooth, fps=30.0, **options):
 
 
 def test_how_far_points_moved_by_hand():
-    points = np.zeros((100, 1, 2))
-    points[:, 0, 0] = np.arange(100)
+    points = np.tile(np.arange(100.0)[:, None, None], (1, 1, 2))
 
     def smooth(given):
         moved = given.copy()
@@ -49,8 +48,7 @@ def test_rotations_moved_by_degrees():
 
 
 def test_missing_points_do_not_move():
-    points = np.zeros((10, 2, 3))
-    points[:, 1] = np.arange(10)[:, None]
+    points = np.tile(np.arange(10.0)[:, None, None], (1, 2, 3))
     points[4:, 0] = np.nan
     (part,) = report(points, lambda given: given + np.array([0, 0, 1.0])).parts.values()
     assert part.moved == pytest.approx((1, 1, 1))

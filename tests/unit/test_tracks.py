@@ -134,6 +134,19 @@ def test_fill_draws_a_line_over_short_gaps_only():
     assert (report.interpolated, report.filled, report.missing) == (3, 3, 15)
 
 
+@pytest.mark.parametrize("gap", [False, True])
+def test_coordinates_that_never_move_stay(gap):
+    """A picture's depth of 0 came back as noise: Sports2D's .trc, TrackMate in 2D, a root that all others refer to."""
+    points = np.concatenate([walk(), np.zeros((*walk().shape[:2], 1))], axis=2)
+    points[:, 2, 0] = 7.5
+    if gap:
+        points[5:8, 0] = np.nan
+    (smoothed,), _ = smooth_recording(recording(points), Ready(Spy()), max_gap=4)
+    wanted = points + 1
+    wanted[..., 2], wanted[:, 2, 0] = points[..., 2], 7.5
+    np.testing.assert_array_equal(smoothed, wanted)
+
+
 @pytest.mark.parametrize("frames", [0, 1, 2, 5])
 def test_short_clips(frames):
     points = walk(frames)

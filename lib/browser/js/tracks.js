@@ -422,5 +422,15 @@ function* trackSteps(smoother, track, found, maxGap, options) {
     const smoothed = yield* smoother.steps(body, { ...options, maxGap });
     each((from, to) => result.set(smoothed.data.subarray(from, from + dims), to));
   }
+  keepStill(track, found, result);
   return result;
+}
+
+/** Put back a coordinate of a joint that is one number wherever it was found, as the depth of a picture. */
+function keepStill({ frames, joints, dims, data }, found, result) {
+  for (let c = 0; c < joints * dims; c++) {
+    const shown = [];
+    for (let t = 0; t < frames; t++) if (found[t * joints + Math.floor(c / dims)]) shown.push(t * joints * dims + c);
+    if (shown.length > 1 && shown.every((i) => data[i] === data[shown[0]])) for (const i of shown) if (Number.isFinite(result[i])) result[i] = data[i];
+  }
 }
