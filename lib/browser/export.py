@@ -106,6 +106,7 @@ def words_module() -> str:
         "SCORES": plain_csv.SCORES,
         "UNITS": plain_csv.UNITS,
         "COPIES": plain_csv._COPIES,
+        "KINDS": plain_csv._KINDS,
         "NO_LENGTHS": plain_csv._NO_LENGTHS,
         "NO_POINTS": plain_csv._NO_POINTS,
         "SENSORS": plain_csv._SENSORS,

@@ -74,6 +74,7 @@ TRANSLATION = re.compile(
     rf"(?:smplx?_|smplh_)?(?:trans|transl|translation|root_trans|root_translation|th){FRAME_OF_REFERENCE}"
 )
 _JOINT_NAMES = ("joint_names", "keypoint_names", "joints_names", "names", "node_names", "marker_names")
+_ID_NAMES = {"track_ids", "track_id", "person_ids", "person_id", "ids", "tracker_ids", "identities"}
 # Bytes from which on an array becomes the track itself, in its own type, rather than a copy in float64.
 LARGE = 2**24
 
@@ -367,6 +368,7 @@ def read_piece(source: Arrays, name: str, dims: int | None = None, layout: Layou
         layout = _own_layout(source, name) if dims is None and layout in (None, Layout()) else layout
         source.meanings[name] = _meaning(array, name, where, dims, layout)
     meaning = source.meanings[name]
+    _refuse_moving_ids(source, name, meaning)
     coarse = any(piece.form == "points" for piece in meaning.pieces) and _too_coarse(array)
     if coarse:
         source.coarse.add(name)
@@ -420,6 +422,23 @@ def _meaning(array: np.ndarray, name: str, where: str, dims: int | None, layout:
         if not says_points(name):
             raise
         return of_array(array, where, dims, replace(layout or Layout(), columns=("x", "y", "z")))
+
+
+def _refuse_moving_ids(source: Arrays, name: str, meaning: Meaning) -> None:
+    """Refuse people who change places from frame to frame, by an array of ids (frames, people) beside the points."""
+    if not meaning.axes.startswith("tp"):
+        return
+    for ids, header in source.headers.items():
+        if ids.lower() not in _ID_NAMES or header.dtype.kind not in "iu" or header.shape != meaning.shape[:2]:
+            continue
+        places = [set(column[column >= 0].tolist()) - {0} for column in source[ids].T]  # 0 and -1: nobody
+        if sum(map(len, places)) > len(set().union(*places)):
+            raise SmoothNetError(
+                f"{source.path}: people change places in {name}, by {ids}; give each a place: import numpy; "
+                f'a = dict(numpy.load("{source.path.name}")); order = numpy.argsort(a["{ids}"], 1, "stable"); '
+                f'a["{name}"] = numpy.take_along_axis(a["{name}"], order[..., None, None], 1), and so on with the '
+                "others, where all are there in each frame"
+            )
 
 
 def _is_track(source: Arrays, name: str, array: np.ndarray) -> bool:

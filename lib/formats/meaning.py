@@ -777,6 +777,8 @@ def _coherence(matrix: np.ndarray, dims: int) -> float:
     total = ((means - means.mean()) ** 2).sum()
     by_place = between / total - (dims - 1) / (columns - 1) if total > 0 else 0.0
     steps = np.nan_to_num(np.diff(values[:, seen], axis=0))
+    if not len(steps):
+        return max(by_place, 0.0)
     steps = steps - steps.mean(axis=0)
     deviation = steps.std(axis=0)
     steps = steps[:, deviation > 0] / deviation[deviation > 0]

@@ -100,6 +100,8 @@ _NO_LENGTHS = {
 UNITS = {"px", "pixel", "pixels", "mm", "cm", "m", "norm", "normalized", "normalised", "pos", "position", "coord"}
 # Words by which a name says that it is another point's, in another unit or at another time: nose_norm_x, nose_raw_x.
 _COPIES = UNITS | {"raw", "filtered", "filt", "smoothed", "smooth", "interpolated", "interp"}
+# Letters for velocity, acceleration, angular velocity and turn beside X or P for the place: Hips-V-x beside Hips-X-x.
+_KINDS, _PLACE_KINDS = {"v", "a", "w", "q"}, ("x", "p")
 BOX = {"1", "2"}  # what x1, y1, x2, y2 make
 # Places and turns that have an axis behind a letter: Hips_px beside Hips_rx, Hips.posX beside Hips.rotX.
 _PLACED, _TURNED = (
@@ -141,15 +143,21 @@ def is_point(joint: str) -> bool:
 
 
 def is_copy(joint: str, joints: set[str]) -> bool:
-    """Whether a joint is another one of these again, by its name: nose_norm or raw_nose beside nose."""
-    words = joint.lower().translate(_BLANKS).split()
+    """Whether a joint is another of these again (nose_norm or raw_nose beside nose), or how it moves, by its name."""
+    words = _name_words(joint)
     first, last = 0, len(words)
     while first < last and words[first] in _COPIES:
         first += 1
     while first < last and words[last - 1] in _COPIES:
         last -= 1
-    same = words[first:last]
-    return len(same) < len(words) and any(other.lower().translate(_BLANKS).split() == same for other in joints)
+    same = [words[first:last]] if last - first < len(words) else []
+    if len(words) > 1 and words[-1] in _KINDS:
+        same += [[*words[:-1], place] for place in _PLACE_KINDS]
+    return bool(same) and any(_name_words(other) in same for other in joints)
+
+
+def _name_words(name: str) -> list[str]:
+    return name.lower().translate(_BLANKS).split()
 
 
 def is_again(name: str, joint: str, names: list[str], joints: set[str]) -> bool:

@@ -288,7 +288,9 @@ def make_track(
         values = np.full(points.shape[:2], np.nan)
         for k, column in enumerate(scores):
             if column is not None:
-                values[table.frames, k] = table.column(column, f"{column + 1} (score of {names[k]})")
+                scored = table.column(column, f"{column + 1} (score of {names[k]})")
+                if not (scored < 0).any():  # parameters of OpenFace are called p_0, too
+                    values[table.frames, k] = scored
     in_file = np.zeros(points.shape[:2], dtype=bool)
     in_file[table.frames] = True
     kind = "points" if form == "points" else "rotations"

@@ -904,6 +904,40 @@ def test_sensors_and_their_clocks_are_no_points(names, tmp_path):
         read_recording(write_table(tmp_path / "a.csv", names, values))
 
 
+def test_letters_for_velocities_beside_places_are_no_joints(tmp_path):
+    """Noitom: Hips-X-x is a place, Hips-V-x, -A-x and -W-x how it moves, Hips-Q-s to -z a quaternion."""
+    names = [f"Hips-{kind}-{axis}" for kind in "XVAW" for axis in "xyz"] + [f"Hips-Q-{part}" for part in "sxyz"]
+    write_table(tmp_path / "a.csv", names, METRES[20:60, :6].reshape(40, -1)[:, :16])
+    recording = read_recording(tmp_path / "a.csv")
+    assert recording.names == ("Hips-X",) and recording.left_alone == names[3:]
+    points = write_table(tmp_path / "b.csv", ["a_x", "a_y", "v_x", "v_y"], PIXELS[20:60, :2].reshape(40, -1))
+    with pytest.raises(SmoothNetError, match="hold no positions by their names"):
+        read_recording(points)
+    points = write_table(
+        tmp_path / "c.csv", ["P_x", "P_y", "Q_x", "Q_y", "R_x", "R_y"], PIXELS[20:60, :3].reshape(40, -1)
+    )
+    assert read_recording(points).names == ("P", "Q", "R")
+
+
+def test_what_is_below_nought_is_no_score(tmp_path):
+    """OpenFace's p_0, a parameter of the face, was the score of its point 0, and --min_score took that for missing."""
+    write_table(
+        tmp_path / "a.csv", ["x_0", "y_0", "p_0"], np.column_stack([PIXELS[20:60, 0], np.linspace(-20, 20, 40)])
+    )
+    assert np.isnan(read_recording(tmp_path / "a.csv").tracks[0].scores).all()
+
+
+def test_people_who_change_places_by_their_ids_are_refused(tmp_path):
+    two = np.stack([PIXELS, PIXELS + 500], axis=1)
+    ids = np.tile([3, 7], (FRAMES, 1))
+    np.savez(tmp_path / "a.npz", keypoints=two, track_ids=ids)
+    assert len(read_recording(tmp_path / "a.npz").tracks) == 2
+    two[::2], ids[::2] = two[::2, ::-1], ids[::2, ::-1]
+    np.savez(tmp_path / "b.npz", keypoints=two, track_ids=ids)
+    with pytest.raises(SmoothNetError, match="people change places in keypoints, by track_ids"):
+        read_recording(tmp_path / "b.npz")
+
+
 @pytest.mark.parametrize("again", ["nose_norm_x", "norm_nose_x", "nose.raw.x", "nose_x_norm"])
 def test_the_same_point_in_another_unit_stays(again, tmp_path):
     """Pixels and shares of the picture are no two joints of one body."""

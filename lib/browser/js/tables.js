@@ -7,7 +7,7 @@ import { flatRows, isRotation, lookLikeBoxes, ROTATIONS } from "./meaning.js";
 import { peopleRecording } from "./people.js";
 import { medianOf } from "./tracks.js";
 import {
-  CLOCKS, COPIES, FRAMES, IMAGES, INDICES, JOINTS, NOTHING, NO_LENGTHS, NO_POINTS, NO_POINTS_ENDS, NO_POINT_IN, PEOPLE, RECORDINGS, SCORES, SENSORS, SOMEBODY,
+  CLOCKS, COPIES, FRAMES, IMAGES, INDICES, JOINTS, KINDS, NOTHING, NO_LENGTHS, NO_POINTS, NO_POINTS_ENDS, NO_POINT_IN, PEOPLE, RECORDINGS, SCORES, SENSORS, SOMEBODY,
   SUMMARIES, SURE_JOINTS, TIMES, UNITS, VIDEO_ENDINGS,
 } from "./words.js";
 
@@ -175,6 +175,7 @@ class CellTable {
       scores.forEach((column, k) => {
         if (column === null) return;
         const values = this.column(column, `${column + 1} (score of ${names[k]})`);
+        if (values.some((value) => value < 0)) return; // parameters of OpenFace are called p_0, too
         this.frames.forEach((frame, row) => { track.scores[frame * joints.length + k] = values[row]; });
       });
     }
@@ -333,8 +334,10 @@ function nameWords(name) {
 /** Whether a joint is another one of these again, by its name: nose_norm or raw_nose beside nose. */
 function isCopy(joint, joints) {
   const words = nameWords(joint), first = words.findIndex((word) => !COPIES.has(word));
-  const same = first < 0 ? [] : words.slice(first, words.findLastIndex((word) => !COPIES.has(word)) + 1);
-  return same.length < words.length && [...joints].some((other) => nameWords(other).join(" ") === same.join(" "));
+  const rest = first < 0 ? [] : words.slice(first, words.findLastIndex((word) => !COPIES.has(word)) + 1);
+  const same = rest.length < words.length ? [rest] : [];
+  if (words.length > 1 && KINDS.has(words.at(-1))) same.push(...["x", "p"].map((place) => [...words.slice(0, -1), place])); // Hips-V-x beside Hips-X-x
+  return same.length > 0 && [...joints].some((other) => same.some((list) => list.join(" ") === nameWords(other).join(" ")));
 }
 
 const placesOf = (names) => new Set(names.map(columnRole).filter((role) => role?.[1] === "x").map(([joint]) => joint));
