@@ -121,6 +121,8 @@ def column_role(name: str) -> tuple[str, str] | None:
     None where the name is of another kind. A unit behind it (nose_x (px), nose_x_px) is not part of the name.
     """
     name = re.sub(r"[\[(]([xyzXYZ])[\])]$", r"_\1", name.strip())  # nose[x]
+    if name.startswith("('") and name.endswith("')"):  # ('nose', 'x'), as str() writes pandas' names in two rows
+        name = "_".join(re.findall(r"'([^']*)'", name))
     if not name or len(name) > _LONGEST_NAME or _is_no_length(name):
         return None
     if name.lower() in ("x", "y", "z"):
@@ -471,7 +473,7 @@ def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
                 joint = f"{joint} 3D"
             if what not in columns.joints[joint]:
                 columns.joints[joint][what] = column
-            elif said:
+            elif said or what == "score":  # visibility and presence
                 columns.plain.append(column)
             else:
                 raise SmoothNetError(

@@ -569,13 +569,14 @@ def test_what_lies_beside_points_comes_back_as_it_was(tmp_path):
     for table, others in zip("cdef", [*beside, ["twist.linear.x", "twist.linear.y"]], strict=True):
         head = ",".join(["nose_x", "nose_y", *others])
         np.savetxt(tmp_path / f"{table}.csv", points.reshape(60, -1)[:, 4:8], delimiter=",", header=head, comments="")
-    for table, head, depth in (("g", "nose_x,nose_y,nose_z", "nan"), ("h", "nose_x,nose_y,x,y,w,h", "1,2,60,80"),
+    for table, head, rest in (("g", "nose_x,nose_y,nose_z", "nan"), ("h", "nose_x,nose_y,x,y,w,h", "1,2,60,80"),
+                               ("j", "nose_x,nose_y,nose_visibility,nose_presence", "1,0.9"),
                                ("i", "timestamp_ms,track_id,nose_x,nose_y,x,y,w,h", "1,2,60,80")):  # fmt: skip
-        rows = [f"{x:.3f},{y:.3f},{depth}" for x, y in points[:, 0]]
+        rows = [f"{x:.3f},{y:.3f},{rest}" for x, y in points[:, 0]]
         rows = [f"{33 * t},7,{row}" for t, row in enumerate(rows)] if table == "i" else rows
         (tmp_path / f"{table}.csv").write_text("\n".join([head, *rows]) + "\n")
     smoothing = Smoothing(SmoothingOptions())
-    for name in ("a.npz", "b.npz", *(f"{table}.csv" for table in "cdefghi")):
+    for name in ("a.npz", "b.npz", *(f"{table}.csv" for table in "cdefghij")):
         smooth_files([tmp_path / name], tmp_path / f"python_{name}", smoothing)
         values(ask(tmp_path, [{"task": "file", "paths": [str(tmp_path / name)], "folder": str(tmp_path / "out")}]))
         old, python, ours = (read_columns(p / n) for p, n in (

@@ -392,3 +392,15 @@ def test_times_in_milliseconds_of_a_fast_camera_are_no_seconds(tmp_path):
     """Steps of 4 were taken for one frame in four seconds, and a cut-off of 6 Hz was refused."""
     rows = [row(t, time=4 * t) for t in range(FRAMES)]
     assert read_recording(table(tmp_path / "a.csv", rows)).fps is None
+
+
+def test_landmarks_with_a_visibility_and_a_presence_have_the_first_for_a_score(tmp_path):
+    rows = [row(t, frame=t) | {"nose_visibility": 0.9, "nose_presence": 0.8} for t in range(FRAMES)]
+    recording = read_recording(table(tmp_path / "a.csv", rows))
+    assert (recording.tracks[0].scores == 0.9).all() and recording.left_alone == ["nose_presence"]
+
+
+def test_names_that_pandas_had_in_two_rows_are_read_in_one(tmp_path):
+    heads = ["frame", *(f"\"('{joint}', '{axis}')\"" for joint in ("nose", "hip") for axis in ("x", "y"))]
+    rows = [dict(zip(heads, (t, t, 2, 3, t), strict=True)) for t in range(FRAMES)]
+    assert read_recording(table(tmp_path / "a.csv", rows)).names == ("nose", "hip")

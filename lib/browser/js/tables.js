@@ -258,6 +258,7 @@ function rateOf(times) {
 /** [joint, "x" | "y" | "z" | "score"] of a column name: nose_x, noseX, x3, "Left hip.z", nose_conf, x; null: another kind. */
 export function columnRole(name) {
   name = name.trim().replace(/[[(]([xyzXYZ])[\])]$/, "_$1"); // nose[x]
+  if (name.startsWith("('") && name.endsWith("')")) name = [...name.matchAll(/'([^']*)'/g)].map((word) => word[1]).join("_"); // ('nose', 'x')
   if (!name || name.length > LONGEST_NAME || isNoLength(name)) return null;
   if (["x", "y", "z"].includes(name.toLowerCase())) return ["", name.toLowerCase()];
   return suffixed(name) ?? suffixed(withoutUnit(name)) ?? camelCase(name) ?? prefixed(name);
@@ -514,7 +515,7 @@ function sortColumns(table, names, header, said) {
       const what = role[1], joint = capital.has(role[0]) && name !== name.toLowerCase() ? `${role[0]} 3D` : role[0];
       if (!joints.has(joint)) joints.set(joint, new Map());
       if (!joints.get(joint).has(what)) joints.get(joint).set(what, column);
-      else if (said) plain.push(column);
+      else if (said || what === "score") plain.push(column); // visibility and presence
       else throw new FileError(`${table.name}: two columns stand for ${what} of ${joint || "the point"}; say what the numbers of a joint are if they are joints one after the other`);
     } else (table.isNumeric(column) ? plain : texts).push(column);
   });
