@@ -23,7 +23,6 @@ from .documents import Slot, Spanned
 from .meaning import are_boxes
 from .plain_csv import (
     BOX,
-    CLOCKS,
     FRAMES,
     IMAGES,
     JOINTS,
@@ -31,7 +30,6 @@ from .plain_csv import (
     PEOPLE,
     RECORDINGS,
     SCORES,
-    TIMES,
     UNITS,
     VIDEOS,
     box_columns,
@@ -42,6 +40,8 @@ from .plain_csv import (
     is_again,
     is_named,
     is_point,
+    is_seconds,
+    is_time,
     is_world,
     names_in,
     refuse_boxes,
@@ -94,7 +94,7 @@ def _sort(names: list[str]) -> _Columns:
         role = role if role and is_point(role[0]) and not is_again(name, role[0], names, places) else None
         if is_named(name, FRAMES | IMAGES) and (columns.frame is None or (not numbered and is_named(name, FRAMES))):
             columns.frame, numbered = column, is_named(name, FRAMES)  # a number before the name of a file
-        elif is_named(name, TIMES | CLOCKS) and columns.time is None:
+        elif is_time(name) and columns.time is None:
             columns.time = column
         elif is_named(name, _PEOPLE):
             columns.people.append(column)
@@ -200,7 +200,7 @@ def read_long(path: Path, **_: Any) -> Recording:
     recording.names = joint_names
     recording.left_alone = columns.other
     recording.notes = [*([note] if note else []), *doubt_pictures(labels)]
-    if columns.time is not None and is_named(names[columns.time], TIMES):
+    if columns.time is not None and is_seconds(names[columns.time]):
         recording.fps = rate(np.unique([_float(cells[columns.time].text) for _, cells in rows]))
     return recording
 

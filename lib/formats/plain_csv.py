@@ -50,6 +50,7 @@ FRAMES |= {"frame_num", "frame_no", "frame_nr", "frame_count", "frame_counter", 
 IMAGES = {"image", "image_id", "image_name", "image_path", "image_file", "filename", "file", "file_name"}
 IMAGES |= {"img", "img_id", "img_name", "img_path", "frame_name", "frame_path"}
 CLOCKS = {"time_ms", "timestamp_ms", "time_us", "timestamp_us", "timestamp_usec", "time_ns", "timestamp_ns"}
+_SECONDS = {"s", "sec", "secs", "second", "seconds"}
 # Who is in a row, whatever else is in the table.
 PEOPLE = {
     *("track", "track_id", "tracking_id", "person", "person_id", "individual", "individuals", "instance", "subject"),
@@ -267,6 +268,17 @@ def is_named(name: str, words: set[str]) -> bool:
     return name.lower() in words or _spelt(name) in words
 
 
+def is_time(name: str) -> bool:
+    """Whether a column tells the time by its name, in whatever unit: time, timestamp_ms, Time [s], Timestamp (ms)."""
+    return is_named(name, TIMES | CLOCKS) or (name.strip()[-1:] in ("]", ")") and is_named(_without_unit(name), TIMES))
+
+
+def is_seconds(name: str) -> bool:
+    """Whether a column tells the time in seconds, or does not say its unit."""
+    unit = re.search(r"[\[(](.*)[\])]\s*$", name)
+    return is_named(name, TIMES) or (is_time(name) and unit is not None and unit[1].strip().lower() in _SECONDS)
+
+
 @functools.lru_cache(maxsize=4096)  # of keys in JSON too, which come again in every frame
 def _spelt(name: str) -> str:
     """BodyID, "Body ID" and body-id as body_id."""
@@ -370,7 +382,7 @@ def _read_table(path: Path) -> tuple[Table, list[str]]:
     has_header = has_header and not _is_row(first, lines, top, delimiter)
     table = make_table(path, lines, delimiter, top + 1 if has_header else top)
     refuse_ragged(table, len(first), "the first line")
-    if has_header and any(is_named(name, FRAMES | IMAGES | TIMES | CLOCKS) for name in first):
+    if has_header and any(is_named(name, FRAMES | IMAGES) or is_time(name) for name in first):
         drop_empty(table)
     return table, first if has_header else [""] * len(first)
 
@@ -451,10 +463,10 @@ def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
                 f"{table.path}: rows are of several recordings, by the column {name}; give each a file of its own"
             )
         role = column_role(name) if header else None
-        if header and is_named(name, TIMES | CLOCKS):
+        if header and is_time(name):
             if all_numbers(table, column):
                 times.append(column)
-                if is_named(name, TIMES):
+                if is_seconds(name):
                     moments = np.unique(table.column(column, name))  # of a clock of whole seconds they give no rate
                     columns.fps = rate(moments) if len(moments) > len(table.cells) / 2 else None
         elif header and is_named(name, FRAMES):

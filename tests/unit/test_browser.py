@@ -571,7 +571,7 @@ def test_what_lies_beside_points_comes_back_as_it_was(tmp_path):
         np.savetxt(tmp_path / f"{table}.csv", points.reshape(60, -1)[:, 4:8], delimiter=",", header=head, comments="")
     for table, head, rest in (("g", "nose_x,nose_y,nose_z", "nan"), ("h", "nose_x,nose_y,x,y,w,h", "1,2,60,80"),
                                ("j", "nose_x,nose_y,nose_visibility,nose_presence", "1,0.9"),
-                               ("i", "timestamp_ms,track_id,nose_x,nose_y,x,y,w,h", "1,2,60,80")):  # fmt: skip
+                               ("i", "Timestamp [ms],track_id,nose_x,nose_y,x,y,w,h", "1,2,60,80")):  # fmt: skip
         rows = [f"{x:.3f},{y:.3f},{rest}" for x, y in points[:, 0]]
         rows = [f"{33 * t},7,{row}" for t, row in enumerate(rows)] if table == "i" else rows
         (tmp_path / f"{table}.csv").write_text("\n".join([head, *rows]) + "\n")

@@ -404,3 +404,16 @@ def test_names_that_pandas_had_in_two_rows_are_read_in_one(tmp_path):
     heads = ["frame", *(f"\"('{joint}', '{axis}')\"" for joint in ("nose", "hip") for axis in ("x", "y"))]
     rows = [dict(zip(heads, (t, t, 2, 3, t), strict=True)) for t in range(FRAMES)]
     assert read_recording(table(tmp_path / "a.csv", rows)).names == ("nose", "hip")
+
+
+@pytest.mark.parametrize("people_too", [False, True])
+@pytest.mark.parametrize(("name", "per_second"), [("Time [s]", 1), ("Timestamp (ms)", 1e3), ("Time (sec)", 1)])
+def test_times_may_have_their_unit_behind_them(name, per_second, people_too, tmp_path):
+    """Frames that they left out were no gaps, rows in another order were smoothed in that order."""
+    times = [t for t in range(30) if t not in (12, 13)]
+    who = {"track_id": 4} if people_too else {}
+    rows = [row(t, **{name: round(per_second * t / 25, 3)}, **who) for t in times]
+    recording = read_recording(table(tmp_path / "a.csv", rows[::-1]))
+    assert np.isnan(recording.tracks[0].points[12:14]).all()
+    assert recording.tracks[0].points[14:, 0, 0].tolist() == list(range(14, 30))
+    assert recording.fps == (pytest.approx(25) if per_second == 1 else None)

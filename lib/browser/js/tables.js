@@ -361,6 +361,16 @@ function isNoPlace(name) {
   return joint !== "" && !isPoint(joint);
 }
 
+/** Whether a column tells the time by its name, in whatever unit: time, timestamp_ms, Time [s], Timestamp (ms). */
+function isTime(name) {
+  return isNamed(name, TIMES) || isNamed(name, CLOCKS) || (/[\])]\s*$/.test(name) && isNamed(withoutUnit(name), TIMES));
+}
+
+/** Whether a column tells the time in seconds, or does not say its unit. */
+function isSeconds(name) {
+  return isNamed(name, TIMES) || (isTime(name) && /[[(]\s*(s|secs?|seconds?)\s*[\])]\s*$/i.test(name));
+}
+
 /** Refuse rows of several recordings, and rows of means and the like below the frames. */
 function refuseOthers(table, names) {
   const several = names.findIndex((name, column) => isNamed(name, RECORDINGS) && table.tellsApart(column)
@@ -442,7 +452,7 @@ export function readCsv(file, layout = null) {
   table.cells.forEach((cells, row) => {
     if (cells.length !== first.length) throw new FileError(`${file.name}, line ${table.rows[row] + 1}: ${cells.length} cells where the first line has ${first.length}${first.length <= cells.length / 2 ? "; remove lines above the names of the columns" : ""}`);
   });
-  if (header && first.some((name) => [FRAMES, IMAGES, TIMES, CLOCKS].some((words) => isNamed(name, words)))) table.dropEmpty();
+  if (header && first.some((name) => isNamed(name, FRAMES) || isNamed(name, IMAGES) || isTime(name))) table.dropEmpty();
   const names = header ? first : first.map(() => "");
   if (header) refuseOthers(table, names);
   const people = header && rowsOfPeople(table, names);
@@ -498,10 +508,10 @@ function sortColumns(table, names, header, said) {
   names.forEach((name, column) => {
     const role = header ? columnRole(name) : null;
     const isOf = (...sets) => header && sets.some((words) => isNamed(name, words));
-    if (isOf(TIMES, CLOCKS)) {
+    if (header && isTime(name)) {
       if (!table.isNumeric(column)) return;
       times.push(column);
-      if (isOf(TIMES)) {
+      if (isSeconds(name)) {
         const moments = new Set(table.column(column, name)); // of a clock of whole seconds they give no rate
         fps = moments.size > table.rows.length / 2 ? rateOf(Float64Array.from(moments).sort()) : null;
       }
@@ -580,7 +590,7 @@ function rowsOfPeople(table, names) {
     const role = found && !isAgain(name, found[0], names, places) ? found : null;
     const number = isNamed(name, FRAMES);
     if ((number || isNamed(name, IMAGES)) && (frame === null || (!numbered && number))) [frame, numbered] = [column, number]; // a number before the name of a file
-    else if ((isNamed(name, TIMES) || isNamed(name, CLOCKS)) && time === null) time = column;
+    else if (isTime(name) && time === null) time = column;
     else if (isNamed(name, SOMEBODY)) people.push(column);
     else if (isNamed(name, JOINTS)) rowsOfJoints.push(column);
     else if (!(SCORES.has(lowered) && add("", "score", column)) && role) add(...role, column);
@@ -589,7 +599,7 @@ function rowsOfPeople(table, names) {
   const long = rowsOfJoints.length > 0 && isPlace(joints.has("") ? "" : "world");
   if (when === null || ![...joints.keys()].some(isPlace) || !(long || people.length || frame !== null)) return null;
   if (long) throw new FileError(`${table.name} has a row a point, which the command line reads: smoothnet smooth FILE -o OUT`);
-  const labels = table.cells.map((cells) => cells[when]), count = new Set(labels).size, found = { frame, time, seconds: time !== null && isNamed(names[time], TIMES), people, joints };
+  const labels = table.cells.map((cells) => cells[when]), count = new Set(labels).size, found = { frame, time, seconds: time !== null && isSeconds(names[time]), people, joints };
   // People who follow one another are people too.
   if (count === labels.length) return people.some((column) => isNamed(names[column], PEOPLE) && table.tellsApart(column)) ? found : null;
   if (count === 1 && !isNumberCell(labels[0])) return null; // a video's name in all rows numbers no frame
