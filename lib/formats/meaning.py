@@ -506,7 +506,7 @@ def _refuse_beside(array: np.ndarray, where: str) -> None:
 def _flat(array: np.ndarray, where: str, dims: int | None, layout: Layout) -> Meaning:
     """(T, K*D), or (K*D, T) where the values clearly say so."""
     first, second = array.shape
-    if layout.columns is None and dims is None:
+    if layout.columns is None and dims != 1:  # which smooths each by itself
         _refuse_beside(array, where)
     if layout.columns is None and _lies_on_its_side(array):
         if second <= 2 * first:

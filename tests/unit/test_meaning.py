@@ -606,8 +606,9 @@ def test_frames_times_and_labels_beside_flat_joints_are_no_coordinates(what, joi
     column, first = BESIDE[what]
     points = PIXELS[20:80, :joints].reshape(60, -1)
     table = np.column_stack([column, points] if first else [points, column])
-    with pytest.raises(SmoothNetError, match="its first column counts" if first else "its last column holds whole"):
-        read(tmp_path, table)
+    for said in (None, 2):
+        with pytest.raises(SmoothNetError, match="its first column counts" if first else "its last column holds whole"):
+            read(tmp_path, table, dims=said)
     np.savetxt(tmp_path / "b.csv", table, delimiter=",", fmt="%.6f")
     recording = read_recording(tmp_path / "b.csv")
     np.testing.assert_allclose(recording.tracks[0].points.reshape(60, -1), points, atol=1e-6)
