@@ -237,14 +237,17 @@ def _keep_still(track: Track, found: np.ndarray, values: np.ndarray) -> None:
     if track.kind == "rotations":
         return
     known = _Known(track.points, found)
-    low, high = np.full(known.shape[1:], np.nan), np.full(known.shape[1:], np.nan)
+    place, still = np.full(known.shape[1:], np.nan), np.ones(known.shape[1:], bool)
     for frames in blocks(len(found)):
         part = known[frames]
-        low, high = np.fmin(low, np.fmin.reduce(part, axis=0)), np.fmax(high, np.fmax.reduce(part, axis=0))
-    still = (low == high) & (found.sum(axis=0) > 1)[:, None]
+        place = np.where(np.isnan(place), np.fmin.reduce(part, axis=0), place)
+        still &= ~((part < place) | (part > place)).any(axis=0)  # what is missing is neither
+        if not still.any():
+            return
+    still &= (found.sum(axis=0) > 1)[:, None]
     for frames in blocks(len(found)) if still.any() else ():
         part = values[frames]
-        values[frames] = np.where(still & np.isfinite(part), low, part)
+        values[frames] = np.where(still & np.isfinite(part), place, part)
 
 
 @dataclass(frozen=True)
