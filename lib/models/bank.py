@@ -20,6 +20,11 @@ Array = Any  # numpy.ndarray or torch.Tensor
 SLOPE = 0.1  # of every LeakyReLU
 NOISE_FLOOR = 2e-4  # least noise in units of the body's size: 0.1 mm of a person
 MEDIAN_OF_NORMAL = 0.6745 * 6**0.5  # median |second difference| of white noise of standard deviation 1
+# A joint whose noise is beyond both of these counts less in means over the body, by the fourth power of how far: it was
+# seen wrongly, and what is right of the others is not to be measured by it.
+WILD_NOISE = 10.0  # times the geometric mean of the joints' noise
+WILD_SHARE = 0.1  # of the body's size
+NEARLY_NONE = 1e-6  # of a mean: the least that a joint adds to a geometric mean
 TINY = 1e-30  # keeps windows in which nothing moves away from 0 / 0
 SCALARS = 5  # features of a channel beside the three series
 USUAL_RATE = 30.0  # frames per second

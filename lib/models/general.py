@@ -36,6 +36,7 @@ from .bank import (
     FILL,
     FITS,
     MEDIAN_OF_NORMAL,
+    NEARLY_NONE,
     NOISE_FLOOR,
     RATE_FEATURES,
     RATES,
@@ -43,6 +44,8 @@ from .bank import (
     SLOPE,
     TINY,
     USUAL_RATE,
+    WILD_NOISE,
+    WILD_SHARE,
     check_settings,
     constants,
     general_settings,
@@ -141,7 +144,7 @@ class GeneralSmoother(nn.Module):
         weight = torch.ones_like(windows[:, :, :1, :1]) if shown is None else shown.reshape(n, joints, 1, 1)
         weight = weight / torch.clamp(weight.sum(1, keepdim=True), min=1.0)  # shares of the joints in means
         offset = windows.mean(-1, keepdim=True)
-        x, unit, features = self._features(windows - offset, offset, weight)
+        x, unit, features, weight = self._features(windows - offset, offset, weight)
 
         h = F.leaky_relu(self.encoder(features) + self.rate(rate_features(fps, windows)), SLOPE)
         context: Any
@@ -160,8 +163,9 @@ class GeneralSmoother(nn.Module):
 
     def _features(
         self, x: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The window in units of its noise, that unit (N, K, 1, 1), and the features of every channel.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The window in units of its noise, that unit (N, K, 1, 1), the features of every channel, and the weights, of
+        which joints with wild noise have little.
 
         Args:
             x: (N, K, D, W), mean 0 over the frames.
@@ -172,6 +176,14 @@ class GeneralSmoother(nn.Module):
         peak = torch.maximum(x.abs().amax((1, 2, 3), keepdim=True), place.abs().amax((1, 2, 3), keepdim=True)) + TINY
         x, place = x / peak, place / peak  # squares stay in range, whatever the unit
 
+        bend = (x[..., 2:] - x[..., 1:-1]) - (x[..., 1:-1] - x[..., :-2])
+        ordered = torch.sort(bend.abs(), dim=-1).values
+        middle = (self.window_size - 2) // 2
+        median = ordered[..., (self.window_size - 3) // 2 : middle + 1].mean(-1, keepdim=True)
+        noise = median / MEDIAN_OF_NORMAL  # of a channel
+        of_joint = noise.mean(2, keepdim=True)
+        weight = without_wild(weight, of_joint, (place**2).sum(2, keepdim=True))
+
         # The body's size as in normalize.py: RMS distance of the joints from their centroid.
         centred = x + place
         centred = centred - (centred * weight).sum(1, keepdim=True)
@@ -179,12 +191,6 @@ class GeneralSmoother(nn.Module):
         motion = ((x**2).sum(2, keepdim=True).mean(-1, keepdim=True) * weight).sum(1, keepdim=True)
         size = torch.sqrt(size + (size < 1e-6 * motion) * motion + TINY)
 
-        bend = (x[..., 2:] - x[..., 1:-1]) - (x[..., 1:-1] - x[..., :-2])
-        ordered = torch.sort(bend.abs(), dim=-1).values
-        middle = (self.window_size - 2) // 2
-        median = ordered[..., (self.window_size - 3) // 2 : middle + 1].mean(-1, keepdim=True)
-        noise = median / MEDIAN_OF_NORMAL  # of a channel
-        of_joint = noise.mean(2, keepdim=True)
         of_body = (of_joint * weight).sum(1, keepdim=True) + NOISE_FLOOR * size
         unit = 0.9 * of_joint + 0.1 * of_body
         x, bend = x / unit, bend / unit
@@ -200,7 +206,7 @@ class GeneralSmoother(nn.Module):
         )
         rough = x @ self.high_pass
         series = torch.cat([x, rough, F.pad(bend, (1, 1))], dim=-1)
-        return x, unit * peak, torch.cat([asinh(series), scalars], dim=-1)
+        return x, unit * peak, torch.cat([asinh(series), scalars], dim=-1), weight
 
     def _bank(self, x: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
         """Every member's version of the window, (N, K, D, members, W)."""
@@ -214,6 +220,22 @@ class GeneralSmoother(nn.Module):
             )
         ]
         return torch.cat(smoothed + fits, dim=-1).reshape(*x.shape[:3], self.members, self.window_size)
+
+
+def without_wild(weight: torch.Tensor, noise: torch.Tensor, far: torch.Tensor) -> torch.Tensor:
+    """The weights (N, K, 1, 1) with little for joints whose noise is wild, see bank.WILD_NOISE.
+
+    Args:
+        noise, far: (N, K, 1, 1), the joints' noise, and the squares of their distances from the middle of the body.
+    """
+
+    def geometric(values: torch.Tensor) -> torch.Tensor:
+        floor = NEARLY_NONE * (values * weight).sum(1, keepdim=True) + TINY
+        return torch.exp((torch.log(values + floor) * weight).sum(1, keepdim=True))
+
+    most = torch.maximum(WILD_NOISE * geometric(noise), WILD_SHARE * torch.sqrt(geometric(far)))
+    weight = weight * torch.clamp(most / torch.clamp(noise, min=TINY), max=1.0) ** 4
+    return weight / torch.clamp(weight.sum(1, keepdim=True), min=TINY)
 
 
 def rate_features(fps: torch.Tensor | float, windows: torch.Tensor) -> torch.Tensor:

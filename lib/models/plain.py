@@ -25,12 +25,15 @@ from .bank import (
     FILL,
     FITS,
     MEDIAN_OF_NORMAL,
+    NEARLY_NONE,
     NOISE_FLOOR,
     RATE_FEATURES,
     SCALARS,
     SLOPE,
     STRONGEST,
     TINY,
+    WILD_NOISE,
+    WILD_SHARE,
     check_settings,
     constants,
     general_settings,
@@ -325,7 +328,7 @@ def _smooth_chunk(
     offset = np.add.reduce(x, axis=0)
     offset *= np.float32(1 / window)
     x -= offset
-    x, unit, features = _features(w, x, offset, share)
+    x, unit, features, share = _features(w, x, offset, share)
 
     hidden = len(w.encoder)
     with_one = kept.take("h", hidden + 1, rows)
@@ -442,8 +445,9 @@ def _total(x: np.ndarray) -> np.ndarray:
 
 def _features(
     w: GeneralWeights, x: np.ndarray, offset: np.ndarray, share: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The window in units of its noise (W, rows), that unit (n, K), and the features with ones below (F + 1, rows).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The window in units of its noise (W, rows), that unit (n, K), the features with ones below (F + 1, rows), and
+    the joints' shares in means over the body, of which wild ones have little (see bank.WILD_NOISE).
 
     Args:
         x: (W, D, n, K), mean 0 over the frames; overwritten.
@@ -456,11 +460,6 @@ def _features(
     peak = peak[:, None] + np.float32(TINY)
     x /= peak
     place /= peak
-
-    centred = x + place
-    centred -= _weighted(centred, share)[..., None]
-    size, motion = (_mean_square(points, share) for points in (centred, x))  # (n, 1)
-    size = np.sqrt(size + (size < np.float32(1e-6) * motion) * motion + np.float32(TINY))
 
     series = scratch.take("features", 3 * window + SCALARS + 1, dims * n * joints)
     series[2 * window] = series[3 * window - 1] = 0
@@ -476,6 +475,11 @@ def _features(
     noise = (size_of_bend[low] + size_of_bend[high]) * np.float32(0.5 / MEDIAN_OF_NORMAL)
     noise = noise.reshape(dims, n, joints)
     of_joint = np.add.reduce(noise, axis=0) * np.float32(1 / dims)  # (n, K)
+    share = _without_wild(share, of_joint, np.add.reduce(place * place, axis=0))
+    centred = x + place
+    centred -= _weighted(centred, share)[..., None]
+    size, motion = (_mean_square(points, share) for points in (centred, x))  # (n, 1)
+    size = np.sqrt(size + (size < np.float32(1e-6) * motion) * motion + np.float32(TINY))
     of_body = _weighted(of_joint, share)[:, None] + np.float32(NOISE_FLOOR) * size
     unit = np.float32(0.9) * of_joint + np.float32(0.1) * of_body
     x /= unit
@@ -493,7 +497,20 @@ def _features(
     series[:window] = flat
     np.matmul(w.high_pass, flat, out=series[window : 2 * window])
     _asinh(series[: 3 * window])
-    return flat, unit * peak, series
+    return flat, unit * peak, series, share
+
+
+def _without_wild(share: np.ndarray, noise: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """The shares (n or 1, K) with little for joints whose noise (n, K) is wild; far: squares of their distances."""
+    geometric = []
+    for values in (noise, far):
+        floor = np.float32(NEARLY_NONE) * _weighted(values, share)[:, None] + np.float32(TINY)
+        geometric.append(np.exp(_weighted(np.log(values + floor), share))[:, None])
+    most = np.maximum(np.float32(WILD_NOISE) * geometric[0], np.float32(WILD_SHARE) * np.sqrt(geometric[1]))
+    if (noise <= most).all():
+        return share
+    share = share * np.minimum(most / np.maximum(noise, np.float32(TINY)), np.float32(1)) ** 4
+    return share / np.maximum(share.sum(1, keepdims=True), np.float32(TINY))
 
 
 def _mean_square(points: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -97,6 +97,13 @@ def with_early_leaves() -> np.ndarray:
     return points
 
 
+def with_wild_joint() -> np.ndarray:
+    """A joint is anywhere for some time, and so little counts for the others."""
+    points = motion(90, 9, 3)
+    points[20:70, 4] += np.random.default_rng(5).normal(size=(50, 3))
+    return points
+
+
 MOTIONS = {
     "3D": motion(80, 17, 3),
     "2D in pixels": motion(70, 17, 2, scale=300),
@@ -104,6 +111,7 @@ MOTIONS = {
     "long gaps": with_long_gaps(),
     "leaps": with_leaps(),
     "early leaves": with_early_leaves(),
+    "a wild joint": with_wild_joint(),
     "one joint": motion(50, 1, 3),
     "one joint, 2D, far away": motion(40, 1, 2) + 1e4,
     "one number": motion(40, 3, 1),

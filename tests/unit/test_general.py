@@ -16,7 +16,7 @@ from lib.inference.overlap import pad_window
 from lib.models.bank import BANK, member_roughness, smoother_matrix, window_taper
 from lib.models.checkpoints import load_model
 from lib.models.export import general_graph
-from lib.models.general import GeneralSmoother, load_general, running_median
+from lib.models.general import GeneralSmoother, load_general, running_median, without_wild
 from lib.utils.errors import SmoothNetError
 from lib.weights import find_weights
 
@@ -273,11 +273,12 @@ def test_the_exported_network_computes_the_same(model, torch_knows, monkeypatch)
         windows, shown = noisy_body(seed, count, joints, dims), torch.ones(count, joints)
         shown[0, 1:2] = 0
         windows = windows * shown[:, :, None, None]
+        windows[0, 0] += 30 * torch.randn(windows[0, 0].shape, generator=torch.Generator().manual_seed(2))  # wild
         for strength, fps in ((0.4, 0.0), (1.0, 25.0), (2.0, 1e6)):
             feed = {"windows": windows.numpy(), "shown": shown.numpy()}
             feed |= {name: np.array(value, np.float32) for name, value in {"strength": strength, "fps": fps}.items()}
             expected = smooth(model, windows, shown, torch.tensor(strength), torch.tensor(fps))
-            np.testing.assert_allclose(session.run(None, feed)[0], expected.numpy(), atol=2e-5)
+            np.testing.assert_allclose(session.run(None, feed)[0], expected.numpy(), atol=2e-5, rtol=2e-5)
 
 
 def test_the_shipped_weights_smooth_what_they_never_saw_and_leave_clean_motion_alone():
@@ -294,3 +295,31 @@ def test_the_shipped_weights_smooth_what_they_never_saw_and_leave_clean_motion_a
 
     assert error(smooth(shipped, seen)) < 0.7 * error(seen)
     assert error(smooth(shipped, truth)) < 0.001  # metres
+
+
+@pytest.mark.parametrize("jitter", [0.001, 0.02])
+def test_a_joint_that_is_seen_wrongly_does_no_harm_to_the_others(jitter):
+    """As one that is hidden and guessed anew in each frame, or triangulated to anywhere."""
+    shipped, _ = load_model(find_weights(None))
+    rng = np.random.default_rng(21)
+    motion = np.stack([generate_motion(rng, shipped.window_size, joints=17) for _ in range(20)]).transpose(0, 2, 3, 1)
+    truth = torch.from_numpy(np.ascontiguousarray(motion))
+    seen = truth + jitter * torch.from_numpy(rng.standard_normal(motion.shape, dtype=np.float32))
+    anywhere = torch.from_numpy(rng.standard_normal((20, 1, *motion.shape[2:]), dtype=np.float32))
+
+    def error(wild):
+        return (smooth(shipped, torch.cat([seen, *wild], dim=1))[:, :17] - truth).square().sum(2).sqrt().mean().item()
+
+    alone = error([])
+    for metres in (1, 10, 1000):
+        assert error([seen[:, 16:] + metres * anywhere]) < 1.05 * alone, f"{metres} m"
+
+
+@given(joints=st.integers(1, 6), scale=st.integers(-30, 30))
+def test_bodies_whose_joints_are_alike_are_taken_whole(joints, scale):
+    """However large their noise is; and one joint alone always is."""
+    weight = torch.full((1, joints, 1, 1), 1 / joints)
+    noise = 2.0**scale * torch.linspace(1, 3, joints).reshape(weight.shape)
+    assert torch.allclose(without_wild(weight, noise, torch.ones_like(weight)), weight)
+    assert torch.allclose(without_wild(weight, 0 * noise, 0 * weight), weight)
+    assert not without_wild(0 * weight, noise, noise).any()

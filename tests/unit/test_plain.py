@@ -63,6 +63,21 @@ def test_the_general_network_is_that_of_torch(number, n, joints, dims):
         np.testing.assert_allclose(found[there], expected[there], rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+def test_wild_joints_count_as_little_as_in_torch():
+    model = general_networks()[1]
+    run = plain.load_general({"model": description(model), "state_dict": plain_state(model)}).people
+    windows = windows_of(model.window_size, 5, 9, 3, 0)
+    windows[::2, 4] += 20 * np.random.default_rng(2).standard_normal(windows[::2, 4].shape)
+    windows[2, 7] += 1000 * np.random.default_rng(3).standard_normal(windows[2, 7].shape)
+    shown = np.ones((5, 9), np.float32)
+    shown[1:, 3] = 0
+    others = np.array([0, 1, 2, 5, 6, 8])
+    for seen in (None, shown):
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(windows), None if seen is None else torch.from_numpy(seen)).numpy()
+        np.testing.assert_allclose(run(windows, seen, 1.0, 0.0)[:, others], expected[:, others], rtol=0, atol=2e-5)
+
+
 def plain_state(model):
     return {name: value.numpy() for name, value in model.state_dict().items()}
 

@@ -158,6 +158,23 @@ export class Network {
     for (let i = 0; i < C * W; i++) x[i] /= peak;
     for (let c = 0; c < C; c++) place[c] /= peak;
 
+    const lower = (W - 3) >> 1, upper = (W - 2) >> 1;
+    r.of.fill(0);
+    for (let c = 0; c < C; c++) {
+      const at = c * W;
+      bend[at] = bend[at + W - 1] = 0;
+      for (let w = 1; w < W - 1; w++) {
+        bend[at + w] = x[at + w + 1] - x[at + w] - (x[at + w] - x[at + w - 1]);
+        r.ordered[w - 1] = Math.abs(bend[at + w]);
+      }
+      r.ordered.sort();
+      let median = 0;
+      for (let i = lower; i <= upper; i++) median += r.ordered[i];
+      r.noise[c] = median / (upper - lower + 1) / this.file.median_of_normal;
+      r.of[(c / dims) | 0] += r.noise[c] / dims;
+    }
+    this._withoutWild(r, weight);
+
     // The body's size: RMS distance of the joints from their centroid.
     const middle = new Float64Array(dims * W);
     for (let c = 0; c < C; c++) for (let w = 0; w < W; w++) middle[(c % dims) * W + w] += (x[c * W + w] + place[c]) * weight[(c / dims) | 0];
@@ -174,21 +191,6 @@ export class Network {
     }
     size = Math.sqrt(size + (size < 1e-6 * motion ? motion : 0) + TINY);
 
-    const lower = (W - 3) >> 1, upper = (W - 2) >> 1;
-    r.of.fill(0);
-    for (let c = 0; c < C; c++) {
-      const at = c * W;
-      bend[at] = bend[at + W - 1] = 0;
-      for (let w = 1; w < W - 1; w++) {
-        bend[at + w] = x[at + w + 1] - x[at + w] - (x[at + w] - x[at + w - 1]);
-        r.ordered[w - 1] = Math.abs(bend[at + w]);
-      }
-      r.ordered.sort();
-      let median = 0;
-      for (let i = lower; i <= upper; i++) median += r.ordered[i];
-      r.noise[c] = median / (upper - lower + 1) / this.file.median_of_normal;
-      r.of[(c / dims) | 0] += r.noise[c] / dims;
-    }
     let body = this.file.noise_floor * size;
     for (let k = 0; k < joints; k++) body += r.of[k] * weight[k];
     for (let k = 0; k < joints; k++) r.unit[k] = 0.9 * r.of[k] + 0.1 * body;
@@ -215,6 +217,22 @@ export class Network {
       r.features[f + 3 * W + 4] = Math.log(body / size);
     }
     for (let k = 0; k < joints; k++) r.unit[k] *= peak;
+  }
+
+  /** Leave joints whose noise (r.of) is wild little weight in means over the body: one that was seen wrongly is no measure for the others. */
+  _withoutWild(r, weight) {
+    const { joints, dims, place } = r, far = new Float64Array(joints), { wild_noise, wild_share, nearly_none } = this.file;
+    for (let c = 0; c < joints * dims; c++) far[(c / dims) | 0] += place[c] * place[c];
+    const geometric = (values) => {
+      let mean = 0, logs = 0;
+      for (let k = 0; k < joints; k++) mean += values[k] * weight[k];
+      for (let k = 0; k < joints; k++) logs += Math.log(values[k] + nearly_none * mean + TINY) * weight[k];
+      return Math.exp(logs);
+    };
+    const most = Math.max(wild_noise * geometric(r.of), wild_share * Math.sqrt(geometric(far)));
+    let sum = 0;
+    for (let k = 0; k < joints; k++) sum += weight[k] *= Math.min(most / Math.max(r.of[k], TINY), 1) ** 4;
+    for (let k = 0; k < joints; k++) weight[k] /= Math.max(sum, TINY);
   }
 
   /** Every member's version of the window, (C, members, W), into r.bank. */
