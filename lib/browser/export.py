@@ -58,6 +58,8 @@ def weights_module(checkpoint: str | Path, window: int | None = None) -> str:
         "wild_noise": bank.WILD_NOISE,
         "wild_share": bank.WILD_SHARE,
         "nearly_none": bank.NEARLY_NONE,
+        "apart": bank.APART,
+        "most_raised": bank.MOST_RAISED,
         "median_of_normal": bank.MEDIAN_OF_NORMAL,
         "ridge": bank.RIDGE,
         "scalars": bank.SCALARS,

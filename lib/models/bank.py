@@ -24,6 +24,10 @@ MEDIAN_OF_NORMAL = 0.6745 * 6**0.5  # median |second difference| of white noise 
 # seen wrongly, and what is right of the others is not to be measured by it.
 WILD_NOISE = 10.0  # times the geometric mean of the joints' noise
 WILD_SHARE = 0.1  # of the body's size
+# An axis whose noise is further below that of the loudest one, as a depth in metres beside pixels or one that is always
+# 0, is raised to it for the network, at most so far that it reaches as far as the widest axis.
+APART = 10.0
+MOST_RAISED = 1e4
 NEARLY_NONE = 1e-6  # of a mean: the least that a joint adds to a geometric mean
 TINY = 1e-30  # keeps windows in which nothing moves away from 0 / 0
 SCALARS = 5  # features of a channel beside the three series

@@ -32,10 +32,12 @@ from torch.nn import functional as F
 
 from ..utils.errors import SmoothNetError
 from .bank import (
+    APART,
     BANK,
     FILL,
     FITS,
     MEDIAN_OF_NORMAL,
+    MOST_RAISED,
     NEARLY_NONE,
     NOISE_FLOOR,
     RATE_FEATURES,
@@ -164,7 +166,7 @@ class GeneralSmoother(nn.Module):
     def _features(
         self, x: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The window in units of its noise, that unit (N, K, 1, 1), the features of every channel, and the weights, of
+        """The window in units of its noise, that unit (N, K, D, 1), the features of every channel, and the weights, of
         which joints with wild noise have little.
 
         Args:
@@ -183,6 +185,10 @@ class GeneralSmoother(nn.Module):
         noise = median / MEDIAN_OF_NORMAL  # of a channel
         of_joint = noise.mean(2, keepdim=True)
         weight = without_wild(weight, of_joint, (place**2).sum(2, keepdim=True))
+        reach = torch.maximum(x.abs().amax((1, 3), keepdim=True), place.abs().amax((1, 3), keepdim=True))
+        raised = raised_axes((noise * weight).sum(1, keepdim=True), reach)
+        x, place, bend, noise = x * raised, place * raised, bend * raised, noise * raised
+        of_joint = noise.mean(2, keepdim=True)
 
         # The body's size as in normalize.py: RMS distance of the joints from their centroid.
         centred = x + place
@@ -206,7 +212,7 @@ class GeneralSmoother(nn.Module):
         )
         rough = x @ self.high_pass
         series = torch.cat([x, rough, F.pad(bend, (1, 1))], dim=-1)
-        return x, unit * peak, torch.cat([asinh(series), scalars], dim=-1), weight
+        return x, unit * peak / raised, torch.cat([asinh(series), scalars], dim=-1), weight
 
     def _bank(self, x: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
         """Every member's version of the window, (N, K, D, members, W)."""
@@ -236,6 +242,16 @@ def without_wild(weight: torch.Tensor, noise: torch.Tensor, far: torch.Tensor) -
     most = torch.maximum(WILD_NOISE * geometric(noise), WILD_SHARE * torch.sqrt(geometric(far)))
     weight = weight * torch.clamp(most / torch.clamp(noise, min=TINY), max=1.0) ** 4
     return weight / torch.clamp(weight.sum(1, keepdim=True), min=TINY)
+
+
+def raised_axes(noise: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
+    """What the axes are multiplied with for the network, from their noise and how far they reach, all (N, 1, D, 1); see
+    bank.APART."""
+    raised = torch.minimum(
+        noise.amax(2, keepdim=True) / torch.clamp(APART * noise, min=TINY),
+        reach.amax(2, keepdim=True) / torch.clamp(reach, min=TINY),
+    )
+    return torch.clamp(raised, 1.0, MOST_RAISED)
 
 
 def rate_features(fps: torch.Tensor | float, windows: torch.Tensor) -> torch.Tensor:

@@ -21,10 +21,12 @@ import numpy as np
 
 from ..utils.errors import SmoothNetError
 from .bank import (
+    APART,
     BANK,
     FILL,
     FITS,
     MEDIAN_OF_NORMAL,
+    MOST_RAISED,
     NEARLY_NONE,
     NOISE_FLOOR,
     RATE_FEATURES,
@@ -446,8 +448,8 @@ def _total(x: np.ndarray) -> np.ndarray:
 def _features(
     w: GeneralWeights, x: np.ndarray, offset: np.ndarray, share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The window in units of its noise (W, rows), that unit (n, K), the features with ones below (F + 1, rows), and
-    the joints' shares in means over the body, of which wild ones have little (see bank.WILD_NOISE).
+    """The window in units of its noise (W, rows), that unit (D or 1, n, K), the features with ones below (F + 1, rows),
+    and the joints' shares in means over the body, of which wild ones have little (see bank.WILD_NOISE).
 
     Args:
         x: (W, D, n, K), mean 0 over the frames; overwritten.
@@ -456,10 +458,12 @@ def _features(
     """
     window, dims, n, joints = x.shape
     place = (offset - _weighted(offset, share)[..., None]) * (share > 0)
-    peak = np.maximum(np.maximum.reduce(np.abs(x), axis=0), np.abs(place)).max((0, 2))  # (n,)
+    spread = np.maximum.reduce(np.abs(x), axis=0)
+    peak = np.maximum(spread, np.abs(place)).max((0, 2))  # (n,)
     peak = peak[:, None] + np.float32(TINY)
     x /= peak
     place /= peak
+    spread /= peak
 
     series = scratch.take("features", 3 * window + SCALARS + 1, dims * n * joints)
     series[2 * window] = series[3 * window - 1] = 0
@@ -476,6 +480,14 @@ def _features(
     noise = noise.reshape(dims, n, joints)
     of_joint = np.add.reduce(noise, axis=0) * np.float32(1 / dims)  # (n, K)
     share = _without_wild(share, of_joint, np.add.reduce(place * place, axis=0))
+    raised = _raised(_weighted(noise, share), np.maximum(spread, np.abs(place)).max(2))
+    if raised is not None:
+        x *= raised
+        place *= raised
+        bend.reshape(window - 2, *noise.shape)[:] *= raised
+        mean_bend *= np.broadcast_to(raised, noise.shape).reshape(-1)
+        noise *= raised
+        of_joint = np.add.reduce(noise, axis=0) * np.float32(1 / dims)
     centred = x + place
     centred -= _weighted(centred, share)[..., None]
     size, motion = (_mean_square(points, share) for points in (centred, x))  # (n, 1)
@@ -497,7 +509,19 @@ def _features(
     series[:window] = flat
     np.matmul(w.high_pass, flat, out=series[window : 2 * window])
     _asinh(series[: 3 * window])
-    return flat, unit * peak, series, share
+    unit = unit * peak
+    return flat, unit[None] if raised is None else unit / raised, series, share
+
+
+def _raised(noise: np.ndarray, reach: np.ndarray) -> np.ndarray | None:
+    """(D, n, 1) by which the axes are raised, from their noise and how far they reach (D, n); None where none is."""
+    raised = np.minimum(
+        noise.max(axis=0) / np.maximum(np.float32(APART) * noise, np.float32(TINY)),
+        reach.max(axis=0) / np.maximum(reach, np.float32(TINY)),
+    )
+    if (raised <= 1).all():
+        return None
+    return np.clip(raised, np.float32(1), np.float32(MOST_RAISED))[..., None]
 
 
 def _without_wild(share: np.ndarray, noise: np.ndarray, far: np.ndarray) -> np.ndarray:

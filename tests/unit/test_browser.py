@@ -112,6 +112,8 @@ MOTIONS = {
     "leaps": with_leaps(),
     "early leaves": with_early_leaves(),
     "a wild joint": with_wild_joint(),
+    "a depth in another unit": motion(70, 6, 3) * (1, 1, 1e4),
+    "a depth of 0": motion(70, 6, 3) * (1, 1, 0),
     "one joint": motion(50, 1, 3),
     "one joint, 2D, far away": motion(40, 1, 2) + 1e4,
     "one number": motion(40, 3, 1),

@@ -274,6 +274,7 @@ def test_the_exported_network_computes_the_same(model, torch_knows, monkeypatch)
         shown[0, 1:2] = 0
         windows = windows * shown[:, :, None, None]
         windows[0, 0] += 30 * torch.randn(windows[0, 0].shape, generator=torch.Generator().manual_seed(2))  # wild
+        windows[-1, :, -1] *= 1e-3  # an axis in another unit
         for strength, fps in ((0.4, 0.0), (1.0, 25.0), (2.0, 1e6)):
             feed = {"windows": windows.numpy(), "shown": shown.numpy()}
             feed |= {name: np.array(value, np.float32) for name, value in {"strength": strength, "fps": fps}.items()}
@@ -323,3 +324,27 @@ def test_bodies_whose_joints_are_alike_are_taken_whole(joints, scale):
     assert torch.allclose(without_wild(weight, noise, torch.ones_like(weight)), weight)
     assert torch.allclose(without_wild(weight, 0 * noise, 0 * weight), weight)
     assert not without_wild(0 * weight, noise, noise).any()
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e-3, 1e3])
+def test_an_axis_in_another_unit_is_smoothed_as_well(unit):
+    """As a depth in metres beside pixels."""
+    shipped, _ = load_model(find_weights(None))
+    rng = np.random.default_rng(22)
+    motion = np.stack([generate_motion(rng, shipped.window_size, joints=17) for _ in range(20)]).transpose(0, 2, 3, 1)
+    truth = torch.from_numpy(np.ascontiguousarray(motion))
+    seen = truth + 0.01 * torch.from_numpy(rng.standard_normal(motion.shape, dtype=np.float32))
+    units = torch.tensor([1, 1, unit]).reshape(3, 1)
+
+    def errors(points):
+        return (points - truth).abs().mean((0, 1, 3)).numpy()
+
+    alike, mixed = errors(smooth(shipped, seen)), errors(smooth(shipped, seen * units) / units)
+    assert (alike < 0.8 * errors(seen)).all() and (mixed < 0.96 * errors(seen)).all()  # a window alone
+
+
+def test_an_axis_that_never_moves_stays():
+    shipped, _ = load_model(find_weights(None))
+    windows = noisy_body(4, 3, 17, 3, shipped.window_size)
+    windows[:, :, 2] = 0
+    assert smooth(shipped, windows)[:, :, 2].abs().max() < 1e-5

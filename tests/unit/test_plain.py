@@ -78,6 +78,20 @@ def test_wild_joints_count_as_little_as_in_torch():
         np.testing.assert_allclose(run(windows, seen, 1.0, 0.0)[:, others], expected[:, others], rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("unit", [1e-4, 1e-3, 1e3])
+def test_an_axis_in_another_unit_is_treated_as_in_torch(unit):
+    model = general_networks()[1]
+    run = plain.load_general({"model": description(model), "state_dict": plain_state(model)}).people
+    windows = windows_of(model.window_size, 4, 9, 3, 0)
+    units = np.array([[1], [1], [unit]], np.float32)
+    windows[::2] *= units  # of every second person
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(windows)).numpy()
+    difference = run(windows, None, 1.0, 0.0) - expected
+    difference[::2] /= units
+    assert np.abs(difference).max() < 2e-5
+
+
 def plain_state(model):
     return {name: value.numpy() for name, value in model.state_dict().items()}
 

@@ -75,7 +75,7 @@ export class Network {
       toldJoint: some(H, joints + 4), toldAxis: some(H, dims + 4), toldBody: some(H, 4),
       logits: some(this.members * this.knots), bank: some(this.members * W), part: some(Math.max(most, 1) * W),
       m: some(5 * W), t: some(3 * W), noise: some(1), offset: some(1), place: some(1), bend: some(W), ordered: new Float64Array(W - 2),
-      unit: new Float64Array(joints), of: new Float64Array(joints), mixed: new Float64Array(this.members),
+      unit: new Float64Array(joints), raised: new Float64Array(dims), of: new Float64Array(joints), mixed: new Float64Array(this.members),
     };
     return this.room;
   }
@@ -131,7 +131,7 @@ export class Network {
         for (let m = 0; m < members; m++) {
           value += ((1 - f) * logits[m * knots + j] + f * logits[m * knots + j + 1]) * r.bank[(c * members + m) * W + w];
         }
-        result[c * W + w] = value * unit + r.offset[c];
+        result[c * W + w] = (value * unit) / r.raised[c % dims] + r.offset[c];
       }
     }
     return result;
@@ -174,6 +174,7 @@ export class Network {
       r.of[(c / dims) | 0] += r.noise[c] / dims;
     }
     this._withoutWild(r, weight);
+    this._raise(r, weight);
 
     // The body's size: RMS distance of the joints from their centroid.
     const middle = new Float64Array(dims * W);
@@ -217,6 +218,31 @@ export class Network {
       r.features[f + 3 * W + 4] = Math.log(body / size);
     }
     for (let k = 0; k < joints; k++) r.unit[k] *= peak;
+  }
+
+  /** Raise axes whose noise is far below that of the loudest, such as a depth in metres beside pixels (r.raised). */
+  _raise(r, weight) {
+    const { joints, dims, x, place, bend, raised } = r, W = this.window, { apart, most_raised } = this.file;
+    const noise = new Float64Array(dims), reach = new Float64Array(dims);
+    for (let c = 0; c < joints * dims; c++) {
+      const d = c % dims;
+      noise[d] += r.noise[c] * weight[(c / dims) | 0];
+      reach[d] = Math.max(reach[d], Math.abs(place[c]));
+      for (let i = c * W; i < (c + 1) * W; i++) reach[d] = Math.max(reach[d], Math.abs(x[i]));
+    }
+    const loudest = Math.max(...noise), widest = Math.max(...reach);
+    for (let d = 0; d < dims; d++) {
+      const most = Math.min(loudest / Math.max(apart * noise[d], TINY), widest / Math.max(reach[d], TINY));
+      raised[d] = Math.min(Math.max(most, 1), most_raised);
+    }
+    r.of.fill(0);
+    for (let c = 0; c < joints * dims; c++) {
+      const by = raised[c % dims];
+      for (let i = c * W; i < (c + 1) * W; i++) { x[i] *= by; bend[i] *= by; }
+      place[c] *= by;
+      r.noise[c] *= by;
+      r.of[(c / dims) | 0] += r.noise[c] / dims;
+    }
   }
 
   /** Leave joints whose noise (r.of) is wild little weight in means over the body: one that was seen wrongly is no measure for the others. */
