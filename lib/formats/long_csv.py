@@ -34,10 +34,10 @@ from .plain_csv import (
     VIDEOS,
     box_columns,
     column_role,
+    copies_among,
     delimiter_of,
     drop_others,
     header_at,
-    is_again,
     is_named,
     is_point,
     is_seconds,
@@ -86,12 +86,12 @@ class _Columns:
 def _sort(names: list[str]) -> _Columns:
     columns, numbered = _Columns(), False
     spelt = {name.lower() for name in names}
-    places = {role[0] for name in names if (role := column_role(name)) and role[1] == "x"}
+    is_again = copies_among(names)
     in_images = {"u", "v"} <= spelt and not {"x", "y"} & spelt and any(is_named(name, _JOINTS) for name in names)
     for column, name in enumerate(names):
         lowered = name.lower()
         role = column_role(name) if not any(word in lowered for word in _NO_POINT) else None
-        role = role if role and is_point(role[0]) and not is_again(name, role[0], names, places) else None
+        role = role if role and is_point(role[0]) and not is_again(name, role[0]) else None
         if is_named(name, FRAMES | IMAGES) and (columns.frame is None or (not numbered and is_named(name, FRAMES))):
             columns.frame, numbered = column, is_named(name, FRAMES)  # a number before the name of a file
         elif is_time(name) and columns.time is None:

@@ -139,39 +139,52 @@ def is_world(joint: str) -> bool:
 @functools.lru_cache(maxsize=4096)  # of keys in JSON too, which come again in every frame
 def is_point(joint: str) -> bool:
     """Whether what has x and y can be a point by its name: no box, no velocity, no angles."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", joint).lower().translate(_BLANKS).split()
+    words = _name_words(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", joint))
     return not any(
         word in _NO_POINTS or word.removesuffix("s") in _NO_POINTS or word.endswith(_NO_POINTS_ENDS) for word in words
     )
 
 
-def is_copy(joint: str, joints: set[str]) -> bool:
-    """Whether a joint is another of these again (nose_norm or raw_nose beside nose), or how it moves, by its name."""
-    words = _name_words(joint)
+def copies_among(names: list[str]) -> Callable[[str, str], bool]:
+    """Whether a column, by its name and its joint's, is of the same point as others of these, which stays: nose_x_norm,
+    nose_norm_x or raw_nose_x beside nose_x, or how it moves."""
+    known = set(names)
+    places = {_name_words(role[0]) for name in names if (role := column_role(name)) and role[1] == "x"}
+
+    def is_again(name: str, joint: str) -> bool:
+        bare = _without_unit(name)
+        return (bare != name and bare in known) or not places.isdisjoint(_others_of(_name_words(joint)))
+
+    return is_again
+
+
+def _others_of(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Whose copy a joint of such a name would be."""
     first, last = 0, len(words)
     while first < last and words[first] in _COPIES:
         first += 1
     while first < last and words[last - 1] in _COPIES:
         last -= 1
-    same = [words[first:last]] if last - first < len(words) else []
+    others = [words[first:last]] if last - first < len(words) else []
     if len(words) > 1 and words[-1] in _KINDS:
-        same += [[*words[:-1], place] for place in _PLACE_KINDS]
-    return bool(same) and any(_name_words(other) in same for other in joints)
+        others += [(*words[:-1], place) for place in _PLACE_KINDS]
+    return others
 
 
-def _name_words(name: str) -> list[str]:
-    return name.lower().translate(_BLANKS).split()
+def _name_words(name: str) -> tuple[str, ...]:
+    return tuple(name.lower().translate(_BLANKS).split())
 
 
-def is_again(name: str, joint: str, names: list[str], joints: set[str]) -> bool:
-    """Whether a column is of the same point as others, which stays: nose_x_norm or nose_norm_x beside nose_x."""
-    return _without_unit(name) in set(names) - {name} or is_copy(joint, joints)
+def _unit_of(name: str) -> str | None:
+    """The unit in brackets behind a column's name."""
+    unit = re.search(r"[\[(]([^\[\]()]+)[\])]\s*$", name)
+    return None if unit is None else unit[1].strip()
 
 
 def _is_no_length(name: str) -> bool:
     """Whether a column's name has a unit in brackets behind it that no position has."""
-    unit = re.search(r"[\[(]([^\[\]()]+)[\])]\s*$", name)
-    return unit is not None and (unit[1].strip() in _NO_LENGTHS or "/" in unit[1] or "s^-" in unit[1])
+    unit = _unit_of(name)
+    return unit is not None and (unit in _NO_LENGTHS or "/" in unit or "s^-" in unit)
 
 
 def _is_no_place(name: str) -> bool:
@@ -275,8 +288,7 @@ def is_time(name: str) -> bool:
 
 def is_seconds(name: str) -> bool:
     """Whether a column tells the time in seconds, or does not say its unit."""
-    unit = re.search(r"[\[(](.*)[\])]\s*$", name)
-    return is_named(name, TIMES) or (is_time(name) and unit is not None and unit[1].strip().lower() in _SECONDS)
+    return is_named(name, TIMES) or (is_time(name) and (_unit_of(name) or "").lower() in _SECONDS)
 
 
 @functools.lru_cache(maxsize=4096)  # of keys in JSON too, which come again in every frame
@@ -456,7 +468,7 @@ def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
     frames, times, who, texts, indices = [], [], [], [], []
     _refuse_summaries(table, names)
     capital = _also_in_capitals(names)
-    places = {role[0] for name in names if header and (role := column_role(name)) and role[1] == "x"}
+    is_again = copies_among(names)
     for column, name in enumerate(names):
         if header and is_named(name, RECORDINGS) and _tell_apart(table, column):
             raise SmoothNetError(
@@ -479,7 +491,7 @@ def _sort_columns(table: Table, names: list[str], said: bool) -> _Columns:
             who.append(column)
         elif header and name.lower() in _INDICES:
             indices.append(column)
-        elif role is not None and is_point(role[0]) and (said or not is_again(name, role[0], names, places)):
+        elif role is not None and is_point(role[0]) and (said or not is_again(name, role[0])):
             joint, what = role
             if joint in capital and not name.strip().islower():
                 joint = f"{joint} 3D"

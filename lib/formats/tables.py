@@ -27,8 +27,6 @@ from .timeline import by_times, doubt_pictures, refuse_sequences, timeline
 
 _MISSING = {"", "nan", "na", "n/a", "none", "null", "-nan", "nan(ind)", "-nan(ind)", "#n/a"}
 _MISSING |= {"-", "--", "."}  # EthoVision, EyeLink, SAS
-
-
 _HEAD = 10  # lines in which names and units stand
 # 1,5 and 1.234,5
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")

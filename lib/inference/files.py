@@ -36,6 +36,7 @@ from ..utils.files import (
     only_in,
     printable,
     rename_new,
+    taken,
     temporary,
     write_json,
 )
@@ -335,7 +336,7 @@ def _check_target(path: Path, source: Path, inputs: list[Path], *, folder: bool,
     if folder and path.is_dir() and not any(path.iterdir()):
         return
     if not force:
-        raise SmoothNetError(f"{path} exists; name another output, or replace it with --force")
+        raise taken(path)
     if path.is_dir() != folder:
         raise SmoothNetError(f"{path} is a {'folder' if path.is_dir() else 'file'}; remove it first")
     if not folder:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.errors import SmoothNetError
-from ..utils.files import atomic_write, temporary
+from ..utils.files import atomic_write, taken, temporary
 from ..utils.signals import ending_cleanly
 from .checkpoints import load_model
 from .general import GeneralSmoother
@@ -167,7 +167,7 @@ def export_checkpoint(
     if output.suffix.lower() != ".onnx":
         raise SmoothNetError(f"the output {output} must end in .onnx, which is how an exported model is recognised")
     if not replace and os.path.lexists(output):
-        raise SmoothNetError(f"{output} exists; name another output, or replace it with --force")
+        raise taken(output)
     model, known = load_model(checkpoint, window_size)
     exported, metadata = onnx_model(model, known)
     content = exported.SerializeToString()

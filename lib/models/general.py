@@ -175,8 +175,11 @@ class GeneralSmoother(nn.Module):
             weight: (N, K, 1, 1), sum 1 over the joints (0 where nothing is shown).
         """
         place = (offset - (offset * weight).sum(1, keepdim=True)) * (weight > 0)
-        peak = torch.maximum(x.abs().amax((1, 2, 3), keepdim=True), place.abs().amax((1, 2, 3), keepdim=True)) + TINY
-        x, place = x / peak, place / peak  # squares stay in range, whatever the unit
+        reach = torch.maximum(
+            x.abs().amax((1, 3), keepdim=True), place.abs().amax((1, 3), keepdim=True)
+        )  # of each axis
+        peak = reach.amax(2, keepdim=True) + TINY
+        x, place, reach = x / peak, place / peak, reach / peak  # squares stay in range, whatever the unit
 
         bend = (x[..., 2:] - x[..., 1:-1]) - (x[..., 1:-1] - x[..., :-2])
         ordered = torch.sort(bend.abs(), dim=-1).values
@@ -185,7 +188,6 @@ class GeneralSmoother(nn.Module):
         noise = median / MEDIAN_OF_NORMAL  # of a channel
         of_joint = noise.mean(2, keepdim=True)
         weight = without_wild(weight, of_joint, (place**2).sum(2, keepdim=True))
-        reach = torch.maximum(x.abs().amax((1, 3), keepdim=True), place.abs().amax((1, 3), keepdim=True))
         raised = raised_axes((noise * weight).sum(1, keepdim=True), reach)
         x, place, bend, noise = x * raised, place * raised, bend * raised, noise * raised
         of_joint = noise.mean(2, keepdim=True)

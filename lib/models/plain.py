@@ -458,12 +458,11 @@ def _features(
     """
     window, dims, n, joints = x.shape
     place = (offset - _weighted(offset, share)[..., None]) * (share > 0)
-    spread = np.maximum.reduce(np.abs(x), axis=0)
-    peak = np.maximum(spread, np.abs(place)).max((0, 2))  # (n,)
-    peak = peak[:, None] + np.float32(TINY)
+    reach = np.maximum(np.maximum.reduce(np.abs(x), axis=0), np.abs(place)).max(2)  # (D, n)
+    peak = reach.max(0)[:, None] + np.float32(TINY)
     x /= peak
     place /= peak
-    spread /= peak
+    reach /= peak[:, 0]
 
     series = scratch.take("features", 3 * window + SCALARS + 1, dims * n * joints)
     series[2 * window] = series[3 * window - 1] = 0
@@ -480,7 +479,7 @@ def _features(
     noise = noise.reshape(dims, n, joints)
     of_joint = np.add.reduce(noise, axis=0) * np.float32(1 / dims)  # (n, K)
     share = _without_wild(share, of_joint, np.add.reduce(place * place, axis=0))
-    raised = _raised(_weighted(noise, share), np.maximum(spread, np.abs(place)).max(2))
+    raised = _raised(_weighted(noise, share), reach)
     if raised is not None:
         x *= raised
         place *= raised

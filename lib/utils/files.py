@@ -50,11 +50,16 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb", replace: bool = True
                 with undisturbed():
                     (os.replace if replace else rename_new)(name, path)
         except FileExistsError as error:
-            raise SmoothNetError(f"{path} exists; name another output, or replace it with --force") from error
+            raise taken(path) from error
         except OSError as error:
             raise SmoothNetError(
                 f"cannot write {path}: {error.strerror or error}; check the folder, its permissions and the free space"
             ) from error
+
+
+def taken(path: Path) -> SmoothNetError:
+    """That an output is there already."""
+    return SmoothNetError(f"{path} exists; name another output, or replace it with --force")
 
 
 def _empty_file(prefix: str, near: Path) -> str:

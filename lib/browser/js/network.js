@@ -148,13 +148,14 @@ export class Network {
     }
     const centre = new Float64Array(dims);
     for (let c = 0; c < C; c++) centre[c % dims] += offset[c] * weight[(c / dims) | 0];
-    let across = 0, along = 0;
+    const reach = new Float64Array(dims);
     for (let c = 0; c < C; c++) {
       place[c] = weight[(c / dims) | 0] > 0 ? offset[c] - centre[c % dims] : 0;
-      across = Math.max(across, Math.abs(place[c]));
+      let most = Math.max(reach[c % dims], Math.abs(place[c]));
+      for (let i = c * W; i < (c + 1) * W; i++) most = Math.max(most, Math.abs(x[i]));
+      reach[c % dims] = most;
     }
-    for (let i = 0; i < C * W; i++) along = Math.max(along, Math.abs(x[i]));
-    const peak = Math.max(across, along) + TINY; // squares stay in range, whatever the unit
+    const peak = Math.max(...reach) + TINY; // squares stay in range, whatever the unit
     for (let i = 0; i < C * W; i++) x[i] /= peak;
     for (let c = 0; c < C; c++) place[c] /= peak;
 
@@ -174,7 +175,7 @@ export class Network {
       r.of[(c / dims) | 0] += r.noise[c] / dims;
     }
     this._withoutWild(r, weight);
-    this._raise(r, weight);
+    this._raise(r, weight, reach.map((most) => most / peak));
 
     // The body's size: RMS distance of the joints from their centroid.
     const middle = new Float64Array(dims * W);
@@ -221,15 +222,10 @@ export class Network {
   }
 
   /** Raise axes whose noise is far below that of the loudest, such as a depth in metres beside pixels (r.raised). */
-  _raise(r, weight) {
+  _raise(r, weight, reach) {
     const { joints, dims, x, place, bend, raised } = r, W = this.window, { apart, most_raised } = this.file;
-    const noise = new Float64Array(dims), reach = new Float64Array(dims);
-    for (let c = 0; c < joints * dims; c++) {
-      const d = c % dims;
-      noise[d] += r.noise[c] * weight[(c / dims) | 0];
-      reach[d] = Math.max(reach[d], Math.abs(place[c]));
-      for (let i = c * W; i < (c + 1) * W; i++) reach[d] = Math.max(reach[d], Math.abs(x[i]));
-    }
+    const noise = new Float64Array(dims);
+    for (let c = 0; c < joints * dims; c++) noise[c % dims] += r.noise[c] * weight[(c / dims) | 0];
     const loudest = Math.max(...noise), widest = Math.max(...reach);
     for (let d = 0; d < dims; d++) {
       const most = Math.min(loudest / Math.max(apart * noise[d], TINY), widest / Math.max(reach[d], TINY));

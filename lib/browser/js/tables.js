@@ -332,26 +332,34 @@ function nameWords(name) {
   return name.toLowerCase().split(/[ \t_.\-:/]+/).filter(Boolean);
 }
 
-/** Whether a joint is another one of these again, by its name: nose_norm or raw_nose beside nose. */
-function isCopy(joint, joints) {
-  const words = nameWords(joint), first = words.findIndex((word) => !COPIES.has(word));
-  const rest = first < 0 ? [] : words.slice(first, words.findLastIndex((word) => !COPIES.has(word)) + 1);
-  const same = rest.length < words.length ? [rest] : [];
-  if (words.length > 1 && KINDS.has(words.at(-1))) same.push(...["x", "p"].map((place) => [...words.slice(0, -1), place])); // Hips-V-x beside Hips-X-x
-  return same.length > 0 && [...joints].some((other) => same.some((list) => list.join(" ") === nameWords(other).join(" ")));
+/** Whether a column, by its name and its joint's, is of the same point as others of these, which stays: nose_norm_x or raw_nose_x beside nose_x. */
+function copiesAmong(names) {
+  const known = new Set(names), roles = names.map(columnRole).filter((role) => role?.[1] === "x");
+  const places = new Set(roles.map(([joint]) => nameWords(joint).join(" ")));
+  return (name, joint) => {
+    const bare = withoutUnit(name);
+    return (bare !== name && known.has(bare)) || othersOf(nameWords(joint)).some((words) => places.has(words.join(" ")));
+  };
 }
 
-const placesOf = (names) => new Set(names.map(columnRole).filter((role) => role?.[1] === "x").map(([joint]) => joint));
+/** Whose copy a joint of such a name would be. */
+function othersOf(words) {
+  const first = words.findIndex((word) => !COPIES.has(word));
+  const rest = first < 0 ? [] : words.slice(first, words.findLastIndex((word) => !COPIES.has(word)) + 1);
+  const others = rest.length < words.length ? [rest] : [];
+  if (words.length > 1 && KINDS.has(words.at(-1))) others.push(...["x", "p"].map((place) => [...words.slice(0, -1), place])); // Hips-V-x beside Hips-X-x
+  return others;
+}
 
-/** Whether a column is of the same point as others, which stays: nose_x_norm or nose_norm_x beside nose_x. */
-function isAgain(name, joint, names, places) {
-  return names.some((other) => other !== name && other === withoutUnit(name)) || isCopy(joint, places);
+/** The unit in brackets behind a column's name. */
+function unitOf(name) {
+  return /[[(]([^[\]()]+)[\])]\s*$/.exec(name)?.[1].trim();
 }
 
 /** Whether a column's name has a unit in brackets behind it that no position has. */
 function isNoLength(name) {
-  const unit = /[[(]([^[\]()]+)[\])]\s*$/.exec(name)?.[1];
-  return unit !== undefined && (NO_LENGTHS.has(unit.trim()) || unit.includes("/") || unit.includes("s^-"));
+  const unit = unitOf(name);
+  return unit !== undefined && (NO_LENGTHS.has(unit) || unit.includes("/") || unit.includes("s^-"));
 }
 
 /** Whether a column of numbers has an axis and is called a rotation, a velocity, a force or the like. */
@@ -368,7 +376,7 @@ function isTime(name) {
 
 /** Whether a column tells the time in seconds, or does not say its unit. */
 function isSeconds(name) {
-  return isNamed(name, TIMES) || (isTime(name) && /[[(]\s*(s|secs?|seconds?)\s*[\])]\s*$/i.test(name));
+  return isNamed(name, TIMES) || (isTime(name) && /^(s|secs?|seconds?)$/i.test(unitOf(name) ?? ""));
 }
 
 /** Refuse rows of several recordings, and rows of means and the like below the frames. */
@@ -503,7 +511,7 @@ function noPositions(file, name) {
 function sortColumns(table, names, header, said) {
   const joints = new Map(), plain = [], texts = [], frames = [], times = [], who = [], indices = [];
   const capital = header ? alsoInCapitals(names) : new Set();
-  const places = header ? placesOf(names) : new Set();
+  const isAgain = copiesAmong(names);
   let fps = null;
   names.forEach((name, column) => {
     const role = header ? columnRole(name) : null;
@@ -521,7 +529,7 @@ function sortColumns(table, names, header, said) {
       if (new Set(table.cells.map((cells) => cells[column])).size === table.rows.length) frames.push(column);
     } else if (isOf(PEOPLE, new Set(["id", "idx"]))) who.push(column);
     else if (header && INDICES.has(name.toLowerCase())) indices.push(column);
-    else if (role && isPoint(role[0]) && (said || !isAgain(name, role[0], names, places))) {
+    else if (role && isPoint(role[0]) && (said || !isAgain(name, role[0]))) {
       const what = role[1], joint = capital.has(role[0]) && name !== name.toLowerCase() ? `${role[0]} 3D` : role[0];
       if (!joints.has(joint)) joints.set(joint, new Map());
       if (!joints.get(joint).has(what)) joints.get(joint).set(what, column);
@@ -576,7 +584,7 @@ function pointRole(name) {
 
 /** The columns of a table with a row a person, {frame, time, people, joints}; null where each frame has one row. */
 function rowsOfPeople(table, names) {
-  const people = [], rowsOfJoints = [], joints = new Map(), places = placesOf(names);
+  const people = [], rowsOfJoints = [], joints = new Map(), isAgain = copiesAmong(names);
   let frame = null, numbered = false, time = null;
   const add = (joint, what, column) => {
     if (!joints.has(joint)) joints.set(joint, new Map());
@@ -587,7 +595,7 @@ function rowsOfPeople(table, names) {
   };
   names.forEach((name, column) => {
     const lowered = name.toLowerCase(), found = NO_POINT_IN.some((word) => lowered.includes(word)) ? null : pointRole(name);
-    const role = found && !isAgain(name, found[0], names, places) ? found : null;
+    const role = found && !isAgain(name, found[0]) ? found : null;
     const number = isNamed(name, FRAMES);
     if ((number || isNamed(name, IMAGES)) && (frame === null || (!numbered && number))) [frame, numbered] = [column, number]; // a number before the name of a file
     else if (isTime(name) && time === null) time = column;

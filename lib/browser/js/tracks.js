@@ -429,8 +429,13 @@ function* trackSteps(smoother, track, found, maxGap, options) {
 /** Put back a coordinate of a joint that is one number wherever it was found, as the depth of a picture. */
 function keepStill({ frames, joints, dims, data }, found, result) {
   for (let c = 0; c < joints * dims; c++) {
-    const shown = [];
-    for (let t = 0; t < frames; t++) if (found[t * joints + Math.floor(c / dims)]) shown.push(t * joints * dims + c);
-    if (shown.length > 1 && shown.every((i) => data[i] === data[shown[0]])) for (const i of shown) if (Number.isFinite(result[i])) result[i] = data[i];
+    const width = joints * dims;
+    let place = null, still = true, shown = 0;
+    for (let t = 0; t < frames && still; t++) if (found[t * joints + Math.floor(c / dims)]) {
+      place ??= data[t * width + c];
+      still = data[t * width + c] === place;
+      shown++;
+    }
+    if (still && shown > 1) for (let i = c; i < frames * width; i += width) if (Number.isFinite(result[i])) result[i] = place;
   }
 }
